@@ -1,0 +1,44 @@
+# Debian packages by purpose, and how to get them. Sourced by ./quickstart, ./test and the suites.
+
+# What building and running Hawser takes.
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build ccache pkg-config protobuf-compiler protobuf-c-compiler
+  libprotobuf-c-dev libuv1-dev libnghttp2-dev libmbedtls-dev libcmocka-dev libsqlite3-dev libfyaml-dev
+  libjansson-dev zlib1g-dev libssl-dev openssl"
+
+# as_root COMMAND...: runs it as root, by sudo where we are not.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null 2>&1; then sudo "$@"
+  else return 1
+  fi
+}
+
+# missing_packages NAME...: prints those that are not installed.
+missing_packages() {
+  local p
+  for p in "$@"; do
+    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$p"
+  done
+}
+
+# need_packages NAME...: installs what is missing with apt; returns 1 with a reason in $why when it cannot.
+need_packages() {
+  local missing
+  missing=$(missing_packages "$@")
+  [ -z "$missing" ] && return 0
+  echo "installing with apt: $missing"
+  # shellcheck disable=SC2086
+  if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1; then
+    return 0
+  fi
+  # Package lists may be missing (a fresh machine) or old.
+  as_root apt-get update -q >/dev/null 2>&1
+  # shellcheck disable=SC2086
+  if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"${TMPDIR:-/tmp}/hawser-apt.$$" 2>&1; then
+    rm -f "${TMPDIR:-/tmp}/hawser-apt.$$"
+    return 0
+  fi
+  why="apt could not install: $missing($(tail -n 1 "${TMPDIR:-/tmp}/hawser-apt.$$"))"
+  rm -f "${TMPDIR:-/tmp}/hawser-apt.$$"
+  return 1
+}

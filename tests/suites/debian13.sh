@@ -1,0 +1,65 @@
+# what: builds and runs unit, trace, integration and corpora on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree
+# needs: root, debootstrap, the Debian mirror that apt uses; the tree is cached (about 1.2 GB)
+# time: 2-4 min, the first time 5 more
+
+tree=$CACHE/debian13
+if [ "$(id -u)" != 0 ]; then
+  skip "all" "needs root for chroot"
+  return
+fi
+need_packages debootstrap || { skip "all" "$why"; return; }
+if [ ! -f "$tree/.hawser-ready" ]; then
+  # The mirror of this machine's own apt, so that no host name is written here.
+  mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -v security | sort -u | head -n 1)
+  echo "preparing a Debian 13 tree in $tree (once)"
+  rm -rf "$tree"
+  mkdir -p "$tree"
+  include=$(echo $BUILD_PACKAGES python3 | tr ' ' ',')
+  if ! debootstrap --variant=minbase --include="$include" trixie "$tree" "$mirror" >"$CACHE/debian13.log" 2>&1; then
+    tail -n 5 "$CACHE/debian13.log"
+    skip "all" "debootstrap of trixie failed: $(tail -n 1 "$CACHE/debian13.log")"
+    return
+  fi
+  rm -rf "$tree"/var/cache/apt/archives/*.deb
+  touch "$tree/.hawser-ready"
+fi
+
+# The files git knows (with uncommitted changes), synchronised by content so that the build inside stays incremental.
+mkdir -p "$tree/src"
+git ls-files -z | xargs -0 -I{} sh -c '[ -f "$1" ] && printf "%s\0" "$1"' _ {} >"$tree/.files"
+python3 - "$tree" <<'P'
+import filecmp, os, shutil, sys
+tree = sys.argv[1]
+files = open(tree + "/.files").read().split("\0")[:-1]
+kept = set(files)
+for f in files:
+    to = os.path.join(tree, "src", f)
+    os.makedirs(os.path.dirname(to), exist_ok=True)
+    if not os.path.exists(to) or not filecmp.cmp(f, to, shallow=False):
+        shutil.copy(f, to)
+for root, dirs, names in os.walk(os.path.join(tree, "src")):
+    if os.path.relpath(root, os.path.join(tree, "src")).split(os.sep)[0] == "build":
+        dirs[:] = []
+        continue
+    for n in names:
+        rel = os.path.relpath(os.path.join(root, n), os.path.join(tree, "src"))
+        if rel not in kept:
+            os.unlink(os.path.join(root, n))
+P
+log=$(mktemp "${TMPDIR:-/tmp}/hawser-debian13.XXXXXX")
+# A mount namespace of its own: /proc and /dev/shm go away with the last process in it.
+timeout 1500 unshare --mount --fork bash -c '
+  mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/tmp" &&
+  exec chroot "$1" /bin/bash -c "
+    export HOME=/root LC_ALL=C.UTF-8 CCACHE_DIR=/root/ccache PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    cd /src && cmake --preset dev && cmake --build --preset dev -j \$(nproc) &&
+    ctest --test-dir build/dev -L \"unit|trace|integration|fuzz\" -j \$(nproc) --timeout 120 --output-on-failure"' _ "$tree" >"$log" 2>&1
+while read -r name verdict; do
+  [ "$verdict" = Passed ] && pass "$name" || fail "$name"
+done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+ *(Passed|\*\*\*[A-Za-z ]+|.*) .*/\1 \2/p' "$log" | awk '{print $1, ($2 == "Passed" ? $2 : "Failed")}')
+if ! grep -q '100% tests passed' "$log"; then
+  grep -E 'error:|FAILED|undefined' "$log" | head -n 20
+  grep -vE 'Passed|^ *Start' "$log" | tail -n 60
+  fail "Debian 13 as a whole"
+fi
+rm -f "$log"

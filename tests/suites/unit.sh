@@ -1,0 +1,8 @@
+# what: unit, trace and integration tests and fuzz corpora, gcc -O2, closure links, headers alone
+# needs: the build packages
+# time: 1-3 min
+
+need_packages $BUILD_PACKAGES || { fail "$why"; return; }
+build dev || return
+pass "build with layer views, closure links and headers alone"
+run_ctest dev 'unit|trace|integration|fuzz'
