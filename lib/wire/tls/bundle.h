@@ -1,0 +1,57 @@
+/*
+ * A bundle: our certificate chain, its key, and the CAs that we believe. Immutable and counted:
+ * rotation makes a new one and swaps a pointer, connections keep the one they began with.
+ *
+ * Profile: ECDSA P-256 or P-384, or RSA of at least 3072 bits; SHA-256 or better; at most
+ * HWS_TLS_MAX_CHAIN certificates above a leaf.
+ *
+ * Thread rule: one thread. Bundles hold a key: it is wiped when the last reference goes.
+ */
+#ifndef HWS_TLS_BUNDLE_H
+#define HWS_TLS_BUNDLE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "tls/peer.h"
+#include "tls/rng.h"
+
+#define HWS_TLS_PEM_MAX_BYTES     (256u * 1024) /* each of the three inputs */
+#define HWS_TLS_MAX_CHAIN         3u
+#define HWS_TLS_MAX_CAS           64u
+#define HWS_TLS_BUNDLE_MIN_LEFT_S 3600u /* a certificate that ends sooner is refused */
+
+struct hws_tls_bundle;
+
+/* PEM texts, borrowed during the call. A trailing NUL is neither needed nor forbidden. */
+struct hws_tls_pem {
+    struct hws_span cert; /* our leaf first, then its intermediates */
+    struct hws_span key;  /* the leaf's key, unencrypted */
+    struct hws_span ca;   /* one or more CA certificates; nothing but CAs */
+};
+
+/*
+ * Parses and checks: the key fits the leaf, the leaf passes the leaf and identity rules (peer.h)
+ * for at least one side of TLS, the chain verifies against our own CAs at now_s (seconds since
+ * 1970), and at least HWS_TLS_BUNDLE_MIN_LEFT_S are left. The new bundle has one reference.
+ * rng: borrowed, outlives the bundle.
+ * HWS_E_INVALID (with which input and why), HWS_E_NOMEM.
+ */
+enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_pem *pem,
+                                 uint64_t now_s, struct hws_tls_bundle **out_bundle,
+                                 struct hws_err *err) HWS_MUST_USE;
+
+/* One more reference; returns the bundle. */
+struct hws_tls_bundle *hws_tls_bundle_ref(struct hws_tls_bundle *bundle);
+
+/* One reference less; the last one wipes and frees. NULL is allowed. */
+void hws_tls_bundle_unref(struct hws_tls_bundle *bundle);
+
+/* Who we are by this bundle; valid as long as the bundle. */
+const struct hws_tls_peer *hws_tls_bundle_self(const struct hws_tls_bundle *bundle);
+
+/* What our leaf may be used for: HWS_TLS_EKU_... bits. */
+unsigned hws_tls_bundle_eku(const struct hws_tls_bundle *bundle);
+
+#endif
