@@ -1,0 +1,409 @@
+/*
+ * The agent's configuration: libfyaml parses, tables of keys judge.
+ *
+ * Happy path: text -> document -> walk the root mapping by its table -> check what depends on what.
+ * Failures: YAML syntax, a key that no table has or that comes twice, a value of the wrong shape or
+ * length, a missing key. Each names file, line and reason.
+ */
+#include "hawserd/config.h"
+
+#include <libfyaml.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "common/file.h"
+
+enum field_kind { FIELD_TEXT, FIELD_HOST, FIELD_PATH, FIELD_BACKEND, FIELD_PATHS, FIELD_MAP };
+
+struct field {
+    const char *key;
+    enum field_kind kind;
+    bool required;
+    size_t offset; /* of a char array in struct hws_config */
+    size_t cap;
+    const struct field *fields; /* of a FIELD_MAP; ends with a NULL key */
+};
+
+#define TEXT_FIELD(key, kind, required, member)                                                    \
+    {                                                                                              \
+        key, kind, required, offsetof(struct hws_config, member),                                  \
+            sizeof(((struct hws_config *)0)->member), NULL                                         \
+    }
+
+static const struct field tls_fields[] = {
+    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert),
+    TEXT_FIELD("key", FIELD_PATH, true, tls_key),
+    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),
+    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+};
+static const struct field device_fields[] = {
+    {"backend", FIELD_BACKEND, true, 0, 0, NULL},
+    {"profiles", FIELD_PATHS, false, 0, 0, NULL},
+    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+};
+static const struct field root_fields[] = {
+    TEXT_FIELD("host", FIELD_HOST, true, host),
+    TEXT_FIELD("run_dir", FIELD_PATH, true, run_dir),
+    TEXT_FIELD("state_dir", FIELD_PATH, true, state_dir),
+    TEXT_FIELD("policy", FIELD_PATH, true, policy),
+    TEXT_FIELD("listen", FIELD_TEXT, false, listen),
+    {"tls", FIELD_MAP, false, 0, 0, tls_fields},
+    {"devices", FIELD_MAP, true, 0, 0, device_fields},
+    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+};
+
+/* One parse. */
+struct reader {
+    struct hws_config cfg;
+    const char *dir;
+    const char *name;
+    struct hws_err *err;
+};
+
+static unsigned line_of(struct fy_node *node)
+{
+    struct fy_token *token = fy_node_get_scalar_token(node);
+    const struct fy_mark *mark = token == NULL ? NULL : fy_token_start_mark(token);
+
+    return mark == NULL ? 0 : (unsigned)mark->line + 1;
+}
+
+static enum hws_code refuse(const struct reader *r, unsigned line, const char *what,
+                            const char *reason)
+{
+    return hws_err_set(r->err, HWS_E_INVALID, "%s:%u: %s %s", r->name, line, what, reason);
+}
+
+/* Copies a scalar into dst; refuses aliases, emptiness, NULs and what does not fit. */
+static enum hws_code read_text(const struct reader *r, struct fy_node *node, unsigned line,
+                               const char *key, char *dst, size_t cap)
+{
+    size_t n = 0;
+    const char *text = NULL;
+
+    if (node != NULL && fy_node_get_type(node) == FYNT_SCALAR && !fy_node_is_alias(node)) {
+        text = fy_node_get_scalar(node, &n);
+    }
+    if (text == NULL) {
+        return refuse(r, line, key, "must be a text");
+    }
+    if (n == 0) {
+        return refuse(r, line, key, "must not be empty");
+    }
+    if (n >= cap || memchr(text, '\0', n) != NULL) {
+        return refuse(r, line, key, "is too long or has a NUL");
+    }
+    hws_str_copy_n(dst, cap, text, n);
+    return HWS_OK;
+}
+
+static enum hws_code read_path(const struct reader *r, struct fy_node *node, unsigned line,
+                               const char *key, char *dst)
+{
+    char raw[HWS_CONFIG_PATH_BYTES];
+    enum hws_code code = read_text(r, node, line, key, raw, sizeof(raw));
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    bool whole = raw[0] == '/' || r->dir[0] == '\0'
+                     ? hws_str_copy(dst, HWS_CONFIG_PATH_BYTES, raw)
+                     : hws_str_print(dst, HWS_CONFIG_PATH_BYTES, "%s/%s", r->dir, raw);
+    return whole ? HWS_OK : refuse(r, line, key, "is too long");
+}
+
+static enum hws_code read_host(const struct reader *r, struct fy_node *node, unsigned line,
+                               char *dst)
+{
+    enum hws_code code = read_text(r, node, line, "host", dst, HWS_CONFIG_HOST_BYTES);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (strspn(dst, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") !=
+        strlen(dst)) {
+        return refuse(r, line, "host", "may have letters, digits, '.' and '-' only");
+    }
+    return HWS_OK;
+}
+
+static enum hws_code read_backend(struct reader *r, struct fy_node *node, unsigned line)
+{
+    char text[16];
+    enum hws_code code = read_text(r, node, line, "backend", text, sizeof(text));
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (hws_str_eq(text, "emu")) {
+        r->cfg.backend = HWS_BACKEND_EMU;
+        return HWS_OK;
+    }
+    if (hws_str_eq(text, "fwctl")) {
+        r->cfg.backend = HWS_BACKEND_FWCTL;
+        return HWS_OK;
+    }
+    return refuse(r, line, "backend", "must be emu or fwctl");
+}
+
+static enum hws_code read_paths(struct reader *r, struct fy_node *node, unsigned line)
+{
+    void *it = NULL;
+    struct fy_node *item;
+
+    if (node == NULL || fy_node_get_type(node) != FYNT_SEQUENCE) {
+        return refuse(r, line, "profiles", "must be a list of files");
+    }
+    while ((item = fy_node_sequence_iterate(node, &it)) != NULL) {
+        if (r->cfg.n_profiles == HWS_CONFIG_MAX_PROFILES) {
+            return refuse(r, line, "profiles", "has more than 16 entries");
+        }
+        enum hws_code code =
+            read_path(r, item, line, "profiles", r->cfg.profiles[r->cfg.n_profiles]);
+        if (code != HWS_OK) {
+            return code;
+        }
+        r->cfg.n_profiles++;
+    }
+    return HWS_OK;
+}
+
+static enum hws_code read_leaf(struct reader *r, const struct field *f, struct fy_node *value,
+                               unsigned line)
+{
+    char *dst = (char *)&r->cfg + f->offset;
+
+    switch (f->kind) {
+    case FIELD_TEXT:
+        return read_text(r, value, line, f->key, dst, f->cap);
+    case FIELD_HOST:
+        return read_host(r, value, line, dst);
+    case FIELD_PATH:
+        return read_path(r, value, line, f->key, dst);
+    case FIELD_BACKEND:
+        return read_backend(r, value, line);
+    case FIELD_PATHS:
+        return read_paths(r, value, line);
+    case FIELD_MAP:
+        break;
+    }
+    return refuse(r, line, f->key, "cannot be nested here");
+}
+
+static const struct field *find_field(const struct field *fields, const char *key)
+{
+    for (const struct field *f = fields; f->key != NULL; f++) {
+        if (hws_str_eq(f->key, key)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* Reads one key into *out_field and marks it seen. */
+static enum hws_code read_key(const struct reader *r, struct fy_node *node,
+                              const struct field *fields, uint32_t *seen,
+                              const struct field **out_field)
+{
+    char key[32];
+    unsigned line = line_of(node);
+    enum hws_code code = read_text(r, node, line, "a key", key, sizeof(key));
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    const struct field *f = find_field(fields, key);
+    if (f == NULL) {
+        return hws_err_set(r->err, HWS_E_INVALID, "%s:%u: unknown key \"%s\"", r->name, line, key);
+    }
+    uint32_t bit = UINT32_C(1) << (unsigned)(f - fields);
+    if ((*seen & bit) != 0) {
+        return refuse(r, line, f->key, "is given twice");
+    }
+    *seen |= bit;
+    *out_field = f;
+    return HWS_OK;
+}
+
+static enum hws_code check_required(const struct reader *r, const struct field *fields,
+                                    uint32_t seen, unsigned line)
+{
+    for (const struct field *f = fields; f->key != NULL; f++) {
+        if (f->required && (seen & UINT32_C(1) << (unsigned)(f - fields)) == 0) {
+            return refuse(r, line, f->key, "is missing");
+        }
+    }
+    return HWS_OK;
+}
+
+/* A mapping of leaves only. */
+static enum hws_code read_flat_map(struct reader *r, const struct field *fields,
+                                   struct fy_node *map, unsigned line)
+{
+    uint32_t seen = 0;
+    void *it = NULL;
+    struct fy_node_pair *pair;
+
+    if (map == NULL || fy_node_get_type(map) != FYNT_MAPPING) {
+        return refuse(r, line, "the value", "must be a mapping");
+    }
+    while ((pair = fy_node_mapping_iterate(map, &it)) != NULL) {
+        const struct field *f = NULL;
+        struct fy_node *key = fy_node_pair_key(pair);
+        enum hws_code code = read_key(r, key, fields, &seen, &f);
+        if (code == HWS_OK) {
+            code = read_leaf(r, f, fy_node_pair_value(pair), line_of(key));
+        }
+        if (code != HWS_OK) {
+            return code;
+        }
+    }
+    return check_required(r, fields, seen, line);
+}
+
+static enum hws_code read_root(struct reader *r, struct fy_node *root)
+{
+    uint32_t seen = 0;
+    void *it = NULL;
+    struct fy_node_pair *pair;
+
+    if (root == NULL || fy_node_get_type(root) != FYNT_MAPPING) {
+        return refuse(r, 1, "the file", "must be a mapping");
+    }
+    while ((pair = fy_node_mapping_iterate(root, &it)) != NULL) {
+        const struct field *f = NULL;
+        struct fy_node *key = fy_node_pair_key(pair);
+        struct fy_node *value = fy_node_pair_value(pair);
+        enum hws_code code = read_key(r, key, root_fields, &seen, &f);
+        if (code == HWS_OK) {
+            code = f->kind == FIELD_MAP ? read_flat_map(r, f->fields, value, line_of(key))
+                                        : read_leaf(r, f, value, line_of(key));
+        }
+        if (code != HWS_OK) {
+            return code;
+        }
+    }
+    return check_required(r, root_fields, seen, 1);
+}
+
+/* What one key says about another. */
+static enum hws_code check_whole(const struct reader *r)
+{
+    const struct hws_config *c = &r->cfg;
+
+    if (c->listen[0] != '\0' && c->tls_cert[0] == '\0') {
+        return refuse(r, 1, "tls", "is required with listen: TCP is served with mutual TLS only");
+    }
+    if (c->listen[0] != '\0' && strrchr(c->listen, ':') == NULL) {
+        return refuse(r, 1, "listen", "must be address:port");
+    }
+    if (strlen(c->run_dir) > HWS_CONFIG_RUN_DIR_MAX) {
+        return refuse(r, 1, "run_dir", "is longer than 80 bytes: a socket's path would not fit");
+    }
+    if (c->backend == HWS_BACKEND_EMU && c->n_profiles == 0) {
+        return refuse(r, 1, "profiles", "needs at least one file with backend emu");
+    }
+    if (c->backend == HWS_BACKEND_FWCTL && c->n_profiles != 0) {
+        return refuse(r, 1, "profiles", "belongs to backend emu only");
+    }
+    return HWS_OK;
+}
+
+/* Keeps the first line that libfyaml says about a syntax error. */
+static void keep_diag(struct fy_diag *diag HWS_UNUSED, void *user, const char *buf, size_t len)
+{
+    struct hws_buf *first = user;
+
+    if (hws_buf_len(first) == 0) {
+        size_t n = len;
+        const char *end = memchr(buf, '\n', len);
+        if (end != NULL) {
+            n = (size_t)(end - buf);
+        }
+        (void)!hws_buf_put(first, buf, n < 160 ? n : 160); /* the text is a courtesy */
+    }
+}
+
+static struct fy_document *build(const char *text, size_t n, struct hws_buf *said)
+{
+    struct fy_diag_cfg diag_cfg;
+
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    diag_cfg.output_fn = keep_diag;
+    diag_cfg.user = said;
+    diag_cfg.colorize = false;
+    diag_cfg.show_source = false;
+    diag_cfg.show_position = true;
+    diag_cfg.show_type = false;
+    diag_cfg.show_module = false;
+    diag_cfg.position_width = 0;
+    struct fy_diag *diag = fy_diag_create(&diag_cfg);
+    if (diag == NULL) {
+        return NULL;
+    }
+    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET, .diag = diag};
+    cfg.flags = (enum fy_parse_cfg_flags)0;
+    struct fy_document *doc = fy_document_build_from_string(&cfg, text, n);
+    fy_diag_unref(diag);
+    return doc;
+}
+
+enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, const char *name,
+                               struct hws_config *out, struct hws_err *err)
+{
+    struct hws_buf said;
+
+    if (n > HWS_CONFIG_MAX_BYTES) {
+        return hws_err_set(err, HWS_E_BUSY, "%s: larger than %zu bytes", name,
+                           HWS_CONFIG_MAX_BYTES);
+    }
+    struct reader *r = hws_mem_zalloc(1, sizeof(*r));
+    if (r == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "%s: out of memory", name);
+    }
+    r->dir = dir;
+    r->name = name;
+    r->err = err;
+    hws_buf_init(&said, 256);
+    struct fy_document *doc = build(text, n, &said);
+    enum hws_code code;
+    if (doc == NULL) {
+        const char *why = hws_buf_cstr(&said);
+        code = hws_err_set(err, HWS_E_INVALID, "%s: not YAML: %s", name,
+                           why == NULL || why[0] == '\0' ? "empty or malformed" : why);
+    } else {
+        code = read_root(r, fy_document_root(doc));
+        if (code == HWS_OK) {
+            code = check_whole(r);
+        }
+        fy_document_destroy(doc);
+    }
+    if (code == HWS_OK) {
+        *out = r->cfg;
+    }
+    hws_buf_deinit(&said);
+    hws_mem_free(r);
+    return code;
+}
+
+enum hws_code hws_config_load(const char *path, struct hws_config *out, struct hws_err *err)
+{
+    char dir[HWS_CONFIG_PATH_BYTES];
+    struct hws_buf text;
+
+    hws_buf_init(&text, 0);
+    enum hws_code code = hws_file_read(path, HWS_CONFIG_MAX_BYTES, &text, err);
+    if (code == HWS_OK) {
+        const char *slash = strrchr(path, '/');
+        hws_str_copy_n(dir, sizeof(dir), path, slash == NULL ? 0 : (size_t)(slash - path));
+        if (slash == path) {
+            hws_str_copy(dir, sizeof(dir), "/");
+        }
+        code = hws_config_parse((const char *)hws_buf_peek(&text), hws_buf_len(&text), dir, path,
+                                out, err);
+    }
+    hws_buf_deinit(&text);
+    return code;
+}

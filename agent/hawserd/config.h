@@ -1,0 +1,63 @@
+/*
+ * The agent's configuration file: YAML text in, a checked struct out. Reading the file is separate
+ * from judging it, so that tests judge text. Unknown keys, repeated keys, aliases and values of the
+ * wrong shape are refused with line and reason; relative paths are relative to the file's folder.
+ *
+ *     host: host-a
+ *     run_dir: run
+ *     state_dir: state
+ *     policy: policy.yaml
+ *     listen: 127.0.0.1:0
+ *     tls: {cert: agent.crt, key: agent.key, ca: ca.crt}
+ *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
+ *
+ * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required.
+ * Thread rule: none, everything is local to the call.
+ */
+#ifndef HWS_HAWSERD_CONFIG_H
+#define HWS_HAWSERD_CONFIG_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define HWS_CONFIG_MAX_BYTES    ((size_t)64 * 1024) /* a larger file is refused */
+#define HWS_CONFIG_PATH_BYTES   256u
+#define HWS_CONFIG_HOST_BYTES   65u
+#define HWS_CONFIG_LISTEN_BYTES 128u
+#define HWS_CONFIG_MAX_PROFILES 16u
+#define HWS_CONFIG_RUN_DIR_MAX  80u /* a socket's path must fit in sockaddr_un */
+
+enum hws_config_backend {
+    HWS_BACKEND_EMU,  /* hawser-emu, one adapter per profile */
+    HWS_BACKEND_FWCTL /* hawser-dev over /dev/fwctl */
+};
+
+struct hws_config {
+    char host[HWS_CONFIG_HOST_BYTES];      /* [a-zA-Z0-9.-]; shown in lists */
+    char run_dir[HWS_CONFIG_PATH_BYTES];   /* sockets, locks, `listen` */
+    char state_dir[HWS_CONFIG_PATH_BYTES]; /* database, spool, images */
+    char policy[HWS_CONFIG_PATH_BYTES];    /* policy file */
+    char listen[HWS_CONFIG_LISTEN_BYTES];  /* "address:port"; empty = no TCP */
+    char tls_cert[HWS_CONFIG_PATH_BYTES];  /* PEM files; empty without listen */
+    char tls_key[HWS_CONFIG_PATH_BYTES];
+    char tls_ca[HWS_CONFIG_PATH_BYTES];
+    enum hws_config_backend backend;
+    char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */
+    size_t n_profiles;
+};
+
+/*
+ * Judges n bytes of text. dir is what relative paths are relative to ("" = as given); name is what
+ * messages call the file. HWS_E_INVALID with "<name>:<line>: <reason>", HWS_E_BUSY over
+ * HWS_CONFIG_MAX_BYTES, HWS_E_NOMEM. *out is written on success only.
+ */
+enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, const char *name,
+                               struct hws_config *out, struct hws_err *err) HWS_MUST_USE;
+
+/* Reads and judges the file at path. As parse; HWS_E_NOT_FOUND or HWS_E_IO when it cannot be read.
+ */
+enum hws_code hws_config_load(const char *path, struct hws_config *out, struct hws_err *err)
+    HWS_MUST_USE;
+
+#endif

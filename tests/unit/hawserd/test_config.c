@@ -1,0 +1,132 @@
+/* The agent's configuration file. */
+#include <string.h>
+
+#include "base/str.h"
+#include "hawserd/config.h"
+#include "test.h"
+
+static const char good[] = "host: host-a\n"
+                           "run_dir: run\n"
+                           "state_dir: /var/lib/hawser\n"
+                           "policy: policy.yaml\n"
+                           "listen: 127.0.0.1:0\n"
+                           "tls: {cert: agent.crt, key: agent.key, ca: ca.crt}\n"
+                           "devices: {backend: emu, profiles: [a.yaml, b.yaml]}\n";
+
+static enum hws_code parse(const char *text, struct hws_config *out, struct hws_err *err)
+{
+    return hws_config_parse(text, strlen(text), "/etc/hawser", "agent.yaml", out, err);
+}
+
+static void whole_file_is_read_with_paths_relative_to_it(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(parse(good, &c, &err), &err);
+
+    assert_string_equal(c.host, "host-a");
+    assert_string_equal(c.run_dir, "/etc/hawser/run");
+    assert_string_equal(c.state_dir, "/var/lib/hawser");
+    assert_string_equal(c.policy, "/etc/hawser/policy.yaml");
+    assert_string_equal(c.listen, "127.0.0.1:0");
+    assert_string_equal(c.tls_key, "/etc/hawser/agent.key");
+    assert_int_equal(c.backend, HWS_BACKEND_EMU);
+    assert_int_equal(c.n_profiles, 2);
+    assert_string_equal(c.profiles[1], "/etc/hawser/b.yaml");
+}
+
+static void without_listen_no_tls_is_needed(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(parse("host: a\nrun_dir: r\nstate_dir: s\npolicy: p\ndevices: {backend: fwctl}\n", &c,
+                    &err),
+              &err);
+
+    assert_int_equal(c.backend, HWS_BACKEND_FWCTL);
+    assert_string_equal(c.listen, "");
+}
+
+static void bad_files_are_refused_with_line_and_reason(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *message;
+    } rows[] = {
+        {"", "agent.yaml"},
+        {"- a\n", "agent.yaml:1: the file must be a mapping"},
+        {"host: a\nhost: b\n", "agent.yaml"},
+        {"host: a\nrun_dir: r\nbogus: 1\n", "agent.yaml:3: unknown key \"bogus\""},
+        {"host: a b\n", "agent.yaml:1: host may have"},
+        {"host: [a]\n", "agent.yaml:1: host must be a text"},
+        {"host: \"\"\n", "agent.yaml:1: host must not be empty"},
+        {"host: a\nrun_dir: r\nstate_dir: s\npolicy: p\n", "agent.yaml:1: devices is missing"},
+        {"host: a\nrun_dir: r\nstate_dir: s\npolicy: p\ndevices: {backend: magic}\n",
+         "agent.yaml:5: backend must be emu or fwctl"},
+        {"host: a\nrun_dir: r\nstate_dir: s\npolicy: p\ndevices: {backend: emu}\n",
+         "agent.yaml:1: profiles needs at least one"},
+        {"host: a\nrun_dir: r\nstate_dir: s\npolicy: p\ndevices: {backend: fwctl, profiles: [a]}\n",
+         "agent.yaml:1: profiles belongs to backend emu"},
+        {"host: a\nrun_dir: r\nstate_dir: s\npolicy: p\nlisten: '127.0.0.1:1'\n"
+         "devices: {backend: fwctl}\n",
+         "agent.yaml:1: tls is required with listen"},
+        {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
+        {"host: &x a\nrun_dir: *x\n", "agent.yaml:2: run_dir must be a text"},
+        {"host: {a\n", "agent.yaml: not YAML"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct hws_config c;
+        struct hws_err err;
+        hws_err_clear(&err);
+        assert_code(parse(rows[i].text, &c, &err), HWS_E_INVALID);
+        if (!hws_str_starts(err.msg, rows[i].message)) {
+            fail_msg("row %zu: got \"%s\", want \"%s\"", i, err.msg, rows[i].message);
+        }
+    }
+}
+
+static void long_run_dir_and_large_file_are_refused(void **state)
+{
+    static char big[HWS_CONFIG_MAX_BYTES + 1];
+    char text[512];
+    struct hws_config c;
+    struct hws_err err;
+    (void)state;
+
+    hws_str_print(text, sizeof(text),
+                  "host: a\nrun_dir: /%0100d\nstate_dir: s\npolicy: p\ndevices: {backend: fwctl}\n",
+                  7);
+    assert_code(parse(text, &c, &err), HWS_E_INVALID);
+    memset(big, ' ', sizeof(big));
+
+    assert_code(hws_config_parse(big, sizeof(big), "", "f", &c, &err), HWS_E_BUSY);
+}
+
+static void missing_file_is_named(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    (void)state;
+
+    assert_code(hws_config_load("/nonexistent/agent.yaml", &c, &err), HWS_E_NOT_FOUND);
+
+    assert_non_null(strstr(err.msg, "/nonexistent/agent.yaml"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_file_is_read_with_paths_relative_to_it),
+        cmocka_unit_test(without_listen_no_tls_is_needed),
+        cmocka_unit_test(bad_files_are_refused_with_line_and_reason),
+        cmocka_unit_test(long_run_dir_and_large_file_are_refused),
+        cmocka_unit_test(missing_file_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
