@@ -1,0 +1,95 @@
+/*
+ * Who may do what: a policy file as text in, decisions out. README.md has the file's shape.
+ *
+ * Deny by default; a deny rule that matches wins over every allow rule. A policy is immutable once
+ * loaded: a reload makes a new one, calls under way keep theirs by reference. It knows the agent's
+ * methods only as strings given by the owner.
+ *
+ * Thread rule: any thread may judge; ref and unref belong to the owner's thread.
+ */
+#ifndef HWS_POLICY_POLICY_H
+#define HWS_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "crypt/digest.h"
+#include "table/row.h"
+
+#define HWS_POLICY_MAX_BYTES      (256u * 1024) /* of a file */
+#define HWS_POLICY_MAX_RULES      512u
+#define HWS_POLICY_MAX_ITEMS      256u  /* entries of one list, and of `local` */
+#define HWS_POLICY_TEXT_MAX_BYTES 2048u /* of one principal, method, device or target */
+#define HWS_POLICY_NAME_MAX_BYTES 64u   /* of a rule's name */
+#define HWS_POLICY_REASON_BYTES   512u
+
+struct hws_policy;
+
+/* A method the agent has. Rules may name it by path or by permission. */
+struct hws_policy_method {
+    const char *path;       /* "/hawser.v1.ConfigService/Apply" */
+    const char *permission; /* "config.apply" */
+};
+
+/* What somebody wants to do. All texts borrowed; NULL means "". */
+struct hws_policy_request {
+    const char *principal;     /* "spiffe://domain/path", "dns:name" or "unix:uid:N" */
+    const char *path;          /* the method's, as in its row */
+    const char *permission;    /* the same row's */
+    const char *device_id;     /* "mlx5:SERIAL@PCI"; "" if it is not about one adapter */
+    const char *device_pci;    /* of that adapter */
+    const char *device_serial; /* of that adapter */
+    enum hws_effect effect;    /* NONE is always refused */
+    const char *target;        /* register or command name of a raw command; "" if it is none */
+    const char *target_method; /* "read" or "write" for a register; "" for a command */
+};
+
+struct hws_policy_decision {
+    bool allowed;
+    const char *rule; /* the rule that decided, borrowed from the policy; "" if no rule did */
+    char reason[HWS_POLICY_REASON_BYTES]; /* one line for people: why */
+};
+
+/*
+ * Reads a policy file of n bytes; file is its name for messages. known lists all methods of the
+ * agent (n_known of them): a rule that names none of them is refused, since it would silently do
+ * nothing. On success *out has one reference. HWS_E_INVALID: "policy.yaml:12:5: rule operators:
+ * unknown key
+ * \"metods\"; known are ..."; HWS_E_BUSY over a limit; HWS_E_NOMEM.
+ */
+enum hws_code hws_policy_load(const void *bytes, size_t n, const char *file,
+                              const struct hws_policy_method *known, size_t n_known,
+                              struct hws_policy **out, struct hws_err *err) HWS_MUST_USE;
+
+/* One more reference; returns p. */
+struct hws_policy *hws_policy_ref(struct hws_policy *p);
+
+/* Drops a reference; the last one frees. NULL is allowed. */
+void hws_policy_unref(struct hws_policy *p);
+
+/* SHA-256 of the file's bytes. */
+const struct hws_digest *hws_policy_hash(const struct hws_policy *p);
+
+/* Decides. Never fails, allocates nothing. */
+void hws_policy_judge(const struct hws_policy *p, const struct hws_policy_request *req,
+                      struct hws_policy_decision *out);
+
+/* The principal that the file's `local` section gives to a Unix user; "unix:uid:N" written into
+ * buf[cap] (at least 32 bytes) if it gives none. The result is borrowed from the policy or is buf.
+ */
+const char *hws_policy_local(const struct hws_policy *p, uint32_t uid, char *buf, size_t cap);
+
+/* The names of the rules that mention this principal, in file order: at most cap of them into names
+ * (borrowed from the policy). Returns how many there are in all. */
+size_t hws_policy_rules_of(const struct hws_policy *p, const char *principal, const char **names,
+                           size_t cap);
+
+/* Appends what the rules that mention this principal say, one line a rule; principal NULL: all
+ * rules. HWS_E_NOMEM, HWS_E_BUSY. */
+enum hws_code hws_policy_explain(const struct hws_policy *p, const char *principal,
+                                 struct hws_buf *out) HWS_MUST_USE;
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Audit records in the store: appending those that belong to no mutation, and reading them back.
+ * Sequence numbers and hashes are given by the store's thread, so the chain has one writer.
+ */
+#ifndef HWS_STORE_AUDIT_H
+#define HWS_STORE_AUDIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record/chain.h"
+#include "store/store.h"
+
+#define HWS_STORE_QUERY_ROWS     256u /* default limit of one query */
+#define HWS_STORE_QUERY_MAX_ROWS 1000u
+
+/* Appends one record (a read, a denial). */
+struct hws_store_append {
+    struct hws_store_job job;
+    struct hws_record record; /* in: all but seq and hashes; texts borrowed until cb; cleaned and
+                                 cut by the store. Out: seq, prev_hash, hash */
+};
+
+/*
+ * Reads records, oldest first: those with a seq above after_seq, or, if last_n is set, the newest
+ * last_n. At most limit (and 1 MiB) at once: go on with after_seq = the last seq given. HWS_E_PROTO
+ * when a row does not match its own hash: the records before it are given, bad_seq names it, and
+ * after_seq = bad_seq goes on behind it.
+ */
+struct hws_store_query {
+    struct hws_store_job job;
+    uint64_t after_seq;         /* in */
+    uint32_t last_n;            /* in: 0 = by after_seq */
+    uint32_t limit;             /* in: 0 = HWS_STORE_QUERY_ROWS */
+    struct hws_record *records; /* out; owned by the request, texts too */
+    size_t n_records;
+    uint64_t horizon_seq; /* out: the oldest record kept; 0 if there is none */
+    uint64_t head_seq;    /* out: the newest */
+    uint64_t bad_seq;     /* out: the damaged row, 0 if none */
+    void *bytes;          /* the store's: what the records point into */
+};
+
+void hws_store_append_init(struct hws_store_append *r);
+void hws_store_query_init(struct hws_store_query *r);
+
+/* Appends a record without a callback: copies it, then as hws_store_submit. The chain position is
+ * that of the submission. HWS_E_BUSY, HWS_E_GONE, HWS_E_NOMEM: not recorded, so the owner refuses
+ * the call that it was about. */
+enum hws_code hws_store_note(struct hws_store *s, const struct hws_record *record,
+                             struct hws_err *err) HWS_MUST_USE;
+
+#endif
