@@ -1,0 +1,321 @@
+/*
+ * The rows of commands.def and registers.def as one array, and the ways to find one. Row 0 is all
+ * zero and never found. The array is small (some 160 rows), so every search is a walk.
+ */
+#include "table/table.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/str.h"
+
+#define HEADER_BYTES      16u    /* command header, and ACCESS_REG's before the register's data */
+#define OPCODE_ACCESS_REG 0x805u /* include/linux/mlx5/mlx5_ifc.h, Linux 7.2.13 */
+#define OP_MOD_WRITE      0u     /* ACCESS_REG op_mod, same source */
+#define OP_MOD_READ       1u
+
+/* Bounds of a query whose exact lengths no source at hand names; firmware judges what is within. */
+#define HWS_IN_QUERY  256u
+#define HWS_OUT_QUERY 8192u
+
+static const struct hws_table_row rows[] = {
+    {.kind = HWS_KIND_NONE, .name = "", .kernel_api = "", .source = ""},
+
+#define HWS_COMMAND(row_name, op, mod, row_scope, row_effect, in_min, in_max, out_min, out_max,    \
+                    usual, api, src)                                                               \
+    {.kind = HWS_KIND_MLX5,                                                                        \
+     .name = #row_name,                                                                            \
+     .opcode = (op),                                                                               \
+     .op_mod = (mod),                                                                              \
+     .scope = (row_scope),                                                                         \
+     .effect = HWS_EFFECT_##row_effect,                                                            \
+     .in_min_bytes = (in_min),                                                                     \
+     .in_max_bytes = (in_max),                                                                     \
+     .out_min_bytes = (out_min),                                                                   \
+     .out_max_bytes = (out_max),                                                                   \
+     .out_bytes = (usual),                                                                         \
+     .kernel_api = (api),                                                                          \
+     .source = (src)},
+#include "table/commands.def"
+#undef HWS_COMMAND
+
+#define REGISTER(row_name, id, min, max, usual, row_effect, api, src, row_method, mod, row_scope)  \
+    {.kind = HWS_KIND_MLX5,                                                                        \
+     .name = #row_name,                                                                            \
+     .opcode = OPCODE_ACCESS_REG,                                                                  \
+     .op_mod = (mod),                                                                              \
+     .register_id = (id),                                                                          \
+     .method = (row_method),                                                                       \
+     .scope = (row_scope),                                                                         \
+     .effect = HWS_EFFECT_##row_effect,                                                            \
+     .in_min_bytes = HEADER_BYTES + (min),                                                         \
+     .in_max_bytes = HEADER_BYTES + (max),                                                         \
+     .out_min_bytes = HEADER_BYTES + (min),                                                        \
+     .out_max_bytes = HEADER_BYTES + (max),                                                        \
+     .out_bytes = HEADER_BYTES + (usual),                                                          \
+     .kernel_api = (api),                                                                          \
+     .source = (src)},
+/* The kernel's filter wants scope 1 for a register read and lets a write pass at 0. */
+#define HWS_READ(name, id, min, max, usual, effect, api, src)                                      \
+    REGISTER(name, id, min, max, usual, effect, api, src, HWS_REG_READ, OP_MOD_READ, 1)
+#define HWS_WRITE(name, id, min, max, usual, effect, api, src)                                     \
+    REGISTER(name, id, min, max, usual, effect, api, src, HWS_REG_WRITE, OP_MOD_WRITE, 0)
+#include "table/registers.def"
+#undef HWS_READ
+#undef HWS_WRITE
+#undef REGISTER
+};
+
+#define N_ROWS (sizeof rows / sizeof rows[0])
+_Static_assert(N_ROWS <= UINT16_MAX, "row ids are 16 bits wide");
+
+static const char *const effect_names[] = {
+    "none", "read", "read-sensitive", "config-next-reset", "config-live", "debug-write", "full",
+};
+_Static_assert(sizeof effect_names / sizeof effect_names[0] == HWS_N_EFFECTS, "a name each");
+
+static const char *const kind_names[] = {"none", "mlx5"};
+_Static_assert(sizeof kind_names / sizeof kind_names[0] == HWS_N_KINDS, "a name each");
+
+uint16_t hws_table_n(void)
+{
+    return (uint16_t)N_ROWS;
+}
+
+const struct hws_table_row *hws_table_at(uint16_t id)
+{
+    return id > 0 && id < N_ROWS ? &rows[id] : NULL;
+}
+
+uint16_t hws_table_id(const struct hws_table_row *row)
+{
+    hws_assert(row > rows && row < rows + N_ROWS);
+    return (uint16_t)(row - rows);
+}
+
+const struct hws_table_row *hws_table_command(enum hws_kind kind, uint16_t opcode, uint16_t op_mod)
+{
+    for (size_t i = 1; i < N_ROWS; i++) {
+        const struct hws_table_row *row = &rows[i];
+
+        if (row->kind == kind && row->method == HWS_REG_NONE && row->opcode == opcode &&
+            (row->op_mod == HWS_OP_MOD_ANY || row->op_mod == op_mod)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+const struct hws_table_row *hws_table_register(enum hws_kind kind, uint16_t register_id,
+                                               enum hws_reg_method method)
+{
+    for (size_t i = 1; i < N_ROWS && method != HWS_REG_NONE; i++) {
+        const struct hws_table_row *row = &rows[i];
+
+        if (row->kind == kind && row->method == method && row->register_id == register_id) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* The number that text spells, if it looks like one. */
+static enum hws_code number_of(const char *text, bool *out_is_number, uint16_t *out,
+                               struct hws_err *err)
+{
+    uint64_t v;
+    enum hws_code code;
+
+    *out_is_number = text[0] >= '0' && text[0] <= '9';
+    if (!*out_is_number) {
+        return HWS_OK;
+    }
+    code = hws_str_to_u64(text, UINT16_MAX, &v, err);
+    if (code == HWS_OK) {
+        *out = (uint16_t)v;
+    }
+    return code;
+}
+
+/* The first row of that method (any for a command) with that name, ignoring case. */
+static const struct hws_table_row *named(enum hws_kind kind, const char *name,
+                                         enum hws_reg_method method, uint32_t op_mod)
+{
+    for (size_t i = 1; i < N_ROWS; i++) {
+        const struct hws_table_row *row = &rows[i];
+
+        if (row->kind == kind && row->method == method && strcasecmp(row->name, name) == 0 &&
+            (method != HWS_REG_NONE || row->op_mod == HWS_OP_MOD_ANY || row->op_mod == op_mod)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+enum hws_code hws_table_find_command(enum hws_kind kind, const char *text, uint16_t op_mod,
+                                     const struct hws_table_row **out, struct hws_err *err)
+{
+    const struct hws_table_row *row;
+    uint16_t opcode = 0;
+    bool is_number;
+
+    if (number_of(text, &is_number, &opcode, err) != HWS_OK) {
+        return hws_err_wrap(err, "command");
+    }
+    if (is_number && opcode == OPCODE_ACCESS_REG) {
+        return hws_err_set(err, HWS_E_DENIED,
+                           "command 0x%03x: registers are accessed by name or number of the "
+                           "register, not as a raw command",
+                           OPCODE_ACCESS_REG);
+    }
+    row = is_number ? hws_table_command(kind, opcode, op_mod)
+                    : named(kind, text, HWS_REG_NONE, op_mod);
+    if (row == NULL) {
+        return hws_err_set(err, HWS_E_NOT_FOUND,
+                           "command \"%.64s\" (op_mod %u) has no row in the command table", text,
+                           op_mod);
+    }
+    *out = row;
+    return HWS_OK;
+}
+
+enum hws_code hws_table_find_register(enum hws_kind kind, const char *text,
+                                      enum hws_reg_method method, const struct hws_table_row **out,
+                                      struct hws_err *err)
+{
+    enum hws_reg_method other = method == HWS_REG_READ ? HWS_REG_WRITE : HWS_REG_READ;
+    const struct hws_table_row *row;
+    const struct hws_table_row *unasked;
+    uint16_t id = 0;
+    bool is_number;
+
+    if (number_of(text, &is_number, &id, err) != HWS_OK) {
+        return hws_err_wrap(err, "register");
+    }
+    if (is_number) {
+        row = hws_table_register(kind, id, method);
+        unasked = hws_table_register(kind, id, other);
+    } else {
+        row = named(kind, text, method, 0);
+        unasked = named(kind, text, other, 0);
+    }
+    if (row == NULL && unasked != NULL) {
+        return hws_err_set(err, HWS_E_DENIED, "register %s has no row for method %s", unasked->name,
+                           hws_reg_method_name(method));
+    }
+    if (row == NULL) {
+        return hws_err_set(err, HWS_E_NOT_FOUND,
+                           "register \"%.64s\" has no row in the command table", text);
+    }
+    *out = row;
+    return HWS_OK;
+}
+
+const struct hws_table_row *hws_table_of_inbox(enum hws_kind kind, const uint8_t *in, size_t n)
+{
+    uint16_t opcode;
+    uint16_t op_mod;
+
+    if (n < HEADER_BYTES) {
+        return NULL;
+    }
+    opcode = hws_load_be16(in);
+    op_mod = hws_load_be16(in + 6);
+    if (opcode != OPCODE_ACCESS_REG) {
+        return hws_table_command(kind, opcode, op_mod);
+    }
+    if (op_mod != OP_MOD_READ && op_mod != OP_MOD_WRITE) {
+        return NULL;
+    }
+    return hws_table_register(kind, hws_load_be16(in + 10),
+                              op_mod == OP_MOD_READ ? HWS_REG_READ : HWS_REG_WRITE);
+}
+
+enum hws_code hws_table_check_lengths(const struct hws_table_row *row, size_t in_bytes,
+                                      size_t out_cap, struct hws_err *err)
+{
+    if (in_bytes < row->in_min_bytes || in_bytes > row->in_max_bytes) {
+        return hws_err_set(err, HWS_E_INVALID, "%s%s%s: inbox of %zu bytes, allowed are %u..%u",
+                           row->name, row->method == HWS_REG_NONE ? "" : " ",
+                           hws_reg_method_name(row->method), in_bytes, row->in_min_bytes,
+                           row->in_max_bytes);
+    }
+    if (out_cap < row->out_min_bytes || out_cap > row->out_max_bytes) {
+        return hws_err_set(err, HWS_E_INVALID, "%s%s%s: outbox of %zu bytes, allowed are %u..%u",
+                           row->name, row->method == HWS_REG_NONE ? "" : " ",
+                           hws_reg_method_name(row->method), out_cap, row->out_min_bytes,
+                           row->out_max_bytes);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_table_text(struct hws_buf *out)
+{
+    for (size_t i = 1; i < N_ROWS; i++) {
+        const struct hws_table_row *row = &rows[i];
+        char op_mod[8] = "any";
+        enum hws_code code;
+
+        if (row->op_mod != HWS_OP_MOD_ANY) {
+            (void)hws_str_print(op_mod, sizeof op_mod, "0x%04x", row->op_mod);
+        }
+        code = hws_buf_printf(
+            out, "%s %s opcode=0x%04x op_mod=%s register=0x%04x method=%s scope=%u effect=%s",
+            kind_names[row->kind], row->name, row->opcode, op_mod, row->register_id,
+            hws_reg_method_name(row->method), row->scope, effect_names[row->effect]);
+        if (code != HWS_OK) {
+            return code;
+        }
+        code = hws_buf_printf(out, " in=%u..%u out=%u..%u usual=%u\n", row->in_min_bytes,
+                              row->in_max_bytes, row->out_min_bytes, row->out_max_bytes,
+                              row->out_bytes);
+        if (code != HWS_OK) {
+            return code;
+        }
+    }
+    return HWS_OK;
+}
+
+const char *hws_effect_name(enum hws_effect effect)
+{
+    return (unsigned)effect < HWS_N_EFFECTS ? effect_names[effect] : "?";
+}
+
+enum hws_effect hws_effect_from_name(const char *name)
+{
+    for (unsigned i = 1; i < HWS_N_EFFECTS; i++) {
+        if (hws_str_eq(name, effect_names[i])) {
+            return (enum hws_effect)i;
+        }
+    }
+    return HWS_EFFECT_NONE;
+}
+
+bool hws_effect_mutates(enum hws_effect effect)
+{
+    return effect != HWS_EFFECT_READ && effect != HWS_EFFECT_READ_SENSITIVE;
+}
+
+const char *hws_kind_name(enum hws_kind kind)
+{
+    return (unsigned)kind < HWS_N_KINDS ? kind_names[kind] : "?";
+}
+
+enum hws_kind hws_kind_from_name(const char *name)
+{
+    for (unsigned i = 1; i < HWS_N_KINDS; i++) {
+        if (hws_str_eq(name, kind_names[i])) {
+            return (enum hws_kind)i;
+        }
+    }
+    return HWS_KIND_NONE;
+}
+
+const char *hws_reg_method_name(enum hws_reg_method method)
+{
+    static const char *const names[] = {"", "read", "write"};
+
+    return (unsigned)method < sizeof names / sizeof names[0] ? names[method] : "?";
+}
