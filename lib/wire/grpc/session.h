@@ -1,0 +1,180 @@
+/*
+ * One gRPC connection, server or client side: HTTP/2 by nghttp2, no I/O, no clock.
+ *
+ * The owner (lib/wire/net, a test) moves bytes and time:
+ *
+ *     bytes came             hws_grpc_conn_recv, then turn, then pull until nothing comes
+ *     on_wake was called     turn, then pull until nothing comes (soon, but not inside on_wake)
+ *     the deadline came      turn, then pull until nothing comes
+ *     transport wrote n      hws_grpc_conn_sent(n); then pull again
+ *     transport ended        hws_grpc_conn_lost
+ *     hws_grpc_conn_want_close after a pull that gave nothing: close the transport, then lost, then
+ * deinit
+ *
+ * Time is milliseconds on any monotonic clock, the same for all functions. Application callbacks
+ * (grpc/call.h) run only inside recv, turn, pull and lost; they may use every function of call.h,
+ * client.h and hws_grpc_conn_drain/close, but not recv, turn, pull, sent, lost or deinit. on_wake
+ * is the one exception: it runs inside any function that queues work from outside those four, at
+ * most once until the next turn, and may only note that work is there.
+ *
+ * Thread rule: a connection, its calls and its server belong to one thread. No process-global
+ * state.
+ */
+#ifndef HWS_GRPC_SESSION_H
+#define HWS_GRPC_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "grpc/limits.h"
+
+struct hws_grpc_server;
+struct hws_grpc_conn;
+struct nghttp2_session;
+
+enum hws_grpc_conn_state {
+    HWS_GRPC_CONN_OPEN,
+    HWS_GRPC_CONN_NOTICED,  /* draining, server: first GOAWAY (last id 2^31-1) is out, new streams
+                               still taken */
+    HWS_GRPC_CONN_DRAINING, /* true GOAWAY is out (or came): no new calls, the old ones finish */
+    HWS_GRPC_CONN_CLOSING,  /* GOAWAY with an error, or close: no calls, input ignored, output is
+                               flushed */
+    HWS_GRPC_CONN_CLOSED,   /* transport gone */
+    HWS_GRPC_CONN_N_STATES
+};
+
+struct hws_grpc_conn_config {
+    struct hws_grpc_server *server; /* borrowed, outlives the connection; NULL: this is a client */
+    struct hws_grpc_limits limits;
+    struct hws_grpc_stats *stats; /* borrowed; NULL: counts are kept in the connection only */
+    void (*on_wake)(struct hws_grpc_conn *conn,
+                    void *data); /* may be NULL (the owner turns after each use) */
+    void *data;                  /* the owner's: peer identity, transport */
+    const char *scheme;          /* client's :scheme, "https" or "http"; NULL = https. borrowed */
+    const char *authority;       /* client's :authority; NULL = "localhost". borrowed */
+    const char *user_agent;      /* client's user-agent; NULL = "hawser-grpc-c/0.1". borrowed */
+};
+
+struct hws_grpc_rate { /* a token bucket */
+    uint32_t burst;
+    uint32_t per_s;
+    uint64_t milli_tokens;
+    uint64_t at_ms;
+};
+
+/* Embedded by the owner; fields are the engine's. Read through the functions below. */
+struct hws_grpc_conn {
+    struct hws_grpc_conn_config cfg;
+    struct nghttp2_session *h2; /* owned */
+    int state;                  /* enum hws_grpc_conn_state */
+    uint64_t now_ms;            /* the latest time given */
+    struct hws_list calls;      /* owned: struct hws_grpc_call.link, open ones */
+    struct hws_list done;       /* owned: calls whose on_close is due */
+    struct hws_list spare;      /* owned: pooled call objects */
+    uint32_t n_calls;           /* in `calls` and `done` */
+    uint32_t n_spare;
+    uint64_t due_ms;     /* earliest deadline or timer of a call; recomputed when reached */
+    struct hws_buf out;  /* owned: bytes pulled from nghttp2, not yet sent */
+    size_t unsent_bytes; /* message bytes queued by all calls */
+    size_t recv_bytes;   /* message bytes being put together by all calls */
+    unsigned depth;      /* > 0 inside recv, turn, pull, lost */
+    bool woken;          /* on_wake ran since the last turn */
+    bool kick;           /* work for turn: calls with `poke` set */
+    bool settled;        /* peer's SETTINGS came */
+    bool drain_wanted;   /* true GOAWAY is due */
+    bool fed_after_end;  /* input after CLOSING is dropped */
+    uint64_t opened_ms;
+    uint64_t last_recv_ms;  /* bytes came */
+    uint64_t last_moved_ms; /* output moved, or was empty */
+    uint64_t idle_since_ms; /* no calls since; UINT64_MAX while there are */
+    uint64_t ping_sent_ms;  /* our keepalive ping is out since; 0 = none */
+    uint64_t drain_at_ms;   /* when the second GOAWAY is due */
+    uint64_t grace_at_ms;   /* when a drained connection's calls end; 0 = never */
+    uint64_t last_ping_ms;  /* the peer's */
+    uint32_t ping_strikes;
+    bool sent_since_ping; /* data or headers went out since the peer's last ping */
+    struct hws_grpc_rate control;
+    struct hws_grpc_rate resets;
+    uint32_t n_provoked;
+    uint64_t provoked_since_ms;
+    int32_t goaway_last_id;          /* from the peer; -1 = none */
+    enum hws_code end_code;          /* why CLOSING or CLOSED; HWS_OK for an orderly end */
+    char end_text[128];              /* the same for people */
+    struct hws_grpc_stats own_stats; /* used when cfg.stats is NULL */
+    struct hws_grpc_stats *stats;
+};
+
+/*
+ * Starts a connection; our preface and SETTINGS are queued. cfg is copied, what it points to is
+ * borrowed. On error nothing is held. HWS_E_NOMEM, HWS_E_INVALID for a limit out of its range.
+ */
+enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_grpc_conn_config *cfg,
+                                 uint64_t now_ms, struct hws_err *err) HWS_MUST_USE;
+
+/* Frees everything; calls still open get on_close first (as by hws_grpc_conn_lost). Accepts a
+ * zeroed struct. */
+void hws_grpc_conn_deinit(struct hws_grpc_conn *conn);
+
+/*
+ * Takes n bytes from the transport, all of them. HWS_OK, also for bytes after the end (dropped).
+ * HWS_E_PROTO: the peer broke HTTP/2; HWS_E_BUSY: a connection limit; HWS_E_NOMEM: in each case
+ * open calls ended, a GOAWAY is queued, and want_close comes true when it is flushed. Errors of a
+ * single call are not reported here.
+ */
+enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
+                                 uint64_t now_ms, struct hws_err *err) HWS_MUST_USE;
+
+/* Runs what time and earlier calls made due. Returns the next absolute deadline, UINT64_MAX if
+ * none. */
+uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms);
+
+/*
+ * What to write: *out_bytes, *out_n; 0 when there is nothing. The bytes stay where they are, and
+ * the same until hws_grpc_conn_sent has taken all of them or the connection is deinitialised,
+ * whatever else is called; calling pull again before that gives the rest of the same bytes.
+ * Typically up to 64 KiB at a time.
+ */
+void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8_t **out_bytes,
+                        size_t *out_n);
+
+/* Counts n bytes of the last pull as written. */
+void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms);
+
+/* False while the owner should not read from the transport: too much control output waits, or the
+ * connection ends. */
+bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn);
+
+/* True when the transport may be closed: drained or closing, no calls, and all output pulled and
+ * sent. */
+bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn);
+
+/*
+ * No new calls; running ones finish. A server says GOAWAY twice (last id 2^31-1, then the true one
+ * after the peer's answer to a ping or drain_notice_ms). After grace_ms calls that still run end
+ * UNAVAILABLE (0: they may run on). Idempotent.
+ */
+void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms);
+
+/* Ends all calls UNAVAILABLE (server: on_cancel) and queues GOAWAY NO_ERROR. Idempotent. */
+void hws_grpc_conn_close(struct hws_grpc_conn *conn);
+
+/* The transport is gone: every call ends now, UNAVAILABLE. why is for people. Idempotent. A server
+ * call whose handler has not finished gets on_cancel here and on_close at once after it: nothing of
+ * the call is left. */
+void hws_grpc_conn_lost(struct hws_grpc_conn *conn, const char *why);
+
+/* The owner's cfg.data. */
+void *hws_grpc_conn_data(const struct hws_grpc_conn *conn);
+
+/* Calls open now. */
+uint32_t hws_grpc_conn_n_calls(const struct hws_grpc_conn *conn);
+
+/* Why the connection ended or is ending: HWS_OK for an orderly end; *out_text (may be NULL) is
+ * borrowed. */
+enum hws_code hws_grpc_conn_end(const struct hws_grpc_conn *conn, const char **out_text);
+
+#endif
