@@ -20,7 +20,7 @@
 /* The least and most bytes of a command, either way (fwctl: drivers/fwctl/main.c MAX_RPC_LEN; mlx5:
  * 16). */
 #define HWS_CALL_MIN_BYTES 16u
-#define HWS_CALL_MAX_BYTES (2u * 1024 * 1024)
+#define HWS_CALL_MAX_BYTES 2097152u
 
 /* fwctl scopes (include/uapi/fwctl/fwctl.h, enum fwctl_rpc_scope). */
 enum hws_scope {
