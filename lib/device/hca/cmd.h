@@ -16,11 +16,11 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "hca/reg.h"
+#include "ifc/box.h"
 #include "ifc/call.h"
 
-/* adapter.md 4.6, 6.1 = Linux 7.2.13 mlx5_ifc.h: access_register_in/out. */
-#define HWS_HCA_HEADER_BYTES 16u
-#define HWS_HCA_REGIO_BYTES  (HWS_HCA_HEADER_BYTES + HWS_REG_MAX_BYTES)
+/* A register access either way: header and register data (mlx5-ifc: access_register_in, _out). */
+#define HWS_HCA_REGIO_BYTES (HWS_ACCESS_REG_DATA + HWS_REG_MAX_BYTES)
 
 /* How long a stepper gives each command unless told otherwise (the kernel's own default,
  * core/cmd.c). */
@@ -39,7 +39,7 @@ struct hws_hca_regio {
  * Makes io->in the inbox of an ACCESS_REG of reg_id over reg_bytes bytes (1..HWS_REG_MAX_BYTES;
  * data may be NULL for all zero) and fills in, out, lengths, scope and deadline of call; err and
  * out_bytes are cleared; cb and data are the caller's and stay. Reads need scope 1, writes scope 0
- * (adapter.md 2.1).
+ * (mlx5-fwctl).
  */
 void hws_hca_regio_prepare(struct hws_hca_regio *io, uint16_t reg_id, bool write,
                            const uint8_t *data, size_t reg_bytes, uint64_t deadline_ms,
@@ -60,9 +60,6 @@ enum hws_code hws_hca_regio_result(const struct hws_hca_regio *io, const struct 
  */
 enum hws_code hws_hca_result(const struct hws_ctl_call *call, size_t want_bytes,
                              struct hws_err *err) HWS_MUST_USE;
-
-/* "BAD_PARAM" for 3; "status 0x77" is written into nothing: unknown values give "unknown". */
-const char *hws_hca_status_name(uint8_t status);
 
 /* True if the firmware answered that it does not have the thing asked for (as opposed to failing at
  * it). */

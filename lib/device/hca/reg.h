@@ -18,9 +18,8 @@
 /* The largest register this build knows (MNVDA); other registers, by number, may be as large. */
 #define HWS_REG_MAX_BYTES 0x10Cu
 
-/* Text of one field: the widest is a raw area of 248 bytes in hex, or a 92 character string all
- * escaped. */
-#define HWS_REG_VALUE_BYTES   504u
+/* Text of one field: the widest is a text of 236 characters, all of them escaped. */
+#define HWS_REG_VALUE_BYTES   1024u
 #define HWS_REG_MEANING_BYTES 160u
 
 /* What a write to a register does, and when it counts. */
@@ -42,9 +41,15 @@ enum hws_reg_field_kind {
     HWS_FIELD_BITMAP  /* 0x hex; the enumeration names bit numbers */
 };
 
-struct hws_reg_value {
-    uint32_t value; /* or bit number, for bitmaps */
-    const char *meaning;
+/* Enumerations of field values (ifc/reg/enums.def). */
+enum hws_reg_enum {
+    HWS_REG_ENUM_NONE,
+#define HWS_REG_ENUM(name, source) HWS_REG_ENUM_##name,
+#define HWS_REG_VALUE(name, value, text)
+#include "ifc/reg/enums.def"
+#undef HWS_REG_ENUM
+#undef HWS_REG_VALUE
+    HWS_REG_N_ENUMS
 };
 
 struct hws_reg_field {
@@ -54,8 +59,7 @@ struct hws_reg_field {
     uint8_t lsb_idx;       /* lowest bit inside that dword; 0 for strings and wide fields */
     uint16_t n_bits;       /* 1..32 inside one dword, 64, or a multiple of 8 */
     enum hws_reg_field_kind kind;
-    const struct hws_reg_value *values; /* NULL: no enumeration is known */
-    size_t n_values;
+    enum hws_reg_enum enumeration; /* what values (or, for bitmaps, bit numbers) mean */
     const char *source;
 };
 
@@ -63,7 +67,7 @@ struct hws_reg_field {
  * pages). */
 struct hws_reg_page {
     const char *selector; /* name of the header's field */
-    uint32_t value;
+    uint32_t value;       /* UINT32_MAX: every value that no page before it has */
     const struct hws_reg_field *fields;
     size_t n_fields;
 };
@@ -106,8 +110,9 @@ const char *hws_reg_kind_name(enum hws_reg_kind kind);
 
 /*
  * Calls row_cb once per field that the bytes have, in layout order, with the page that the bytes
- * select. n must be at least the register's size: HWS_E_PROTO names the first field that is cut
- * off, and no row was made.
+ * select. Bits that are set where no field lies follow as rows "undecoded@0x1c", so that no byte of
+ * a reply goes unseen. n must be at least the register's size: HWS_E_PROTO names the first field
+ * that is cut off, and no row was made.
  */
 enum hws_code hws_reg_decode(const struct hws_reg *reg, const uint8_t *bytes, size_t n,
                              void (*row_cb)(void *arg, const struct hws_reg_row *row), void *arg,

@@ -2,7 +2,7 @@
  * The non-volatile records (TLVs) that hold the parameters, and the MNVDA register that carries
  * one.
  *
- * MNVDA (adapter.md 7.1): a 12-byte header and up to 256 bytes of data. dw0 [23:22] access mode,
+ * MNVDA (nv-param): a 12-byte header and up to 256 bytes of data. dw0 [23:22] access mode,
  * [20:16] writer, [15:12] version, [8:0] length in bytes; dw4 the type word; dw8 a checksum that is
  * not needed here. Pure; any thread.
  */
@@ -40,7 +40,7 @@ struct hws_nv_tlv {
 size_t hws_nv_tlv_count(void);
 const struct hws_nv_tlv *hws_nv_tlv_at(size_t idx);
 
-/* Type word by class (adapter.md 7.2). */
+/* Type word by class (nv-param, mlxconfig-db). */
 uint32_t hws_nv_type_global(uint32_t param_idx);
 uint32_t hws_nv_type_port(uint8_t port, uint16_t param_idx);
 uint32_t hws_nv_type_pf(uint8_t host_id, uint8_t pf_idx, uint16_t param_idx);
