@@ -83,7 +83,7 @@ static enum hws_code set_field(const struct hws_reg *reg, const struct hws_reg_f
     uint64_t v = 0;
 
     if (f->kind == HWS_FIELD_STRING) {
-        size_t len = strlen(text);
+        size_t len = strnlen(text, n + 1);
         if (len > n) {
             return hws_err_set(err, HWS_E_INVALID, "register %s: field %s: at most %zu characters",
                                reg->name, f->name, n);
