@@ -20,8 +20,8 @@
 #define HWS_LINK_NAME_BYTES    32u   /* most of a program name */
 #define HWS_LINK_BUILD_BYTES   64u   /* most of a build id */
 #define HWS_LINK_MAX_ADAPTERS  64u   /* per device process */
-#define HWS_LINK_MAX_DEPTH     32u   /* commands in flight per adapter */
-#define HWS_LINK_MAX_RUNNING   2048u /* MAX_ADAPTERS * MAX_DEPTH */
+#define HWS_LINK_MAX_DEPTH     31u   /* commands in flight per adapter */
+#define HWS_LINK_MAX_RUNNING   1984u /* MAX_ADAPTERS * MAX_DEPTH; fits in one packet */
 #define HWS_LINK_KIND_BYTES    16u
 #define HWS_LINK_PCI_BYTES     32u
 #define HWS_LINK_NODE_BYTES    128u

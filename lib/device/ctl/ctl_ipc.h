@@ -29,6 +29,7 @@
 #include "link/packet.h"
 
 #define HWS_CTL_IPC_READS_PER_TURN 64u /* packets read before others get their turn */
+#define HWS_CTL_IPC_MAX_CANCELS    64u /* wishes to cancel that may wait; more are dropped */
 
 struct hws_ctl_ipc;
 
@@ -58,7 +59,8 @@ struct hws_ctl_ipc_adapter {
     struct hws_list unsent; /* calls not yet on the socket */
     struct hws_list ended;  /* calls whose callback is due, with their result */
     struct hws_ctl_ipc_slot slots[HWS_LINK_MAX_DEPTH];
-    void (*closed)(struct hws_ctl *ctl);
+    bool closing;                        /* refuses new work */
+    void (*closed)(struct hws_ctl *ctl); /* due in the next turn, or NULL */
 };
 
 struct hws_ctl_ipc_config {
@@ -78,19 +80,21 @@ struct hws_ctl_ipc_config {
 struct hws_ctl_ipc {
     struct hws_ctl_ipc_config config;
     int epoll_fd;     /* owned; what the owner polls */
+    int kick_fd;      /* owned; an eventfd that makes turn due */
+    bool kicked;      /* kick_fd is readable */
     int sock_fd;      /* owned; -1 = not attached */
-    uint32_t events;  /* epoll interest of sock_fd */
+    bool want_write;  /* epoll watches sock_fd for room, too */
     uint64_t next_id; /* next command id */
     bool hello_due;   /* our HELLO is not yet sent */
     bool drain_due;   /* DRAIN is not yet sent */
     bool turning;     /* inside turn */
-    uint16_t n_adapters;
-    uint64_t
-        cancels[HWS_LINK_MAX_DEPTH]; /* CANCEL_CMD packets not yet sent; extra ones are dropped */
+    bool end_due;     /* on_end is due, with end_why */
+    struct hws_err end_why;
+    uint64_t cancels[HWS_CTL_IPC_MAX_CANCELS]; /* CANCEL_CMD packets not yet sent */
     uint16_t n_cancels;
+    uint16_t n_adapters;
     struct hws_ctl_ipc_adapter *adapters[HWS_LINK_MAX_ADAPTERS]; /* owned */
-    uint64_t earlier[HWS_LINK_MAX_RUNNING]; /* ids of earlier sessions still running; 0 = free */
-    uint16_t earlier_adapter[HWS_LINK_MAX_RUNNING];
+    struct hws_link_running earlier[HWS_LINK_MAX_RUNNING];       /* still running */
     uint16_t n_earlier;
     uint8_t packet[HWS_LINK_MAX_BYTES];
 };
@@ -99,7 +103,8 @@ struct hws_ctl_ipc {
 enum hws_code hws_ctl_ipc_init(struct hws_ctl_ipc *ipc, const struct hws_ctl_ipc_config *config,
                                struct hws_err *err) HWS_MUST_USE;
 
-/* Ends what is on loan (callbacks run here), closes everything. Accepts a zeroed struct. */
+/* Closes and frees everything. No call may be on loan: detach and turn first. Accepts a zeroed
+ * struct. */
 void hws_ctl_ipc_deinit(struct hws_ctl_ipc *ipc);
 
 /*
