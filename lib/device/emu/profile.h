@@ -1,0 +1,161 @@
+/*
+ * The profile: everything one emulated adapter reports and does, read from YAML text. The model
+ * holds no fact about a particular part; a new part is a new file. agent/emu/profiles has examples
+ * that name every key.
+ *
+ * Parsing refuses what it does not know: an unknown key, a value out of range, a missing identity,
+ * with the line it stands on. Pure; any thread. The profile is read-only once parsed and outlives
+ * the models on it.
+ */
+#ifndef HWS_EMU_PROFILE_H
+#define HWS_EMU_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "emu/fault.h"
+
+#define HWS_EMU_MAX_PORTS         8u
+#define HWS_EMU_MAX_SENSORS       16u
+#define HWS_EMU_MAX_TLVS          64u
+#define HWS_EMU_MAX_FIELDS        32u /* per TLV */
+#define HWS_EMU_MAX_CAPS          64u
+#define HWS_EMU_TLV_MAX_BYTES     256u /* MNVDA's data area */
+#define HWS_EMU_NAME_BYTES        48u
+#define HWS_EMU_MAX_PAGES         16384u
+#define HWS_EMU_PROFILE_MAX_BYTES 262144u
+
+/* A run of bits of one TLV: bit lsb_idx and up of the dword at byte dw. */
+struct hws_emu_bits {
+    uint32_t type; /* the TLV's type word */
+    uint16_t dw;
+    uint8_t lsb_idx;
+    uint8_t n_bits;
+};
+
+/* One field of a TLV: its default, and what the firmware accepts in it. */
+struct hws_emu_field {
+    char name[HWS_EMU_NAME_BYTES];
+    struct hws_emu_bits at;
+    uint32_t def;
+    uint32_t min;
+    uint32_t max; /* all ones of n_bits if the profile names none */
+    bool has_max_from;
+    struct hws_emu_bits max_from; /* the limit is what these bits of a capability TLV say */
+    bool has_needs;
+    struct hws_emu_bits needs; /* may leave its default only while these bits are not 0 */
+};
+
+struct hws_emu_tlv {
+    char name[HWS_EMU_NAME_BYTES];
+    uint32_t type;
+    uint16_t bytes; /* multiple of 4 */
+    bool read_only; /* a capability: reads only, same in every image */
+    uint8_t version;
+    uint32_t n_fields;
+    struct hws_emu_field *fields; /* owned by the profile */
+    uint8_t def[HWS_EMU_TLV_MAX_BYTES];
+};
+
+enum hws_emu_link_type { HWS_EMU_LINK_IB = 1, HWS_EMU_LINK_ETH = 2 };
+
+/* One network port, local_port = index + 1. */
+struct hws_emu_nic_port {
+    enum hws_emu_link_type type; /* the default; type_from rules if set */
+    bool has_type_from;
+    struct hws_emu_bits type_from; /* 1 = IB, 2 = ETH, read from the running image */
+    bool cable;                    /* false: the link never comes up */
+    bool admin_up;
+    uint8_t n_lanes;
+    uint8_t first_lane;
+    uint8_t module;
+    uint32_t speed_mbps; /* the fastest the cable allows */
+    uint32_t eth_cap;    /* PTYS extended Ethernet bits */
+    uint16_t ib_cap;     /* PTYS InfiniBand protocol bits */
+    uint64_t rx_frames_per_s;
+    uint64_t tx_frames_per_s;
+    uint32_t frame_bytes;
+    uint32_t symbol_errors_per_h;
+};
+
+struct hws_emu_sensor {
+    char name[9];   /* 8 characters */
+    uint16_t index; /* MTMP sensor_index; 0 = the chip, 64 + m = module m */
+    int16_t value;  /* 1/8 degree C */
+    int16_t threshold_hi;
+    int16_t threshold_lo;
+};
+
+struct hws_emu_cap {
+    uint16_t dw;
+    uint8_t lsb_idx;
+    uint8_t n_bits;
+    uint32_t cur;
+    uint32_t max;
+};
+
+struct hws_emu_profile {
+    char part[21];
+    char product[65];
+    char psid[17];
+    char serial[25];
+    char revision[9];
+    char branch[29];
+    char pci_address[16];
+    uint16_t hw_dev_id;
+    uint16_t hw_revision;
+    uint16_t pci_device_id;
+    uint16_t fw_major;
+    uint16_t fw_minor;
+    uint16_t fw_subminor;
+    uint32_t fw_build_id;
+    uint16_t fw_year; /* binary coded decimal, as MGIR has it */
+    uint8_t fw_month;
+    uint8_t fw_day;
+    uint64_t base_mac; /* 48 bits */
+
+    uint8_t log_queue_size;
+    uint8_t log_queue_stride;
+    uint32_t boot_pages;
+    uint32_t init_pages;
+    uint32_t uctx_cap_mask; /* HWS_UCTX_CAP_* this card grants */
+
+    uint64_t boot_ms;        /* from power-on to ready */
+    uint64_t link_up_ms;     /* from admin up to link up */
+    uint64_t reset_delay_ms; /* from the trigger's completion to the reset */
+    uint64_t latency_ms;     /* every command takes this long */
+
+    uint8_t pcie_width;
+    uint16_t pcie_speed_mask; /* MPEIN bits: 1 2.5, 2 5, 4 8, 8 16, 16 32 GT/s; the active one */
+    uint16_t pcie_width_cap;
+    uint16_t pcie_speed_cap;
+    uint16_t pcie_power_w;
+
+    uint32_t n_ports;
+    struct hws_emu_nic_port ports[HWS_EMU_MAX_PORTS];
+    uint32_t n_sensors;
+    struct hws_emu_sensor sensors[HWS_EMU_MAX_SENSORS];
+    uint32_t n_caps;
+    struct hws_emu_cap caps[HWS_EMU_MAX_CAPS];
+    uint32_t n_tlvs;
+    struct hws_emu_tlv tlvs[HWS_EMU_MAX_TLVS];
+    uint32_t n_faults;
+    struct hws_emu_fault faults[HWS_EMU_MAX_FAULTS];
+};
+
+/*
+ * Reads n bytes of YAML. HWS_E_INVALID with "line L: reason"; HWS_E_NOMEM. On failure *out is
+ * zeroed and needs no deinit.
+ */
+enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_profile *out,
+                                    struct hws_err *err) HWS_MUST_USE;
+
+/* Frees the profile's tables; accepts a zeroed one. */
+void hws_emu_profile_deinit(struct hws_emu_profile *p);
+
+/* The TLV with that type word; NULL if the card has none. */
+const struct hws_emu_tlv *hws_emu_profile_tlv(const struct hws_emu_profile *p, uint32_t type);
+
+#endif
