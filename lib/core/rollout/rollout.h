@@ -3,17 +3,18 @@
  * next deadline go out. The caller (client/fleet, the simulator, a test) does the calls and keeps
  * the journal.
  *
- * The happy path of one adapter:
- *     PENDING -> PLANNING -> APPLYING -> SETTLING -> SUCCEEDED        (SKIPPED when the plan has
- * nothing to change) and of the rollout: RUNNING -> SUCCEEDED. Where it goes wrong:
- *   - plan or apply is refused, a setting reads back as something else, or health does not come
- * back: FAILED;
- *   - an apply whose outcome is not known (link lost, deadline): UNKNOWN; the adapter is read back,
- * never written again blindly. Read back as wanted it goes on to SETTLING; otherwise one more
- * attempt is planned, then it is FAILED; not readable it stays UNKNOWN, and after the gate timeout
- * looking is given up;
+ * The happy path of one adapter, and of the rollout:
+ *     PENDING -> PLANNING -> APPLYING -> SETTLING -> SUCCEEDED     (nothing to change: SKIPPED)
+ *     RUNNING -> DONE
+ * Where it goes wrong:
+ *   - a plan or apply is refused, a setting reads back as something else, or health does not come
+ *     back: FAILED;
+ *   - an apply whose outcome is not known (link lost, deadline, conflict with an earlier one):
+ *     UNKNOWN; the adapter is read back, never written again blindly. Read back as wanted it goes
+ *     on to SETTLING; otherwise it is PENDING for one more attempt, then FAILED; not readable it
+ *     stays UNKNOWN, and after the gate timeout looking is given up;
  *   - failed + unknown over the budget (0 in the canary wave): the rollout is STOPPED. Nothing new
- * starts; what is in flight ends and is recorded.
+ *     starts; what is in flight ends and is recorded.
  *
  * The journal: every transition appends a record, and hws_rollout_next hands out the records before
  * any action that follows from them. A caller that makes each JOURNAL action durable before it asks
@@ -24,7 +25,8 @@
  * NONE, wait for a result or hws_rollout_deadline, repeat. After an error of any function the
  * journal is the truth: drop the object, load it again.
  *
- * Thread rule: one thread at a time. Ownership: the object owns its plan and members.
+ * Thread rule: one thread at a time. Ownership: the object owns its plan and members, and must not
+ * be moved in memory.
  */
 #ifndef HWS_ROLLOUT_ROLLOUT_H
 #define HWS_ROLLOUT_ROLLOUT_H
@@ -34,7 +36,7 @@
 #include "rollout/gate.h"
 #include "rollout/plan.h"
 
-#define HWS_ROLLOUT_MAX_ATTEMPTS      2u /* plan + apply of one adapter, counting the first */
+#define HWS_ROLLOUT_MAX_ATTEMPTS      2u /* applies to one adapter, cut off ones aside */
 #define HWS_ROLLOUT_HASH_BYTES        65 /* with NUL: hex SHA-256 */
 #define HWS_ROLLOUT_REQUEST_ID_BYTES  48 /* with NUL */
 #define HWS_ROLLOUT_MAX_JOURNAL_BYTES ((size_t)64 * 1024 * 1024)
@@ -79,23 +81,6 @@ struct hws_rollout_cause {
     struct hws_err err;                      /* code, stage, firmware status, syndrome, text */
 };
 
-struct hws_rollout_member {
-    enum hws_rollout_member_state state;
-    uint32_t wave;
-    uint32_t attempt;                         /* from 1 once planned; 0 before */
-    char device_id[HWS_ROLLOUT_DEVICE_BYTES]; /* as the agent named it in the plan; empty before */
-    char plan_hash[HWS_ROLLOUT_HASH_BYTES];   /* of the attempt; empty before */
-    struct hws_rollout_cause cause;           /* of the latest trouble; step NONE: none so far */
-    uint64_t changed_unix_ms;                 /* when it came into this state */
-    bool given_up;                            /* UNKNOWN and not looked at any more */
-    bool in_doubt;                            /* read back before it is written again */
-    /* inside */
-    struct hws_rollout_gate gate;
-    struct hws_list link; /* in todo while an action waits to be handed out */
-    uint8_t todo;         /* enum hws_rollout_do */
-    bool busy;            /* an action is with the caller */
-};
-
 /* What the caller shall do. JOURNAL comes first and covers everything handed out after it. */
 enum hws_rollout_do {
     HWS_ROLLOUT_DO_NONE,    /* nothing before the deadline or the next result */
@@ -106,6 +91,24 @@ enum hws_rollout_do {
     HWS_ROLLOUT_DO_CHECK,   /* look at the adapter; then hws_rollout_check_result */
     HWS_ROLLOUT_DO_FINISHED /* nothing is in flight and nothing will start; said once per start or
                                resume */
+};
+
+struct hws_rollout_member {
+    enum hws_rollout_member_state state;
+    uint32_t wave;
+    uint32_t attempt; /* applies sent so far; the number in the request_id of the latest */
+    char device_id[HWS_ROLLOUT_DEVICE_BYTES]; /* as the agent named it in the plan; empty before */
+    char plan_hash[HWS_ROLLOUT_HASH_BYTES];   /* of the latest plan; empty before */
+    struct hws_rollout_cause cause;           /* of the latest trouble; step NONE: none so far */
+    uint64_t changed_unix_ms;                 /* when it came into this state */
+    bool given_up;                            /* UNKNOWN and not looked at any more */
+    /* inside */
+    uint32_t
+        base_attempt; /* applies that do not count: before a retry, or cut off by our own stop */
+    struct hws_rollout_gate gate;
+    struct hws_list link;            /* in rollout.flight while in flight */
+    enum hws_rollout_do todo;        /* to be handed out; NONE: nothing, or by the gate's time */
+    enum hws_rollout_do with_caller; /* handed out, no result yet; NONE: nothing */
 };
 
 struct hws_rollout_action {
@@ -127,14 +130,14 @@ struct hws_rollout {
     char reason[HWS_ERR_MSG_BYTES]; /* why it is stopped or paused; empty otherwise */
     struct hws_rollout_tally tally;
     /* inside */
-    int64_t unix_offset_ms; /* unix time minus now_ms */
-    uint32_t n_in_flight;   /* PLANNING + APPLYING + SETTLING + UNKNOWN not given up */
-    uint32_t n_ended;       /* of the current wave */
-    uint32_t wave_members;  /* in the current wave */
-    size_t next_start;      /* no PENDING member of the wave before this index */
-    struct hws_buf out;     /* records not yet handed out */
-    size_t handed;          /* of them, with the caller */
-    struct hws_list todo;
+    uint64_t unix_offset_ms; /* unix time minus now_ms, modulo 2^64 */
+    uint32_t n_in_flight;    /* PLANNING + APPLYING + SETTLING + UNKNOWN not given up */
+    uint32_t n_open;         /* members of the waves so far that have not ended */
+    size_t next_start;       /* no PENDING member of these waves before this index */
+    size_t last_bad;         /* the latest member that failed or was given up */
+    struct hws_buf out;      /* records not yet handed out, after `handed` bytes that are */
+    size_t handed;
+    struct hws_list flight;
     bool said_finished;
 };
 
@@ -180,8 +183,7 @@ enum hws_code hws_rollout_pause(struct hws_rollout *r, const char *reason, uint6
 enum hws_code hws_rollout_next(struct hws_rollout *r, uint64_t now_ms,
                                struct hws_rollout_action *out, struct hws_err *err) HWS_MUST_USE;
 
-/* When to call hws_rollout_next again without a result; UINT64_MAX: only a result moves it.
- * O(members). */
+/* When to call hws_rollout_next again without a result; UINT64_MAX: only a result moves it. */
 uint64_t hws_rollout_deadline(const struct hws_rollout *r);
 
 /* A plan as the agent answered. */

@@ -1,6 +1,6 @@
 /*
- * Waves by host. Hosts are numbered in the order of their first adapter; a sorted index finds an adapter's host
- * without comparing every pair.
+ * Waves by host. Hosts are numbered in the order of their first adapter; a sorted index finds an
+ * adapter's host without comparing every pair.
  */
 #include "rollout/wave.h"
 
@@ -10,9 +10,9 @@
 #include "base/mem.h"
 
 struct slot {
-    const char *host;  /* borrowed from the plan */
-    uint32_t target;   /* index into plan->targets */
-    uint32_t first;    /* the first target of the same host */
+    const char *host; /* borrowed from the plan */
+    uint32_t target;  /* index into plan->targets */
+    uint32_t first;   /* the first target of the same host */
 };
 
 static int by_host_then_index(const void *a, const void *b)
