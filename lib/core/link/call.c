@@ -51,7 +51,8 @@ static enum hws_code feed_fragment(struct hws_link_call *call, const struct hws_
     if (!call->in_message) {
         code = hws_link_credit_received(&call->credit, err);
         if (code != HWS_OK) {
-            return hws_err_wrap(err, "call %llu", (unsigned long long)call->id);
+            (void)hws_err_wrap(err, "call %llu", (unsigned long long)call->id);
+            return code;
         }
     }
     code = hws_buf_put(&call->message, packet->u.msg.bytes, packet->u.msg.n);
@@ -100,7 +101,8 @@ static enum hws_code feed_credit(struct hws_link_call *call, const struct hws_li
     enum hws_code code = hws_link_credit_granted(&call->credit, packet->u.credit, err);
 
     if (code != HWS_OK) {
-        return hws_err_wrap(err, "call %llu", (unsigned long long)call->id);
+        (void)hws_err_wrap(err, "call %llu", (unsigned long long)call->id);
+        return code;
     }
     *event = HWS_LINK_EV_CREDIT;
     return HWS_OK;

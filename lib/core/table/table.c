@@ -160,9 +160,12 @@ enum hws_code hws_table_find_command(enum hws_kind kind, const char *text, uint1
     const struct hws_table_row *row;
     uint16_t opcode = 0;
     bool is_number;
+    enum hws_code code;
 
-    if (number_of(text, &is_number, &opcode, err) != HWS_OK) {
-        return hws_err_wrap(err, "command");
+    code = number_of(text, &is_number, &opcode, err);
+    if (code != HWS_OK) {
+        (void)hws_err_wrap(err, "command");
+        return code;
     }
     if (is_number && opcode == OPCODE_ACCESS_REG) {
         return hws_err_set(err, HWS_E_DENIED,
@@ -190,9 +193,12 @@ enum hws_code hws_table_find_register(enum hws_kind kind, const char *text,
     const struct hws_table_row *unasked;
     uint16_t id = 0;
     bool is_number;
+    enum hws_code code;
 
-    if (number_of(text, &is_number, &id, err) != HWS_OK) {
-        return hws_err_wrap(err, "register");
+    code = number_of(text, &is_number, &id, err);
+    if (code != HWS_OK) {
+        (void)hws_err_wrap(err, "register");
+        return code;
     }
     if (is_number) {
         row = hws_table_register(kind, id, method);

@@ -1,0 +1,168 @@
+/* HELLO and ADAPTER: golden bytes by hand, the running list, the limits. */
+#include <string.h>
+
+#include "link/hello.h"
+#include "link/packet.h"
+#include "test.h"
+
+static const uint8_t golden_hello[] = {
+    1, 0,  0,    0,    0,   0,   0,   51,  0,   0,   0,   0,
+    0, 0,  0,    0, /* header */
+    2, 0,  0,    1,    0,   0,   0,   0,   0,   0,   0,   0x2a,
+    0, 0,  0x10, 0xe1,                                         /* role .. pid 4321 */
+    0, 10, 'h',  'a',  'w', 's', 'e', 'r', '-', 'e', 'm', 'u', /* name */
+    0, 1,  'b',                                                /* build */
+    0, 2,  0,    1,                                            /* 2 adapters, 1 running */
+    0, 0,  0,    0,    0,   0,   0,   7,   0,   1,   0,   5,
+    0, 0,  3,    0xe8 /* id 7, adapter 1, row 5, 1 s */
+};
+
+static const uint8_t golden_adapter[] = {
+    16,  0,   0,   0,   0,   0,   0,   30, 0,   0,   0,   0, 0, 0, 0, 0, /* header */
+    0,   1,   1,   1,   0,   31, /* index 1, up, emulated, depth 31 */
+    0,   4,   'm', 'l', 'x', '5', 0,   3,  'p', 'c', 'i', 0, 0, 0, 5, 'q',
+    'u', 'e', 'u', 'e', 0,   2,   'o', 'k'};
+
+static struct hws_link_packet hello(const uint8_t *running)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
+
+    p.u.hello = (struct hws_link_hello){.role = HWS_LINK_ROLE_DEVICE,
+                                        .version = 1,
+                                        .generation = 0x2a,
+                                        .pid = 4321,
+                                        .name = hws_link_text("hawser-emu"),
+                                        .build = hws_link_text("b"),
+                                        .n_adapters = 2,
+                                        .n_running = 1,
+                                        .running = running};
+    return p;
+}
+
+static void hello_has_golden_bytes(void **state)
+{
+    const struct hws_link_running one = {.id = 7, .adapter = 1, .row = 5, .age_ms = 1000};
+    uint8_t list[HWS_LINK_RUNNING_BYTES] = {0};
+    uint8_t bytes[256];
+    struct hws_link_packet p = hello(list);
+    struct hws_link_running back;
+    size_t n = 0;
+
+    (void)state;
+    hws_link_running_put(list, 0, &one);
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_int_equal(n, sizeof golden_hello);
+    assert_memory_equal(bytes, golden_hello, sizeof golden_hello);
+    assert_code(hws_link_decode(golden_hello, sizeof golden_hello, &p, NULL), HWS_OK);
+    assert_int_equal(p.u.hello.role, HWS_LINK_ROLE_DEVICE);
+    assert_int_equal(p.u.hello.generation, 0x2a);
+    assert_int_equal(p.u.hello.pid, 4321);
+    assert_int_equal(p.u.hello.n_adapters, 2);
+    assert_int_equal(p.u.hello.n_running, 1);
+    back = hws_link_running_get(p.u.hello.running, 0);
+    assert_int_equal(back.id, 7);
+    assert_int_equal(back.adapter, 1);
+    assert_int_equal(back.row, 5);
+    assert_int_equal(back.age_ms, 1000);
+}
+
+static void adapter_has_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_ADAPTER};
+    uint8_t bytes[256];
+    size_t n = 0;
+
+    (void)state;
+    p.u.adapter = (struct hws_link_adapter){.index = 1,
+                                            .state = HWS_LINK_ADAPTER_UP,
+                                            .emulated = true,
+                                            .depth = 31,
+                                            .kind = hws_link_text("mlx5"),
+                                            .pci = hws_link_text("pci"),
+                                            .backend = hws_link_text("queue"),
+                                            .reason = hws_link_text("ok")};
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_int_equal(n, sizeof golden_adapter);
+    assert_memory_equal(bytes, golden_adapter, n);
+    assert_code(hws_link_decode(golden_adapter, n, &p, NULL), HWS_OK);
+    assert_true(p.u.adapter.emulated);
+    assert_int_equal(p.u.adapter.depth, 31);
+    assert_memory_equal(p.u.adapter.backend.bytes, "queue", 5);
+}
+
+static void a_wrong_byte_is_refused(void **state)
+{
+    static const struct {
+        bool adapter;
+        size_t at;
+        uint8_t value;
+        const char *what;
+    } rows[] = {
+        {false, 16, 0, "role none"},
+        {false, 16, 9, "an unknown role"},
+        {false, 16, 1, "adapters at hawser-wire"},
+        {false, 17, 1, "reserved"},
+        {false, 27, 0, "generation 0"},
+        {false, 34, ' ', "a space in the name"},
+        {false, 48, 65, "too many adapters"},
+        {false, 50, 2, "more running than there are bytes"},
+        {false, 49, 0xff, "more running than allowed"},
+        {false, 58, 0, "a running command without id"},
+        {false, 60, 64, "a running command of an adapter beyond the limit"},
+        {true, 17, 64, "an index beyond the limit"},
+        {true, 18, 0, "no state"},
+        {true, 18, 9, "an unknown state"},
+        {true, 19, 2, "emulated neither yes nor no"},
+        {true, 21, 0, "depth 0"},
+        {true, 21, 32, "depth over the limit"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint8_t *golden = rows[i].adapter ? golden_adapter : golden_hello;
+        size_t n = rows[i].adapter ? sizeof golden_adapter : sizeof golden_hello;
+        uint8_t bytes[128];
+        struct hws_link_packet p;
+
+        memcpy(bytes, golden, n);
+        assert_int_not_equal(bytes[rows[i].at], rows[i].value);
+        bytes[rows[i].at] = rows[i].value;
+        if (hws_link_decode(bytes, n, &p, NULL) != HWS_E_PROTO) {
+            fail_msg("accepted %s", rows[i].what);
+        }
+    }
+}
+
+static void the_longest_running_list_fits_in_a_packet(void **state)
+{
+    static uint8_t list[HWS_LINK_MAX_RUNNING * HWS_LINK_RUNNING_BYTES];
+    static uint8_t bytes[HWS_LINK_MAX_BYTES];
+    struct hws_link_packet p = hello(list);
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HWS_LINK_MAX_RUNNING; i++) {
+        const struct hws_link_running one = {.id = i + 1};
+
+        hws_link_running_put(list, i, &one);
+    }
+    p.u.hello.n_running = HWS_LINK_MAX_RUNNING;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_code(hws_link_decode(bytes, n, &p, NULL), HWS_OK);
+    assert_int_equal(hws_link_running_get(p.u.hello.running, HWS_LINK_MAX_RUNNING - 1).id,
+                     HWS_LINK_MAX_RUNNING);
+    p.u.hello.n_running++;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hello_has_golden_bytes),
+        cmocka_unit_test(adapter_has_golden_bytes),
+        cmocka_unit_test(a_wrong_byte_is_refused),
+        cmocka_unit_test(the_longest_running_list_fits_in_a_packet),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,270 @@
+/* The packet codec: golden bytes written by hand from the pictures in packet.h and packet.c, and
+ * every way in which a packet can be wrong. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "link/methods.h"
+#include "link/packet.h"
+#include "test.h"
+
+static const uint8_t golden_credit[] = {6, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3};
+static const uint8_t golden_msg[] = {3, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 'h', 'i'};
+static const uint8_t golden_status[] = {7, 0, 0, 0, 0, 0, 0,   9,   0, 0, 0, 0, 0,
+                                        0, 0, 5, 7, 0, 2, 'n', 'o', 0, 2, 8, 7};
+static const uint8_t golden_call[] = {
+    2, 0,  0,   0,   0,   0,   0,   34,  0,   0,   0,    0,    0, 0, 0, 1, /* header */
+    0, 1,  2,   0,   0,   0,   0,   0,   0,   0,   0x13, 0x88,             /* fixed part */
+    0, 10, 'u', 'n', 'i', 'x', ':', 'u', 'i', 'd', ':',  '0',  0, 0, 0, 0, /* principal */
+    0, 4,  'p', ':', '1', '2'};
+
+static struct hws_link_packet decoded(const uint8_t *bytes, size_t n)
+{
+    struct hws_link_packet p;
+    struct hws_err err;
+
+    assert_ok(hws_link_decode(bytes, n, &p, &err), &err);
+    return p;
+}
+
+static void assert_encodes_to(const struct hws_link_packet *p, const uint8_t *golden, size_t n)
+{
+    uint8_t bytes[HWS_LINK_MAX_BYTES];
+    struct hws_err err;
+    size_t got = 0;
+
+    assert_ok(hws_link_encode(p, bytes, sizeof bytes, &got, &err), &err);
+    assert_int_equal(got, n);
+    assert_memory_equal(bytes, golden, n);
+}
+
+static void credit_has_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_CREDIT, .id = 0x102, .u.credit = 3};
+
+    (void)state;
+    assert_encodes_to(&p, golden_credit, sizeof golden_credit);
+    p = decoded(golden_credit, sizeof golden_credit);
+    assert_int_equal(p.id, 0x102);
+    assert_int_equal(p.u.credit, 3);
+}
+
+static void fragment_has_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_MSG, .flags = HWS_LINK_FLAG_MORE, .id = 9};
+
+    (void)state;
+    p.u.msg = hws_link_text("hi");
+    assert_encodes_to(&p, golden_msg, sizeof golden_msg);
+    p = decoded(golden_msg, sizeof golden_msg);
+    assert_int_equal(p.flags, HWS_LINK_FLAG_MORE);
+    assert_int_equal(p.u.msg.n, 2);
+    assert_memory_equal(p.u.msg.bytes, "hi", 2);
+}
+
+static void status_has_golden_bytes(void **state)
+{
+    static const uint8_t details[] = {8, 7};
+    struct hws_link_packet p = {.type = HWS_LINK_STATUS, .id = 5};
+
+    (void)state;
+    p.u.status.code = 7;
+    p.u.status.message = hws_link_text("no");
+    p.u.status.details = (struct hws_span){details, sizeof details};
+    assert_encodes_to(&p, golden_status, sizeof golden_status);
+    p = decoded(golden_status, sizeof golden_status);
+    assert_int_equal(p.u.status.code, 7);
+    assert_memory_equal(p.u.status.message.bytes, "no", 2);
+    assert_memory_equal(p.u.status.details.bytes, details, 2);
+}
+
+static void call_has_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_CALL, .id = 1};
+
+    (void)state;
+    p.u.call.method = HWS_METHOD_DEVICE_GET;
+    p.u.call.transport = HWS_LINK_TRANSPORT_UNIX;
+    p.u.call.deadline_ms = 5000;
+    p.u.call.principal = hws_link_text("unix:uid:0");
+    p.u.call.peer = hws_link_text("p:12");
+    assert_encodes_to(&p, golden_call, sizeof golden_call);
+    p = decoded(golden_call, sizeof golden_call);
+    assert_int_equal(p.u.call.method, HWS_METHOD_DEVICE_GET);
+    assert_int_equal(p.u.call.deadline_ms, 5000);
+    assert_int_equal(p.u.call.serial.n, 0);
+    assert_memory_equal(p.u.call.peer.bytes, "p:12", 4);
+}
+
+static void packets_without_payload_are_a_bare_header(void **state)
+{
+    static const uint8_t types[] = {HWS_LINK_HALF_CLOSE, HWS_LINK_CANCEL, HWS_LINK_DRAIN,
+                                    HWS_LINK_CANCEL_CMD};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types; i++) {
+        struct hws_link_packet p = {.type = types[i], .id = types[i] == HWS_LINK_DRAIN ? 0 : 7};
+        uint8_t bytes[HWS_LINK_HEADER_BYTES];
+        size_t n = 0;
+
+        assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+        assert_int_equal(n, HWS_LINK_HEADER_BYTES);
+        assert_int_equal(decoded(bytes, n).type, types[i]);
+    }
+}
+
+/* Each row changes one byte of a golden packet into something that must be refused. */
+static void a_wrong_byte_is_refused(void **state)
+{
+    static const struct {
+        const uint8_t *golden;
+        size_t n;
+        size_t at;
+        uint8_t value;
+        const char *what;
+    } rows[] = {
+        {golden_credit, sizeof golden_credit, 0, 0, "type 0"},
+        {golden_credit, sizeof golden_credit, 0, 10, "a gap between the types"},
+        {golden_credit, sizeof golden_credit, 0, 200, "type 200"},
+        {golden_credit, sizeof golden_credit, 1, 1, "a flag of another type"},
+        {golden_credit, sizeof golden_credit, 1, 0x80, "an unknown flag"},
+        {golden_credit, sizeof golden_credit, 2, 1, "reserved bytes"},
+        {golden_credit, sizeof golden_credit, 7, 3, "a length too short"},
+        {golden_credit, sizeof golden_credit, 7, 5, "a length too long"},
+        {golden_credit, sizeof golden_credit, 4, 1, "a huge length"},
+        {golden_credit, sizeof golden_credit, 19, 0, "credit of zero"},
+        {golden_credit, sizeof golden_credit, 16, 1, "too much credit"},
+        {golden_status, sizeof golden_status, 16, 17, "a status code over 16"},
+        {golden_status, sizeof golden_status, 17, 0xff, "a text longer than the packet"},
+        {golden_status, sizeof golden_status, 18, 3, "a text that eats the next length"},
+        {golden_status, sizeof golden_status, 19, 0, "a NUL in a text"},
+        {golden_call, sizeof golden_call, 17, 200, "a method without a row"},
+        {golden_call, sizeof golden_call, 18, 0, "no transport"},
+        {golden_call, sizeof golden_call, 18, 3, "an unknown transport"},
+        {golden_call, sizeof golden_call, 19, 1, "reserved bytes in the payload"},
+        {golden_call, sizeof golden_call, 30, ' ', "a space in the principal"},
+        {golden_call, sizeof golden_call, 30, 0x80, "no ASCII in the principal"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t bytes[128];
+        struct hws_link_packet p = {.type = 77};
+
+        memcpy(bytes, rows[i].golden, rows[i].n);
+        assert_int_not_equal(bytes[rows[i].at], rows[i].value);
+        bytes[rows[i].at] = rows[i].value;
+        if (hws_link_decode(bytes, rows[i].n, &p, NULL) != HWS_E_PROTO) {
+            fail_msg("accepted %s", rows[i].what);
+        }
+        assert_int_equal(p.type, 77); /* outputs are written only on success */
+    }
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < sizeof golden_call; n++) {
+        struct hws_link_packet p;
+        uint8_t bytes[sizeof golden_call];
+
+        memcpy(bytes, golden_call, sizeof golden_call);
+        if (n >= HWS_LINK_HEADER_BYTES) { /* even with a header that agrees */
+            hws_store_be32(bytes + 4, (uint32_t)(n - HWS_LINK_HEADER_BYTES));
+        }
+        assert_code(hws_link_decode(bytes, n, &p, NULL), HWS_E_PROTO);
+    }
+}
+
+static void id_is_needed_exactly_where_it_belongs(void **state)
+{
+    static const uint8_t drain_with_id[] = {8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t cancel_without[] = {5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct hws_link_packet p;
+
+    (void)state;
+    assert_code(hws_link_decode(drain_with_id, sizeof drain_with_id, &p, NULL), HWS_E_PROTO);
+    assert_code(hws_link_decode(cancel_without, sizeof cancel_without, &p, NULL), HWS_E_PROTO);
+}
+
+static void unfinished_fragment_must_carry_something(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_MSG, .flags = HWS_LINK_FLAG_MORE, .id = 1};
+    uint8_t bytes[64];
+    size_t n = 0;
+
+    (void)state;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.flags = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    bytes[1] = HWS_LINK_FLAG_MORE;
+    assert_code(hws_link_decode(bytes, n, &p, NULL), HWS_E_PROTO);
+}
+
+static void largest_fragment_fits_and_one_more_does_not(void **state)
+{
+    static uint8_t payload[HWS_LINK_FRAGMENT_BYTES + 1];
+    static uint8_t bytes[HWS_LINK_MAX_BYTES + 1];
+    struct hws_link_packet p = {.type = HWS_LINK_MSG, .id = 1};
+    size_t n = 0;
+
+    (void)state;
+    p.u.msg = (struct hws_span){payload, HWS_LINK_FRAGMENT_BYTES};
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_int_equal(n, HWS_LINK_MAX_BYTES);
+    p.u.msg.n++;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_BUSY);
+}
+
+static void encoder_refuses_what_the_decoder_would(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_CALL, .id = 1};
+    uint8_t bytes[256];
+    size_t n = 0;
+
+    (void)state;
+    p.u.call.transport = HWS_LINK_TRANSPORT_TLS;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID); /* principal */
+    p.u.call.principal = hws_link_text("spiffe://x/y");
+    p.u.call.sha256 = hws_link_text("short");
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.u.call.sha256 = hws_link_text(NULL);
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    p.id = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+}
+
+static void each_error_names_packet_and_field(void **state)
+{
+    struct hws_link_packet p;
+    struct hws_err err;
+    uint8_t bytes[sizeof golden_status];
+
+    (void)state;
+    memcpy(bytes, golden_status, sizeof bytes);
+    bytes[16] = 99;
+    assert_code(hws_link_decode(bytes, sizeof bytes, &p, &err), HWS_E_PROTO);
+    assert_string_equal(err.msg, "link packet STATUS: bad code");
+    assert_string_equal(hws_link_type_name(HWS_LINK_CANCEL_CMD), "CANCEL_CMD");
+    assert_string_equal(hws_link_type_name(250), "?");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(credit_has_golden_bytes),
+        cmocka_unit_test(fragment_has_golden_bytes),
+        cmocka_unit_test(status_has_golden_bytes),
+        cmocka_unit_test(call_has_golden_bytes),
+        cmocka_unit_test(packets_without_payload_are_a_bare_header),
+        cmocka_unit_test(a_wrong_byte_is_refused),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(id_is_needed_exactly_where_it_belongs),
+        cmocka_unit_test(unfinished_fragment_must_carry_something),
+        cmocka_unit_test(largest_fragment_fits_and_one_more_does_not),
+        cmocka_unit_test(encoder_refuses_what_the_decoder_would),
+        cmocka_unit_test(each_error_names_packet_and_field),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
