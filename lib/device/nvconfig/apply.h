@@ -46,12 +46,14 @@ struct hws_nv_apply {
     /* Private. */
     bool has_hash;
     bool has_revision;
+    bool sent;     /* a write reached, or may have reached, the card */
     bool unproved; /* an undo could not be read back */
     struct hws_digest want_hash;
     struct hws_digest want_revision;
     unsigned state;
     unsigned n_tries;
-    size_t write_idx;
+    size_t write_idx;    /* the write under way, or being undone */
+    struct hws_err last; /* of the undoing; err keeps what caused it */
     struct hws_hca_regio io;
 };
 

@@ -35,9 +35,9 @@ struct hws_nv_enum_value {
     uint32_t value;
 };
 
-/* Bits inside a TLV's data; n_bits 0 = no such field. */
+/* Bits inside a record's data; n_bits 0 = no such field. */
 struct hws_nv_field {
-    uint8_t tlv_idx;      /* into the TLVs of tlv.h */
+    uint8_t tlv_idx;      /* enum hws_nv_tlv_idx */
     uint8_t offset_bytes; /* of the dword */
     uint8_t lsb_idx;
     uint8_t n_bits;
@@ -53,6 +53,7 @@ struct hws_nv_param {
     const struct hws_nv_enum_value *values; /* enumerations only */
     size_t n_values;
     struct hws_nv_field max_cap;     /* read-only capability holding the adapter's maximum */
+    struct hws_nv_field max_valid;   /* the bit that makes max_cap count */
     struct hws_nv_field support_cap; /* read-only capability bit: 0 = not on this adapter */
     enum hws_nv_reset reset;
     const char *unit; /* "" */
@@ -62,6 +63,8 @@ struct hws_nv_param {
 
 size_t hws_nv_param_count(void);
 const struct hws_nv_param *hws_nv_param_at(size_t idx); /* 0..count - 1, in table order */
+
+size_t hws_nv_param_idx(const struct hws_nv_param *p); /* the inverse */
 
 /* By name in any case. HWS_E_NOT_FOUND: the text suggests the nearest names. */
 enum hws_code hws_nv_param_find(const char *name, const struct hws_nv_param **out,

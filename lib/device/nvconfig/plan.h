@@ -61,7 +61,7 @@ struct hws_nv_plan {
     struct hws_nv_change
         changes[HWS_NV_MAX_PARAMS]; /* asked for first, in that order; then implied ones */
     size_t n_writes;                /* 0: nothing to do */
-    struct hws_nv_write writes[HWS_NV_MAX_TLVS];
+    struct hws_nv_write writes[HWS_NV_N_TLVS];
     enum hws_nv_reset reset;    /* the highest that any change needs */
     struct hws_digest revision; /* what the adapter holds now */
     struct hws_digest hash;     /* over device id, revision and the exact register writes */
@@ -69,6 +69,8 @@ struct hws_nv_plan {
     uint64_t timeout_ms;        /* per command; the caller may change it after init */
     /* Private. */
     char device_id[HWS_NV_DEVICE_ID_BYTES];
+    bool is_reset; /* wants come from FACTORY; what the adapter lacks is left out if all were asked
+                      for */
     bool reset_all;
     size_t n_wants;
     struct hws_nv_want wants[HWS_NV_MAX_PARAMS];

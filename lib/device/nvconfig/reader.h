@@ -36,7 +36,7 @@ struct hws_nv_reader {
     uint64_t timeout_ms;
     bool reads_factory; /* MNVGC */
     bool reads_current; /* MNVGC */
-    struct hws_nv_record records[HWS_NV_MAX_TLVS];
+    struct hws_nv_record records[HWS_NV_N_TLVS];
     unsigned state; /* private */
     size_t tlv_idx; /* private */
     struct hws_hca_regio io;
@@ -61,5 +61,9 @@ uint32_t hws_nv_reader_max(const struct hws_nv_reader *r, const struct hws_nv_pa
 
 /* The parameter's text in data (the bytes of its record); dst holds HWS_NV_VALUE_BYTES. */
 void hws_nv_reader_text(const struct hws_nv_param *p, const uint8_t *data, char *dst);
+
+/* A field's bits in the data of its record; the field must exist (n_bits not 0). */
+uint32_t hws_nv_field_get(const struct hws_nv_field *f, const uint8_t *data);
+void hws_nv_field_put(const struct hws_nv_field *f, uint8_t *data, uint32_t value);
 
 #endif

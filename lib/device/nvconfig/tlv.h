@@ -19,7 +19,6 @@
 #define HWS_NV_TLV_MAX_BYTES  32u  /* of the TLVs in tlvs.def */
 #define HWS_NV_HEADER_BYTES   12u  /* MNVDA header, MNVDI whole */
 #define HWS_NV_DATA_MAX_BYTES 256u /* MNVDA data area */
-#define HWS_NV_MAX_TLVS       40u
 
 /* The access modes of MNVDA: which image is meant. */
 enum hws_nv_image {
@@ -29,8 +28,16 @@ enum hws_nv_image {
     HWS_NV_N_IMAGES
 };
 
+/* The records of tlvs.def, in its order. */
+enum hws_nv_tlv_idx {
+#define HWS_NV_TLV(name, class, port, index, bytes, kind, source) HWS_NV_TLV_##name,
+#include "nvconfig/tlvs.def"
+#undef HWS_NV_TLV
+    HWS_NV_N_TLVS
+};
+
 struct hws_nv_tlv {
-    const char *name; /* ours, for messages: "NV_GLOBAL_PCI_CONF" */
+    const char *name; /* ours, for messages: "PCI" */
     uint32_t type;    /* the type word */
     uint8_t n_bytes;  /* of data, a multiple of 4 */
     bool cap;         /* read-only capability record */
@@ -40,11 +47,14 @@ struct hws_nv_tlv {
 size_t hws_nv_tlv_count(void);
 const struct hws_nv_tlv *hws_nv_tlv_at(size_t idx);
 
-/* Type word by class (nv-param, mlxconfig-db). */
-uint32_t hws_nv_type_global(uint32_t param_idx);
-uint32_t hws_nv_type_port(uint8_t port, uint16_t param_idx);
-uint32_t hws_nv_type_pf(uint8_t host_id, uint8_t pf_idx, uint16_t param_idx);
-uint32_t hws_nv_type_host(uint32_t param_idx);
+/* The record of that type word; NULL if this build has none. */
+const struct hws_nv_tlv *hws_nv_tlv_by_type(uint32_t type);
+
+/* Type word by class: bits 31..24 the class, the rest by class (nv-param, mlxconfig-db). */
+#define HWS_NV_TYPE_GLOBAL(port, index) (0x00000000u | (index))
+#define HWS_NV_TYPE_PORT(port, index)   (0x01000000u | (uint32_t)(port) << 16 | (index))
+#define HWS_NV_TYPE_PF(port, index)     (0x03000000u | (index)) /* host 0, PF 0: me */
+#define HWS_NV_TYPE_HOST(port, index)   (0x07000000u | (index))
 
 /* The header and, for data != NULL, n bytes of data into reg (HWS_NV_HEADER_BYTES + n long); image
  * NEXT for writes. */
