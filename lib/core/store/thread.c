@@ -1,0 +1,289 @@
+/*
+ * The store's thread.
+ *
+ * A batch, on the thread:
+ *   1. take all jobs that wait (at most HWS_STORE_MAX_BATCH)
+ *   2. BEGIN; each job in a savepoint, kept or rolled back by the job's own judgement
+ *   3. one COMMIT for all; with it the end of the audit chain
+ *   4. hand the jobs back and wake the owner
+ * Failure modes:
+ *   - SQLite rolled the whole transaction back (disk full, memory): the jobs of the batch so far
+ * were not stored and end with that error; the rest goes into a new transaction
+ *   - COMMIT failed: every job of the batch that wrote is in doubt (HWS_E_CONFLICT), the store is
+ * FAILED
+ *   - the store is FAILED or closing: HWS_E_GONE
+ * When nothing waits for IDLE_MS the log is folded into the database; then the thread sleeps for
+ * good.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store_priv.h"
+
+#define IDLE_MS 500
+
+/* One transaction's worth of a batch. */
+struct batch {
+    struct hws_store *s;
+    struct hws_list ran; /* jobs run in the open transaction */
+    bool open;           /* a transaction is open */
+    bool low;            /* the disk is nearly full */
+    bool low_known;
+    struct hws_store_marks before; /* as of BEGIN */
+};
+
+static void finish_job(struct batch *b, struct hws_store_job *job)
+{
+    struct hws_store *s = b->s;
+
+    (void)pthread_mutex_lock(&s->lock);
+    hws_list_push(&s->done, &job->link);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Ends the jobs of the open transaction. code HWS_OK leaves each its own result. */
+static void finish_ran(struct batch *b, enum hws_code code, const char *why)
+{
+    struct hws_list *item;
+
+    while ((item = hws_list_pop(&b->ran)) != NULL) {
+        struct hws_store_job *job = hws_container_of(item, struct hws_store_job, link);
+        if (code != HWS_OK) {
+            (void)hws_err_set(&job->err, code, "%s", why);
+        }
+        finish_job(b, job);
+    }
+}
+
+/* SQLite ended the transaction by itself: nothing of it was stored. */
+static void transaction_lost(struct batch *b, const struct hws_err *cause)
+{
+    b->s->db.marks = b->before;
+    b->open = false;
+    finish_ran(b, cause->code, cause->msg);
+}
+
+static bool begin(struct batch *b, struct hws_store_job *job)
+{
+    if (b->open) {
+        return true;
+    }
+    b->before = b->s->db.marks;
+    if (hws_store__exec(&b->s->db, HWS_SQL_BEGIN, &job->err) != HWS_OK) {
+        return false;
+    }
+    b->open = true;
+    return true;
+}
+
+static bool refused(struct batch *b, struct hws_store_job *job)
+{
+    if (b->s->db.broken) {
+        (void)hws_err_set(&job->err, HWS_E_GONE, "store has failed: %s", b->s->db.why_broken);
+        return true;
+    }
+    if (!job->ops->needs_space) {
+        return false;
+    }
+    if (!b->low_known) {
+        b->low = hws_store__db_low(&b->s->db);
+        b->low_known = true;
+    }
+    if (b->low) {
+        (void)hws_err_set(&job->err, HWS_E_BUSY,
+                          "store: less than %" PRIu64 " MiB of free disk: no change is begun",
+                          b->s->db.opt.min_free_bytes >> 20);
+    }
+    return b->low;
+}
+
+static void fail_store(struct hws_store *s, const char *why)
+{
+    s->db.broken = true;
+    (void)pthread_mutex_lock(&s->lock);
+    if (!s->failed) {
+        s->failed = true;
+        (void)hws_str_copy(s->why_failed, sizeof(s->why_failed), why);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    (void)hws_str_copy(s->db.why_broken, sizeof(s->db.why_broken), s->why_failed);
+}
+
+static void roll_back(struct hws_store *s)
+{
+    struct hws_err err;
+
+    if (sqlite3_get_autocommit(s->db.sql) == 0 &&
+        hws_store__exec(&s->db, HWS_SQL_ROLLBACK, &err) != HWS_OK) {
+        fail_store(s, err.msg); /* UNTESTED: SQLite has no reason to refuse this */
+    }
+}
+
+static void run_job(struct batch *b, struct hws_store_job *job)
+{
+    struct hws_store_db *db = &b->s->db;
+    struct hws_err err;
+
+    hws_err_clear(&job->err);
+    if (refused(b, job) || !begin(b, job) ||
+        hws_store__exec(db, HWS_SQL_SAVEPOINT, &job->err) != HWS_OK) {
+        finish_job(b, job);
+        return;
+    }
+    struct hws_store_marks marks = db->marks;
+    bool keep = job->ops->run(db, job);
+    hws_list_push(&b->ran, &job->link);
+    if (sqlite3_get_autocommit(db->sql) != 0) {
+        err = job->err;
+        if (err.code == HWS_OK) {
+            (void)hws_err_set(&err, HWS_E_IO, "store: the transaction was rolled back");
+        }
+        transaction_lost(b, &err);
+        return;
+    }
+    enum hws_code rc = HWS_OK;
+    if (!keep) {
+        db->marks = marks;
+        rc = hws_store__exec(db, HWS_SQL_ROLLBACK_TO, &err);
+    }
+    if (rc == HWS_OK) {
+        rc = hws_store__exec(db, HWS_SQL_RELEASE, &err);
+    }
+    if (rc != HWS_OK) {
+        /* UNTESTED: a savepoint that can be neither kept nor undone; nothing is kept then. */
+        roll_back(b->s);
+        transaction_lost(b, &err);
+    }
+}
+
+static void commit(struct batch *b)
+{
+    struct hws_store *s = b->s;
+    struct hws_err err;
+    enum hws_code rc = HWS_OK;
+
+    if (!b->open) {
+        return;
+    }
+    b->open = false;
+    bool wrote = sqlite3_txn_state(s->db.sql, "main") == SQLITE_TXN_WRITE;
+    if (s->db.broken) {
+        rc = hws_err_set(&err, HWS_E_IO, "store has failed: %s", s->db.why_broken);
+    } else if (s->db.marks.head_seq != b->before.head_seq) {
+        rc = hws_store__audit_seal(&s->db, &err);
+    }
+    if (rc != HWS_OK) {
+        roll_back(s);
+        transaction_lost(b, &err);
+        return;
+    }
+    rc = hws_store__exec(&s->db, HWS_SQL_COMMIT, &err);
+    if (rc != HWS_OK) {
+        char why[HWS_ERR_MSG_BYTES];
+        (void)hws_str_print(why, sizeof(why), "in doubt, the commit failed: %.200s", err.msg);
+        fail_store(s, why);
+        s->db.marks = b->before;
+        finish_ran(b, HWS_E_CONFLICT, why);
+        return;
+    }
+    (void)pthread_mutex_lock(&s->lock);
+    s->head_seq = s->db.marks.head_seq;
+    s->n_commits += wrote ? 1 : 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    finish_ran(b, HWS_OK, NULL);
+}
+
+static void wake_owner(struct hws_store *s)
+{
+    uint64_t one = 1;
+    ssize_t n;
+
+    do {
+        n = write(s->event_fd, &one, sizeof(one));
+    } while (n < 0 && errno == EINTR);
+    /* EAGAIN: the counter is full, so the owner has been woken anyway. */
+}
+
+static void run_batch(struct hws_store *s, struct hws_list *jobs)
+{
+    struct batch b = {.s = s};
+    struct hws_list *item;
+
+    hws_list_init(&b.ran);
+    while ((item = hws_list_pop(jobs)) != NULL) {
+        run_job(&b, hws_container_of(item, struct hws_store_job, link));
+    }
+    commit(&b);
+    if (s->db.broken) {
+        fail_store(s, s->db.why_broken);
+    }
+    wake_owner(s);
+}
+
+static void checkpoint(struct hws_store *s)
+{
+    hws_store__db_checkpoint(&s->db);
+    (void)pthread_mutex_lock(&s->lock);
+    s->n_checkpoints++;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (s->db.broken) {
+        fail_store(s, s->db.why_broken);
+        wake_owner(s);
+    }
+}
+
+/* Waits for work with the lock held; false when IDLE_MS passed without any. */
+static bool wait_for_work(struct hws_store *s)
+{
+    struct timespec until;
+    bool may_idle = s->db.wal_bytes != 0 && !s->db.broken;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += IDLE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (hws_list_empty(&s->queue) && !s->stop) {
+        int rc = may_idle ? pthread_cond_timedwait(&s->wake, &s->lock, &until)
+                          : pthread_cond_wait(&s->wake, &s->lock);
+        if (rc == ETIMEDOUT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void *hws_store__thread_main(void *arg)
+{
+    struct hws_store *s = arg;
+    bool stop = false;
+
+    while (!stop) {
+        struct hws_list jobs;
+        uint32_t n = 0;
+        hws_list_init(&jobs);
+        (void)pthread_mutex_lock(&s->lock);
+        bool work = wait_for_work(s);
+        while (!hws_list_empty(&s->queue) && n < HWS_STORE_MAX_BATCH) {
+            hws_list_push(&jobs, hws_list_pop(&s->queue));
+            n++;
+        }
+        stop = s->stop && n == 0;
+        (void)pthread_mutex_unlock(&s->lock);
+        if (n > 0) {
+            run_batch(s, &jobs);
+        }
+        if (!s->db.broken && (!work || s->db.wal_bytes > HWS_STORE_WAL_BYTES)) {
+            checkpoint(s);
+        }
+    }
+    hws_store__db_close(&s->db);
+    (void)pthread_mutex_lock(&s->lock);
+    s->exited = true;
+    (void)pthread_mutex_unlock(&s->lock);
+    wake_owner(s);
+    return NULL;
+}
