@@ -11,6 +11,7 @@
 #ifndef HWS_DUMP_SNAPSHOT_H
 #define HWS_DUMP_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,10 +34,12 @@ struct hws_dump_snapshot {
     struct hws_buf *out; /* borrowed: complete lines are appended in feed (and the first in init,
                             the last in next) */
     uint8_t n_ports;
-    unsigned state;   /* private */
-    size_t read_idx;  /* private */
-    unsigned sub_idx; /* private: port, sensor or component */
-    unsigned n_sub;   /* private */
+    unsigned state;        /* private */
+    size_t read_idx;       /* private */
+    unsigned sub_idx;      /* private: port, sensor or component */
+    unsigned n_components; /* private: found by LIST */
+    bool list_ended;       /* private */
+    uint64_t sensor_map;   /* private: of MTCAP */
     struct hws_hca_regio io;
 };
 

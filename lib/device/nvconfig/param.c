@@ -6,7 +6,6 @@
  */
 #include "nvconfig/param.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -90,13 +89,25 @@ size_t hws_nv_param_idx(const struct hws_nv_param *p)
     return (size_t)(p - params);
 }
 
-/* How far apart two names are: 0 equal but for case; a prefix counts as near. */
+#define NAME_MAX_CHARS 48u
+
+static int upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+    unsigned ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* How far apart two names are, in edits: 0 equal but for case; a beginning of the name is near. */
 static unsigned distance(const char *a, const char *b)
 {
-    enum { MAX = 48 };
-    unsigned row[MAX + 1];
-    size_t na = strnlen(a, MAX);
-    size_t nb = strnlen(b, MAX);
+    unsigned row[NAME_MAX_CHARS + 1];
+    size_t na = strnlen(a, NAME_MAX_CHARS);
+    size_t nb = strnlen(b, NAME_MAX_CHARS);
 
     if (strncasecmp(a, b, na) == 0 && na >= 3) {
         return 1;
@@ -108,11 +119,9 @@ static unsigned distance(const char *a, const char *b)
         unsigned diagonal = row[0];
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= nb; j++) {
-            bool same = toupper((unsigned char)a[i - 1]) == toupper((unsigned char)b[j - 1]);
-            unsigned best = diagonal + (same ? 0u : 1u);
+            unsigned change = upper(a[i - 1]) != upper(b[j - 1]);
+            unsigned best = min3(diagonal + change, row[j] + 1, row[j - 1] + 1);
             diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
             row[j] = best;
         }
     }
@@ -123,7 +132,7 @@ static unsigned distance(const char *a, const char *b)
 static void suggest(const char *name, char *dst, size_t cap)
 {
     const char *found[3] = {NULL, NULL, NULL};
-    size_t len = strnlen(name, 48);
+    size_t len = strnlen(name, NAME_MAX_CHARS);
     unsigned limit = len < 6 ? 2 : (unsigned)len / 3;
     size_t n = 0;
 
