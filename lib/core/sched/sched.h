@@ -61,21 +61,23 @@ struct hws_ticket {
     uint64_t granted_ms;     /* the scheduler's */
     struct hws_list link;    /* the scheduler's */
     struct hws_list sibling; /* the scheduler's */
+    struct hws_list entered; /* the scheduler's */
 };
 
-/* The scheduler of one adapter; the owner embeds it. */
+/* The scheduler of one adapter; the owner embeds it. All fields are the scheduler's. */
 struct hws_sched {
     struct hws_sched_options opt;
-    struct hws_list waiting[2]; /* by kind: one ticket per principal, that principal's oldest of the
-                                   kind; the others hang on its sibling list */
-    struct hws_list running;    /* granted tickets, oldest grant first */
-    uint32_t n_waiting;
-    uint32_t n_kind[2]; /* waiting by kind */
-    uint32_t n_reads;   /* running reads */
-    uint32_t n_hung;
-    bool writing;          /* a writer runs */
-    bool readers_turn;     /* a writer has just left: readers that wait go before the next one */
-    uint32_t n_owed_reads; /* how many of them: those that waited when the writer left */
+    struct hws_list fronts[2]; /* by kind: of each principal that waits its oldest ticket, in turn;
+                                  the principal's others hang on that ticket's sibling list */
+    struct hws_list waiting;   /* all waiting tickets, oldest first */
+    struct hws_list running;   /* granted tickets, oldest grant first */
+    uint32_t n_waiting[2];     /* by kind */
+    uint32_t n_reads;          /* running reads */
+    uint32_t n_hung;           /* running tickets past hang_ms */
+    uint32_t n_stalled;        /* commands stuck below that no ticket stands for */
+    uint32_t n_owed_reads;     /* reads that go before the next writer: they waited while one ran */
+    bool writing;              /* a writer runs */
+    bool turning;
 };
 
 void hws_sched_init(struct hws_sched *s, const struct hws_sched_options *opt);
@@ -86,16 +88,22 @@ enum hws_code hws_sched_enter(struct hws_sched *s, struct hws_ticket *t, uint64_
                               struct hws_err *err) HWS_MUST_USE;
 
 /* Ends a granted ticket: its command has returned. Call turn afterwards. */
-void hws_sched_leave(struct hws_sched *s, struct hws_ticket *t, uint64_t now_ms);
+void hws_sched_leave(struct hws_sched *s, struct hws_ticket *t);
 
-/* Takes a waiting ticket out of the queue without a callback; no effect on others. */
+/* Takes a waiting ticket out of the queue without a callback; no effect on one that is not waiting.
+ */
 void hws_sched_drop(struct hws_sched *s, struct hws_ticket *t);
 
 /* Marks hung commands, expires and grants. Returns when to turn again, UINT64_MAX if only events
- * matter. */
+ * matter. Inside a callback of its own it does nothing: the outer turn goes on. */
 uint64_t hws_sched_turn(struct hws_sched *s, uint64_t now_ms);
 
-/* True while a hung command has not returned. */
+/* Says how many commands are stuck on the adapter although their callers were told so and left: a
+ * timed-out command keeps its slot until firmware answers. Above 0 the breaker is open. Call turn
+ * afterwards. */
+void hws_sched_set_stalled(struct hws_sched *s, uint32_t n_stalled);
+
+/* True while a hung or stalled command has not returned. */
 bool hws_sched_breaker_open(const struct hws_sched *s);
 
 /* Ends every waiting ticket with this code inside the call (the adapter went away, or the owner
