@@ -1,0 +1,98 @@
+/* Addresses as text, both ways. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "net/address_priv.h"
+
+enum hws_code hws_net__address_split(const char *text, char *host, size_t host_cap, char *port, size_t port_cap,
+                                     struct hws_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    const char *first = text;
+    uint64_t number = 0;
+
+    if (colon == NULL || colon == text) {
+        return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not host:port", text);
+    }
+    size_t n = (size_t)(colon - text);
+    if (text[0] == '[') {
+        if (n < 3 || text[n - 1] != ']') {
+            return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not [address]:port", text);
+        }
+        first = text + 1;
+        n -= 2;
+    } else if (memchr(text, ':', n) != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "\"%.100s\": an IPv6 address needs brackets", text);
+    }
+    if (!hws_str_copy_n(host, host_cap, first, n) || !hws_str_copy(port, port_cap, colon + 1) ||
+        hws_str_to_u64(colon + 1, 65535, &number, NULL) != HWS_OK) {
+        return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not host:port", text);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out, struct hws_err *err)
+{
+    char host[HWS_NET_HOST_BYTES];
+    char port[8];
+    uint64_t number = 0;
+
+    enum hws_code rc = hws_net__address_split(text, host, sizeof(host), port, sizeof(port), err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    (void)hws_str_to_u64(port, 65535, &number, NULL);
+    memset(out, 0, sizeof(*out));
+    if (uv_ip4_addr(host, (int)number, (struct sockaddr_in *)(void *)out) == 0 ||
+        uv_ip6_addr(host, (int)number, (struct sockaddr_in6 *)(void *)out) == 0) {
+        return HWS_OK;
+    }
+    return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not a numeric address", text);
+}
+
+static void print_address(const struct sockaddr_storage *addr, char *out, size_t cap)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+
+    if (addr->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)addr;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        (void)hws_str_print(out, cap, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
+    } else if (addr->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)addr;
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        (void)hws_str_print(out, cap, "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
+    } else {
+        (void)hws_str_copy(out, cap, "unknown");
+    }
+}
+
+void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char *out, size_t cap)
+{
+    struct sockaddr_storage addr;
+    int n = sizeof(addr);
+
+    memset(&addr, 0, sizeof(addr));
+    if (!is_tcp) {
+        (void)hws_str_copy(out, cap, "unix");
+        return;
+    }
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&addr, &n) != 0) {
+        addr.ss_family = AF_UNSPEC;
+    }
+    print_address(&addr, out, cap);
+}
+
+void hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap)
+{
+    struct sockaddr_storage addr;
+    int n = sizeof(addr);
+
+    memset(&addr, 0, sizeof(addr));
+    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &n) != 0) {
+        addr.ss_family = AF_UNSPEC;
+    }
+    print_address(&addr, out, cap);
+}

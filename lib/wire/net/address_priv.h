@@ -1,0 +1,28 @@
+/* Addresses as text: "127.0.0.1:7654", "[::1]:7654". */
+#ifndef HWS_NET_ADDRESS_PRIV_H
+#define HWS_NET_ADDRESS_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <sys/socket.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+
+#define HWS_NET_HOST_BYTES 256u
+
+/* Splits "host:port" or "[v6]:port". HWS_E_INVALID for another form or a port over 65535. */
+enum hws_code hws_net__address_split(const char *text, char *host, size_t host_cap, char *port,
+                                     size_t port_cap, struct hws_err *err) HWS_MUST_USE;
+
+/* A numeric address and port. HWS_E_INVALID. */
+enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out,
+                                     struct hws_err *err) HWS_MUST_USE;
+
+/* The peer's and our own end of a TCP handle as text; "unknown" or "unix" when there is none. */
+void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char *out, size_t cap);
+void hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,622 @@
+/*
+ * One connection's bytes and time.
+ *
+ * Happy path of a server: start -> handshake bytes both ways -> on_open -> calls -> drain or close
+ *   -> GOAWAY and close_notify leave -> handles close -> on_closed -> freed.
+ * Failures, all through fail(): transport error, refused peer, broken HTTP/2, stalled write,
+ *   truncation; the engine's calls end UNAVAILABLE first, then the handles close.
+ */
+#include "net/conn.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "base/fsm.h"
+#include "base/mem.h"
+#include "net/conn_priv.h"
+
+static const uint32_t s_moves[HWS_NET_N_STATES] = {
+    [HWS_NET_CONNECTING] = HWS_FSM_TO(HWS_NET_HANDSHAKE) | HWS_FSM_TO(HWS_NET_OPEN) |
+                           HWS_FSM_TO(HWS_NET_CLOSING),
+    [HWS_NET_HANDSHAKE] = HWS_FSM_TO(HWS_NET_OPEN) | HWS_FSM_TO(HWS_NET_CLOSING),
+    [HWS_NET_OPEN] = HWS_FSM_TO(HWS_NET_CLOSING),
+    [HWS_NET_CLOSING] = HWS_FSM_TO(HWS_NET_CLOSED),
+};
+
+static void pump(struct hws_net_conn *conn);
+static void woken(struct hws_grpc_conn *grpc, void *data);
+
+static bool has_tls(const struct hws_net_conn *conn)
+{
+    return conn->peer.transport == HWS_NET_TLS;
+}
+
+static uint64_t now_ms(const struct hws_net_conn *conn)
+{
+    return hws_net_now_ms(conn->net);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static void refused(const struct hws_net_conn *conn)
+{
+    const char *reason = "transport";
+
+    if (has_tls(conn) && conn->tls.state == HWS_TLS_STATE_FAILED) {
+        conn->net->stats.handshakes_refused[conn->tls.reason]++;
+        reason = hws_tls_reason_name(conn->tls.reason);
+    } else if (conn->err.code == HWS_E_BUSY) {
+        reason = "limit";
+    } else if (conn->err.code == HWS_E_DENIED) {
+        reason = "refused";
+    }
+    if (conn->ops->on_refused != NULL) {
+        conn->ops->on_refused(conn->owner, conn->peer.address, reason, conn->err.msg);
+    }
+}
+
+static void all_closed(struct hws_net_closer *closer)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)(void *)closer;
+    struct hws_err err = conn->err;
+
+    hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSED);
+    conn->net->stats.closed++;
+    if (conn->opened) {
+        hws_grpc_conn_deinit(&conn->grpc);
+    }
+    if (conn->listener != NULL) {
+        hws_net__listener_forget(conn);
+    }
+    if (!conn->opened && conn->server) {
+        refused(conn);
+    } else if (conn->ops->on_closed != NULL) {
+        conn->ops->on_closed(conn, &err);
+    }
+    hws_tls_conn_deinit(&conn->tls);
+    hws_buf_deinit(&conn->sending);
+    hws_mem_free(conn->expect);
+    hws_mem_free(conn);
+}
+
+/* Closes the handles: the last step, in any state. */
+static void hang_up(struct hws_net_conn *conn)
+{
+    if (conn->hung_up) {
+        return;
+    }
+    conn->hung_up = true;
+    conn->reading = false;
+    if (conn->state != HWS_NET_CLOSING) {
+        hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSING);
+    }
+    if (conn->opened) {
+        hws_grpc_conn_lost(&conn->grpc, conn->err.msg[0] != '\0' ? conn->err.msg : "closed");
+    }
+    hws_net_closer_handle(&conn->closer, &conn->io.handle);
+    hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->timer);
+    hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->wake);
+    hws_net_closer_close(&conn->closer, all_closed);
+}
+
+void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    if (conn->err.code == HWS_OK) {
+        conn->err = *err;
+    }
+    hang_up(conn);
+}
+
+static void fail_uv(struct hws_net_conn *conn, int status, const char *what)
+{
+    struct hws_err err;
+
+    (void)hws_net_fail(&err, status, what);
+    hws_net__conn_fail(conn, &err);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+/* Moves what the engine has into TLS, until TLS has enough waiting. */
+static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
+{
+    while (conn->opened && hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
+        const uint8_t *bytes = NULL;
+        size_t n = 0;
+        size_t taken = 0;
+
+        hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
+        if (n == 0) {
+            break;
+        }
+        enum hws_code rc = hws_tls_conn_write(&conn->tls, bytes, n, &taken, err);
+        if (rc != HWS_OK) {
+            return rc;
+        }
+        hws_grpc_conn_sent(&conn->grpc, taken, now_ms(conn));
+    }
+    return HWS_OK;
+}
+
+static void written(uv_write_t *req, int status)
+{
+    struct hws_net_conn *conn = req->data;
+
+    conn->write_since_ms = 0;
+    if (status == 0 && !conn->hung_up) {
+        if (has_tls(conn)) {
+            hws_buf_reset(&conn->sending);
+        } else {
+            hws_grpc_conn_sent(&conn->grpc, conn->grpc_in_flight, now_ms(conn));
+        }
+        conn->grpc_in_flight = 0;
+        pump(conn);
+    } else if (status != 0) {
+        fail_uv(conn, status, "write");
+    }
+    hws_net_closer_drop(&conn->closer);
+}
+
+/* Writes n bytes that stay in place until they are gone: at once if the socket takes them. Returns
+ * what has left already; the rest, if any, is in flight. */
+static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
+{
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
+    int done = uv_try_write(&conn->io.stream, &buf, 1);
+
+    if (done == UV_EAGAIN) {
+        done = 0;
+    }
+    if (done < 0) {
+        fail_uv(conn, done, "write");
+        return 0;
+    }
+    conn->net->stats.bytes_out += n;
+    if ((size_t)done == n) {
+        return n;
+    }
+    buf = uv_buf_init((char *)(uintptr_t)(bytes + done), (unsigned)(n - (size_t)done));
+    conn->write_req.data = conn;
+    int status = uv_write(&conn->write_req, &conn->io.stream, &buf, 1, written);
+    if (status != 0) {
+        fail_uv(conn, status, "write");
+        return 0;
+    }
+    hws_net_closer_hold(&conn->closer);
+    conn->write_since_ms = now_ms(conn);
+    conn->grpc_in_flight = n - (size_t)done;
+    return (size_t)done;
+}
+
+/* Sends until nothing is left or a write is in flight. Returns false when the connection ended. */
+static bool flush(struct hws_net_conn *conn)
+{
+    while (!conn->hung_up && conn->write_since_ms == 0) {
+        if (has_tls(conn)) {
+            struct hws_err err;
+            if (seal(conn, &err) != HWS_OK) {
+                hws_net__conn_fail(conn, &err);
+                return false;
+            }
+            hws_buf_reset(&conn->sending);
+            if (hws_tls_conn_unsent(&conn->tls) == 0) {
+                return true;
+            }
+            hws_tls_conn_pull(&conn->tls, &conn->sending);
+            (void)write_some(conn, hws_buf_peek(&conn->sending), hws_buf_len(&conn->sending));
+        } else {
+            const uint8_t *bytes = NULL;
+            size_t n = 0;
+            if (conn->opened) {
+                hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
+            }
+            if (n == 0) {
+                return true;
+            }
+            size_t done = write_some(conn, bytes, n);
+            if (done > 0 && !conn->hung_up) {
+                hws_grpc_conn_sent(&conn->grpc, done, now_ms(conn));
+            }
+        }
+    }
+    return !conn->hung_up;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static void read_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)handle->data;
+
+    (void)hint;
+    *buf = uv_buf_init((char *)conn->net->read, HWS_NET_READ_BYTES);
+}
+
+static bool wants_read(const struct hws_net_conn *conn)
+{
+    size_t unsent = hws_buf_len(&conn->sending);
+
+    if (conn->hung_up || conn->eof) {
+        return false;
+    }
+    if (conn->write_since_ms != 0 && (has_tls(conn) ? unsent : conn->grpc_in_flight) > HWS_NET_UNSENT_BYTES) {
+        return false;
+    }
+    return !conn->opened || hws_grpc_conn_want_read(&conn->grpc);
+}
+
+static void opened(struct hws_net_conn *conn)
+{
+    struct hws_grpc_conn_config cfg;
+    struct hws_err err;
+
+    hws_err_clear(&err);
+    if (conn->server && hws_net__listener_admit(conn, &err) != HWS_OK) {
+        conn->net->stats.over_limit++;
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    memset(&cfg, 0, sizeof(cfg));
+    hws_grpc_limits_default(&cfg.limits);
+    cfg.stats = &conn->net->stats.grpc;
+    enum hws_code rc = conn->ops->on_open(conn, &cfg, &err);
+    if (rc != HWS_OK) {
+        err.code = rc;
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    cfg.on_wake = woken;
+    cfg.data = conn;
+    rc = hws_grpc_conn_init(&conn->grpc, &cfg, now_ms(conn), &err);
+    if (rc != HWS_OK) {
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    conn->opened = true;
+    conn->net->stats.identified++;
+    hws_fsm_move(s_moves, &conn->state, HWS_NET_OPEN);
+}
+
+/* Plaintext for the engine. Its own errors queue a GOAWAY: the connection closes after the flush. */
+static void feed(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
+{
+    struct hws_err err;
+
+    if (hws_grpc_conn_recv(&conn->grpc, bytes, n, now_ms(conn), &err) != HWS_OK && conn->err.code == HWS_OK) {
+        conn->err = err;
+    }
+}
+
+static void stream_ended(struct hws_net_conn *conn)
+{
+    struct hws_err err;
+
+    conn->eof = true;
+    (void)uv_read_stop(&conn->io.stream);
+    conn->reading = false;
+    if (has_tls(conn) && hws_tls_conn_eof(&conn->tls, &err) != HWS_OK) {
+        conn->net->stats.truncated += conn->opened ? 1 : 0;
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    (void)hws_err_set(&err, HWS_E_GONE, "the peer closed the connection");
+    hws_net__conn_fail(conn, &err);
+}
+
+static void take_tls(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
+{
+    struct hws_err err;
+    size_t got = 0;
+    enum hws_code rc = hws_tls_conn_recv(&conn->tls, bytes, n, &err);
+
+    do {
+        if (rc == HWS_OK && conn->state == HWS_NET_HANDSHAKE && conn->tls.state >= HWS_TLS_STATE_OPEN &&
+            conn->tls.state != HWS_TLS_STATE_FAILED) {
+            conn->peer.principal = conn->tls.peer.principal;
+            conn->peer.serial = conn->tls.peer.serial;
+            conn->peer.sha256 = conn->tls.peer.sha256;
+            conn->peer.not_after_s = conn->tls.peer.not_after_s;
+            opened(conn);
+        }
+        if (rc != HWS_OK || conn->hung_up) {
+            break;
+        }
+        rc = hws_tls_conn_read(&conn->tls, conn->net->plain, HWS_NET_READ_BYTES, &got, &err);
+        if (rc == HWS_OK && got > 0) {
+            feed(conn, conn->net->plain, got);
+        }
+    } while (rc == HWS_OK && got > 0);
+
+    if (rc != HWS_OK && !conn->hung_up) {
+        (void)flush(conn); /* the alert, if any */
+        hws_net__conn_fail(conn, &err);
+    } else if (!conn->hung_up && conn->tls.state == HWS_TLS_STATE_PEER_DONE) {
+        stream_ended(conn);
+    }
+}
+
+static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)stream->data;
+
+    if (n == UV_EOF) {
+        stream_ended(conn);
+        return;
+    }
+    if (n < 0) {
+        fail_uv(conn, (int)n, "read");
+        return;
+    }
+    if (n == 0 || conn->hung_up) {
+        return;
+    }
+    conn->net->stats.bytes_in += (uint64_t)n;
+    if (has_tls(conn)) {
+        take_tls(conn, (const uint8_t *)buf->base, (size_t)n);
+    } else {
+        feed(conn, (const uint8_t *)buf->base, (size_t)n);
+    }
+    pump(conn);
+}
+
+static void set_reading(struct hws_net_conn *conn)
+{
+    bool want = wants_read(conn);
+
+    if (want == conn->reading || conn->hung_up) {
+        return;
+    }
+    conn->reading = want;
+    if (!want) {
+        (void)uv_read_stop(&conn->io.stream);
+        return;
+    }
+    int status = uv_read_start(&conn->io.stream, read_alloc, read_done);
+    if (status != 0) {
+        fail_uv(conn, status, "read");
+    }
+}
+
+/* ---- time --------------------------------------------------------------------------------------- */
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
+    struct hws_err err;
+
+    if (conn->hung_up) {
+        return;
+    }
+    if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_expire(&conn->tls, now_ms(conn), &err) != HWS_OK) {
+        (void)flush(conn);
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    if (conn->state == HWS_NET_CLOSING && now_ms(conn) >= conn->close_by_ms) {
+        hang_up(conn);
+        return;
+    }
+    if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= HWS_NET_PROGRESS_MS) {
+        conn->net->stats.stalled++;
+        (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s", HWS_NET_PROGRESS_MS / 1000);
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    pump(conn);
+}
+
+static void set_timer(struct hws_net_conn *conn, uint64_t due_ms)
+{
+    if (conn->hung_up) {
+        return;
+    }
+    if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_deadline_ms(&conn->tls) < due_ms) {
+        due_ms = hws_tls_conn_deadline_ms(&conn->tls);
+    }
+    if (conn->write_since_ms != 0 && conn->write_since_ms + HWS_NET_PROGRESS_MS < due_ms) {
+        due_ms = conn->write_since_ms + HWS_NET_PROGRESS_MS;
+    }
+    if (conn->state == HWS_NET_CLOSING && conn->close_by_ms < due_ms) {
+        due_ms = conn->close_by_ms;
+    }
+    if (due_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&conn->timer);
+        return;
+    }
+    uint64_t now = now_ms(conn);
+    (void)uv_timer_start(&conn->timer, timer_fired, due_ms > now ? due_ms - now : 0, 0);
+}
+
+static void wake_due(uv_prepare_t *prepare)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)prepare->data;
+
+    (void)uv_prepare_stop(prepare);
+    pump(conn);
+}
+
+static void woken(struct hws_grpc_conn *grpc, void *data)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)data;
+
+    (void)grpc;
+    if (!conn->hung_up) {
+        (void)uv_prepare_start(&conn->wake, wake_due);
+    }
+}
+
+/* The one place where everything due is done: engine, writes, the end, reads, the timer. */
+static void pump(struct hws_net_conn *conn)
+{
+    uint64_t due_ms = UINT64_MAX;
+
+    if (conn->hung_up || conn->pumping) {
+        return;
+    }
+    conn->pumping = true;
+    if (conn->opened) {
+        due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
+    }
+    bool alive = flush(conn);
+    if (alive && conn->opened && conn->write_since_ms == 0 && hws_grpc_conn_want_close(&conn->grpc)) {
+        if (has_tls(conn)) {
+            hws_tls_conn_close(&conn->tls);
+            alive = flush(conn);
+        }
+        if (alive && conn->write_since_ms == 0) {
+            hang_up(conn);
+        }
+    }
+    set_reading(conn);
+    set_timer(conn, due_ms);
+    conn->pumping = false;
+}
+
+/* ---- the beginning ------------------------------------------------------------------------------ */
+
+enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport transport, bool server,
+                                const struct hws_net_conn_ops *ops, void *owner,
+                                struct hws_net_conn **out_conn, struct hws_err *err)
+{
+    struct hws_net_conn *conn = hws_mem_zalloc(1, sizeof(*conn));
+
+    if (conn == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "connection");
+    }
+    int status = transport == HWS_NET_TLS ? uv_tcp_init(net->loop, &conn->io.tcp)
+                                          : uv_pipe_init(net->loop, &conn->io.pipe, 0);
+    if (status != 0) {
+        hws_mem_free(conn);
+        return hws_net_fail(err, status, "socket");
+    }
+    (void)uv_timer_init(net->loop, &conn->timer);   /* cannot fail */
+    (void)uv_prepare_init(net->loop, &conn->wake);  /* cannot fail */
+    conn->io.handle.data = conn;
+    conn->timer.data = conn;
+    conn->wake.data = conn;
+    conn->closer.n_held = 3;
+    conn->net = net;
+    conn->ops = ops;
+    conn->owner = owner;
+    conn->server = server;
+    conn->peer.transport = transport;
+    conn->peer.principal = "";
+    conn->peer.serial = "";
+    conn->peer.not_after_s = UINT64_MAX;
+    hws_list_init(&conn->link);
+    *out_conn = conn;
+    return HWS_OK;
+}
+
+static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, const char *expect,
+                      const char *server_name)
+{
+    struct hws_tls_options options;
+    struct hws_err err;
+
+    memset(&options, 0, sizeof(options));
+    options.now_ms = now_ms(conn);
+    options.now_s = hws_net_now_s();
+    options.expect = expect;
+    options.server_name = server_name;
+    (void)uv_tcp_nodelay(&conn->io.tcp, 1);
+    enum hws_code rc = hws_tls_conn_init(&conn->tls, conn->server ? HWS_TLS_SERVER : HWS_TLS_CLIENT, bundle,
+                                         &options, &err);
+    if (rc != HWS_OK) {
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    hws_fsm_move(s_moves, &conn->state, HWS_NET_HANDSHAKE);
+}
+
+/* Who is at the other end of the Unix socket, by the kernel's word. */
+static enum hws_code read_credentials(struct hws_net_conn *conn, struct hws_err *err)
+{
+    struct ucred cred;
+    socklen_t n = sizeof(cred);
+    uv_os_fd_t fd = -1;
+
+    int status = uv_fileno(&conn->io.handle, &fd);
+    if (status != 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0) {
+        return hws_err_set(err, HWS_E_IO, "peer credentials could not be read");
+    }
+    conn->peer.uid = cred.uid;
+    conn->peer.pid = (uint32_t)cred.pid;
+    (void)hws_str_print(conn->unix_principal, sizeof(conn->unix_principal), "unix:uid:%u", cred.uid);
+    (void)hws_str_print(conn->peer.address, sizeof(conn->peer.address), "unix:pid:%d", (int)cred.pid);
+    conn->peer.principal = conn->unix_principal;
+    return HWS_OK;
+}
+
+void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, const char *expect,
+                         const char *server_name)
+{
+    struct hws_err err;
+
+    if (has_tls(conn)) {
+        start_tls(conn, bundle, expect, server_name);
+    } else if (read_credentials(conn, &err) == HWS_OK) {
+        opened(conn);
+    } else {
+        hws_net__conn_fail(conn, &err);
+    }
+    pump(conn);
+}
+
+/* ---- for the user ------------------------------------------------------------------------------- */
+
+struct hws_grpc_conn *hws_net_conn_grpc(struct hws_net_conn *conn)
+{
+    return &conn->grpc;
+}
+
+struct hws_net_conn *hws_net_conn_of(const struct hws_grpc_conn *grpc)
+{
+    return (struct hws_net_conn *)hws_grpc_conn_data(grpc);
+}
+
+const struct hws_net_peer *hws_net_conn_peer(const struct hws_net_conn *conn)
+{
+    return &conn->peer;
+}
+
+void hws_net_conn_set_data(struct hws_net_conn *conn, void *data)
+{
+    conn->data = data;
+}
+
+void *hws_net_conn_data(const struct hws_net_conn *conn)
+{
+    return conn->data;
+}
+
+void *hws_net_conn_owner(const struct hws_net_conn *conn)
+{
+    return conn->owner;
+}
+
+void hws_net_conn_drain(struct hws_net_conn *conn, uint64_t grace_ms)
+{
+    if (conn->opened && !conn->hung_up) {
+        hws_grpc_conn_drain(&conn->grpc, grace_ms);
+        (void)uv_prepare_start(&conn->wake, wake_due);
+    } else {
+        hws_net_conn_close(conn);
+    }
+}
+
+void hws_net_conn_close(struct hws_net_conn *conn)
+{
+    if (conn->hung_up || conn->state == HWS_NET_CLOSING) {
+        return;
+    }
+    if (!conn->opened) {
+        hang_up(conn);
+        return;
+    }
+    hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSING);
+    conn->close_by_ms = now_ms(conn) + HWS_NET_CLOSE_GRACE_MS;
+    hws_grpc_conn_close(&conn->grpc);
+    (void)uv_prepare_start(&conn->wake, wake_due);
+}

@@ -1,0 +1,89 @@
+/*
+ * Accepting connections: TCP with mutual TLS, or a Unix socket with peer credentials. There is no
+ * third kind: no flag makes TCP plain.
+ *
+ * Caps are refused early and counted: connections in all, unidentified ones, connections of one
+ * principal. When file descriptors run out, one kept in reserve is given up to accept and close the
+ * next peer, so that the loop does not spin on a readable listener.
+ *
+ * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began with.
+ */
+#ifndef HWS_NET_LISTEN_H
+#define HWS_NET_LISTEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "net/conn.h"
+#include "net/net.h"
+#include "tls/bundle.h"
+
+#define HWS_NET_MAX_CONNS              256u /* of a listener */
+#define HWS_NET_MAX_CONNS_PER_IDENTITY 64u  /* of one principal on a listener */
+#define HWS_NET_MAX_HANDSHAKES         64u  /* connections that have not said who they are */
+#define HWS_NET_BACKLOG                128
+
+struct hws_net_listen_config {
+    const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
+                            starts with "/" for a Unix socket; borrowed during open */
+    struct hws_tls_bundle *bundle;      /* TCP: required; a reference is taken */
+    uint32_t unix_mode;                 /* Unix socket's file mode; 0 = 0600 */
+    uint32_t max_conns;                 /* 0 = the defaults above */
+    uint32_t max_conns_per_identity;
+    uint32_t max_handshakes;
+    const struct hws_net_conn_ops *ops; /* borrowed (outlives the listener) */
+    void *owner;                        /* hws_net_conn_owner of its connections */
+};
+
+struct hws_net_listener {
+    struct hws_net_closer closer; /* first */
+    struct hws_net *net;          /* borrowed */
+    struct hws_net_listen_config config;
+    struct hws_tls_bundle *bundle; /* owned reference; NULL on a Unix socket */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } io;
+    int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
+    struct hws_list conns; /* hws_net_conn.link, all */
+    uint32_t n_conns;
+    uint32_t n_handshakes; /* of them, not identified yet */
+    char bound[HWS_NET_PEER_BYTES]; /* "127.0.0.1:41234" or the path */
+    bool closing;
+    bool handles_closed;
+    void (*closed)(struct hws_net_listener *listener);
+    void *data; /* the owner's, for closed */
+};
+
+/*
+ * Binds and listens. A Unix path that exists and answers nobody is replaced. HWS_E_INVALID for an
+ * address of another form, HWS_E_EXISTS for one in use, HWS_E_IO, HWS_E_NOMEM. After a failure
+ * nothing is to be undone, but the loop must turn once before the struct's memory goes.
+ */
+enum hws_code hws_net_listener_open(struct hws_net_listener *listener, struct hws_net *net,
+                                    const struct hws_net_listen_config *config, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* The real address, with the port that the kernel picked. */
+const char *hws_net_listener_address(const struct hws_net_listener *listener);
+
+/* New connections use this bundle (a reference is taken) from now on. */
+void hws_net_listener_set_bundle(struct hws_net_listener *listener, struct hws_tls_bundle *bundle);
+
+/* Drains every connection (hws_net_conn_drain); still accepts unless close follows. */
+void hws_net_listener_drain(struct hws_net_listener *listener, uint64_t grace_ms);
+
+/* Stops accepting, closes every connection, then calls closed (may be NULL) once, never inside. */
+void hws_net_listener_close(struct hws_net_listener *listener,
+                            void (*closed)(struct hws_net_listener *listener));
+
+/* Stops accepting; connections live on. close may follow. */
+void hws_net_listener_stop(struct hws_net_listener *listener);
+
+#endif

@@ -1,0 +1,73 @@
+/* What the connections of one loop share. */
+#include "net/net.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+
+enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err *err)
+{
+    memset(net, 0, sizeof(*net));
+    net->read = hws_mem_alloc(HWS_NET_READ_BYTES);
+    net->plain = hws_mem_alloc(HWS_NET_READ_BYTES);
+    if (net->read == NULL || net->plain == NULL) {
+        hws_net_deinit(net);
+        return hws_err_set(err, HWS_E_NOMEM, "read buffers");
+    }
+    net->loop = loop;
+    return HWS_OK;
+}
+
+void hws_net_deinit(struct hws_net *net)
+{
+    hws_mem_free(net->read);
+    hws_mem_free(net->plain);
+    memset(net, 0, sizeof(*net));
+}
+
+uint64_t hws_net_now_ms(const struct hws_net *net)
+{
+    return uv_now(net->loop);
+}
+
+uint64_t hws_net_now_s(void)
+{
+    return (uint64_t)time(NULL);
+}
+
+enum hws_code hws_net_fail(struct hws_err *err, int uv_status, const char *what)
+{
+    enum hws_code code = HWS_E_IO;
+
+    switch (uv_status) {
+    case UV_ECONNREFUSED:
+    case UV_ECONNRESET:
+    case UV_ECONNABORTED:
+    case UV_EPIPE:
+    case UV_EOF:
+    case UV_ENOENT:
+    case UV_EHOSTUNREACH:
+    case UV_ENETUNREACH:
+    case UV_EAI_NONAME:
+    case UV_EAI_AGAIN:
+        code = HWS_E_GONE;
+        break;
+    case UV_ETIMEDOUT:
+        code = HWS_E_TIMEOUT;
+        break;
+    case UV_ENOMEM:
+        code = HWS_E_NOMEM;
+        break;
+    case UV_EMFILE:
+    case UV_ENFILE:
+        code = HWS_E_BUSY;
+        break;
+    case UV_ECANCELED:
+        code = HWS_E_CANCELED;
+        break;
+    default:
+        break;
+    }
+    return hws_err_set(err, code, "%s: %s", what, uv_strerror(uv_status));
+}

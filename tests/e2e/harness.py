@@ -1,0 +1,259 @@
+"""What the end-to-end tests share: a throw-away CA, real agents on loopback ports, the CLI as a user runs it.
+
+Every value that could be canned (serial numbers, PSIDs, firmware versions) is drawn from a printed seed. Processes are
+stopped by their own ids. Nothing sleeps to let something happen: `until` polls a condition with a time limit.
+"""
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("HAWSER_BIN", os.path.join(TOP, "build/asan/bin"))
+SEED = int(os.environ.get("HAWSER_TEST_SEED", "0"), 0) or random.SystemRandom().randrange(1, 1 << 63)
+RNG = random.Random(SEED)
+DOMAIN = "e2e.test"
+CA_TOOL = os.path.join(TOP, "certs/hawser-ca")
+PROFILES = os.path.join(TOP, "agent/emu/profiles")
+
+
+def until(condition, what, seconds=10.0):
+    """Polls until condition() is true; the result. Fails naming `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+class Pki:
+    """One CA in a folder, with certificates made on demand."""
+
+    def __init__(self, root):
+        self.dir = os.path.join(root, "pki")
+        self.run("init", self.dir, "--domain", DOMAIN)
+
+    def run(self, *args):
+        subprocess.run([CA_TOOL, *args], check=True, capture_output=True, timeout=60)
+
+    def make(self, role, name, *args):
+        self.run(role, self.dir, name, *args)
+        return self.files(name)
+
+    def files(self, name):
+        return {
+            "cert": os.path.join(self.dir, name + ".crt"),
+            "key": os.path.join(self.dir, name + ".key"),
+            "ca": os.path.join(self.dir, "ca.crt"),
+        }
+
+
+class Adapter:
+    """An emulated adapter of a host: a shipped profile with an identity drawn from the seed."""
+
+    def __init__(self, path, base, pci, faults=""):
+        self.pci = pci
+        self.serial = "MT%04dX%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))
+        self.psid = "MT_%010d" % RNG.randrange(10**10)
+        text = open(os.path.join(PROFILES, base)).read()
+        for key, value in (("serial", self.serial), ("psid", self.psid), ("pci_address", f'"{pci}"')):
+            text, n = re.subn(rf"^(\s*{key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+            assert n == 1, f"{base} has no {key}"
+        self.path = path
+        with open(path, "w") as f:
+            f.write(text + faults)
+
+
+class Result:
+    """How one run of the CLI ended."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"exit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+class Host:
+    """One agent: `hawserd --supervise` with its configuration, folders and two adapters."""
+
+    def __init__(self, root, pki, name, faults="", policy=None, backend=None):
+        self.name, self.pki = name, pki
+        self.dir = os.path.join(root, name)
+        self.run_dir = os.path.join(self.dir, "run")
+        os.makedirs(self.run_dir)
+        os.makedirs(os.path.join(self.dir, "state"))
+        self.adapters = [
+            Adapter(os.path.join(self.dir, "nic0.yaml"), "connectx7.yaml", "0000:3b:00.0", faults),
+            Adapter(os.path.join(self.dir, "nic1.yaml"), "connectx6dx.yaml", "0000:86:00.0"),
+        ]
+        tls = pki.make("agent", name, "--ip", "127.0.0.1")
+        self.policy = os.path.join(self.dir, "policy.yaml")
+        with open(self.policy, "w") as f:
+            f.write(policy or default_policy())
+        self.config = os.path.join(self.dir, "agent.yaml")
+        with open(self.config, "w") as f:
+            f.write(
+                f"host: {name}\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 127.0.0.1:0\n"
+                f"tls: {{cert: {tls['cert']}, key: {tls['key']}, ca: {tls['ca']}}}\n"
+                f"devices: {{backend: {backend or 'emu'}, profiles: [nic0.yaml, nic1.yaml]}}\n"
+            )
+        self.proc = None
+        self.log = os.path.join(self.dir, "log")
+
+    def start(self):
+        out = open(self.log, "ab")
+        self.proc = subprocess.Popen(
+            [os.path.join(BIN, "hawserd"), "--config", self.config, "--supervise"],
+            stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+        out.close()
+        self.address = until(self.listen_address, f"{self.name} serves; log: {self.log}", 20)
+        return self
+
+    def listen_address(self):
+        try:
+            return open(os.path.join(self.run_dir, "listen")).read().strip()
+        except OSError:
+            return ""
+
+    def pids(self):
+        """{program: [process ids]} of this host, from the process table."""
+        found = {}
+        for pid in os.listdir("/proc"):
+            if not pid.isdigit():
+                continue
+            try:
+                argv = open(f"/proc/{pid}/cmdline").read().split("\0")
+                state = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if state == "Z" or not any(self.dir in a for a in argv):
+                continue
+            name = os.path.basename(argv[0])
+            if name.startswith("hawser"):
+                found.setdefault(name, []).append(int(pid))
+        return found
+
+    def keeper(self):
+        """The process id of hawserd itself, not of its supervisor."""
+        return [p for p in self.pids().get("hawserd", []) if p != self.proc.pid]
+
+    def stop(self, seconds=10):
+        """SIGTERM; the exit status of the supervisor."""
+        if self.proc is None:
+            return None
+        self.proc.send_signal(signal.SIGTERM)
+        try:
+            code = self.proc.wait(seconds)
+        finally:
+            for pids in self.pids().values():
+                for pid in pids:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except OSError:
+                        pass
+            self.proc = None
+        return code
+
+    def log_text(self):
+        return open(self.log, errors="replace").read()
+
+
+def default_policy():
+    text = open(os.path.join(TOP, "docs/examples/policy.yaml")).read()
+    return text.replace("hawser.example", DOMAIN)
+
+
+class FleetCase(unittest.TestCase):
+    """A test class with its own CA, hosts and identities. Subclasses set HOSTS and may override make_host."""
+
+    HOSTS = ("host-a",)
+
+    @classmethod
+    def make_host(cls, name):
+        return Host(cls.root, cls.pki, name)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = tempfile.mkdtemp(prefix="hawser-e2e.")
+        cls.hosts = []
+        try:
+            cls.pki = Pki(cls.root)
+            cls.operator = cls.pki.make("operator", "olga")
+            cls.viewer = cls.pki.make("viewer", "vic")
+            for name in cls.HOSTS:
+                cls.hosts.append(cls.make_host(name))
+            for h in cls.hosts:
+                h.start()
+        except BaseException:
+            cls.tearDownClass()
+            raise
+        cls.host = cls.hosts[0]
+        cls.write_inventory()
+
+    @classmethod
+    def write_inventory(cls):
+        cls.inventory = os.path.join(cls.root, "inventory.yaml")
+        with open(cls.inventory, "w") as f:
+            f.write("hosts:\n")
+            for h in cls.hosts:
+                f.write(f'  - {{name: {h.name}, target: "{h.address}"}}\n')
+
+    @classmethod
+    def tearDownClass(cls):
+        for h in cls.hosts:
+            try:
+                h.stop()
+            except Exception as e:
+                print(f"stopping {h.name}: {e}")
+            text = h.log_text() if os.path.exists(h.log) else ""
+            for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed"):
+                if mark in text:
+                    cls.sanitizer = True
+                    print(f"{h.name} log has \"{mark}\":\n" + text[-6000:])
+        if getattr(cls, "sanitizer", False):
+            raise AssertionError("a sanitizer or assertion reported in an agent's log")
+        shutil.rmtree(cls.root, ignore_errors=True)
+
+    def cli_env(self, who):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("HAWSER_")}
+        env.update(HAWSER_INVENTORY=self.inventory, XDG_STATE_HOME=os.path.join(self.root, "cli-state"), NO_COLOR="1")
+        if who:
+            env.update(HAWSER_CERT=who["cert"], HAWSER_KEY=who["key"], HAWSER_CA=who["ca"])
+        return env
+
+    def cli(self, *args, who="operator", timeout=60, env=None):
+        """Runs `hawser ARGS` as `operator`, `viewer` or a dict of files; no terminal."""
+        identity = getattr(self, who) if isinstance(who, str) else who
+        e = self.cli_env(identity)
+        e.update(env or {})
+        p = subprocess.run([os.path.join(BIN, "hawser"), *args], env=e, capture_output=True, timeout=timeout,
+                           stdin=subprocess.DEVNULL, text=True)
+        for mark in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+            self.assertNotIn(mark, p.stderr, f"hawser {' '.join(args)}")
+        return Result(p.returncode, p.stdout, p.stderr)
+
+    def ok(self, *args, **kw):
+        r = self.cli(*args, **kw)
+        self.assertEqual(r.code, 0, f"hawser {' '.join(args)}: {r}")
+        return r
+
+    def refused(self, code, *args, **kw):
+        """The CLI ends with `code`, one line on stderr and nothing on stdout; the line."""
+        r = self.cli(*args, **kw)
+        self.assertEqual(r.code, code, f"hawser {' '.join(args)}: {r}")
+        self.assertEqual(r.out, "", f"hawser {' '.join(args)}: {r}")
+        self.assertEqual(len(r.err.strip().splitlines()), 1, f"hawser {' '.join(args)}: {r}")
+        return r.err

@@ -1,0 +1,15 @@
+# what: the sanitized programs as a user runs them: CLI over mutual TLS, bad input, killed processes, rollouts
+# needs: the build packages, python3
+# time: 2-4 min
+
+need_packages $BUILD_PACKAGES python3 || { fail "$why"; return; }
+build asan hawserd hawser-wire hawser-emu hawser-dev hawser || return
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+while read -r verdict name reason; do
+  case $verdict in
+    pass) pass "$name" ;;
+    fail) fail "$name" ;;
+    skip) skip "$name" "$reason" ;;
+    *) echo "$verdict $name $reason" ;;
+  esac
+done < <(HAWSER_BIN=$TOP/build/asan/bin timeout 900 python3 tests/e2e/run.py 2>&1)
