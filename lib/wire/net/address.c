@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "net/address_priv.h"
 
-enum hws_code hws_net__address_split(const char *text, char *host, size_t host_cap, char *port, size_t port_cap,
-                                     struct hws_err *err)
+enum hws_code hws_net__address_split(const char *text, char *host, size_t host_cap, char *port,
+                                     size_t port_cap, struct hws_err *err)
 {
     const char *colon = strrchr(text, ':');
     const char *first = text;
@@ -33,7 +33,8 @@ enum hws_code hws_net__address_split(const char *text, char *host, size_t host_c
     return HWS_OK;
 }
 
-enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out, struct hws_err *err)
+enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out,
+                                     struct hws_err *err)
 {
     char host[HWS_NET_HOST_BYTES];
     char port[8];
@@ -43,7 +44,10 @@ enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *
     if (rc != HWS_OK) {
         return rc;
     }
-    (void)hws_str_to_u64(port, 65535, &number, NULL);
+    rc = hws_str_to_u64(port, 65535, &number, err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
     memset(out, 0, sizeof(*out));
     if (uv_ip4_addr(host, (int)number, (struct sockaddr_in *)(void *)out) == 0 ||
         uv_ip6_addr(host, (int)number, (struct sockaddr_in6 *)(void *)out) == 0) {

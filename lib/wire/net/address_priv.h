@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
 #include <sys/socket.h>
 
 #include <uv.h>

@@ -25,7 +25,8 @@ void hws_net_closer_drop(struct hws_net_closer *c);
 /* Closes an initialised handle that was held; its handle->data must be the closer. */
 void hws_net_closer_handle(struct hws_net_closer *c, uv_handle_t *handle);
 
-/* Says that everything has been asked to close; closed comes when the last is dropped, maybe now. */
+/* Says that everything has been asked to close; closed comes when the last is dropped, maybe now.
+ */
 void hws_net_closer_close(struct hws_net_closer *c, void (*closed)(struct hws_net_closer *self));
 
 #endif

@@ -17,8 +17,8 @@
 #include "net/conn_priv.h"
 
 static const uint32_t s_moves[HWS_NET_N_STATES] = {
-    [HWS_NET_CONNECTING] = HWS_FSM_TO(HWS_NET_HANDSHAKE) | HWS_FSM_TO(HWS_NET_OPEN) |
-                           HWS_FSM_TO(HWS_NET_CLOSING),
+    [HWS_NET_CONNECTING] =
+        HWS_FSM_TO(HWS_NET_HANDSHAKE) | HWS_FSM_TO(HWS_NET_OPEN) | HWS_FSM_TO(HWS_NET_CLOSING),
     [HWS_NET_HANDSHAKE] = HWS_FSM_TO(HWS_NET_OPEN) | HWS_FSM_TO(HWS_NET_CLOSING),
     [HWS_NET_OPEN] = HWS_FSM_TO(HWS_NET_CLOSING),
     [HWS_NET_CLOSING] = HWS_FSM_TO(HWS_NET_CLOSED),
@@ -37,7 +37,8 @@ static uint64_t now_ms(const struct hws_net_conn *conn)
     return hws_net_now_ms(conn->net);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------------------------------
+ */
 
 static void refused(const struct hws_net_conn *conn)
 {
@@ -116,7 +117,8 @@ static void fail_uv(struct hws_net_conn *conn, int status, const char *what)
     hws_net__conn_fail(conn, &err);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------
+ */
 
 /* Moves what the engine has into TLS, until TLS has enough waiting. */
 static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
@@ -223,7 +225,8 @@ static bool flush(struct hws_net_conn *conn)
     return !conn->hung_up;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 static void read_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 {
@@ -240,7 +243,8 @@ static bool wants_read(const struct hws_net_conn *conn)
     if (conn->hung_up || conn->eof) {
         return false;
     }
-    if (conn->write_since_ms != 0 && (has_tls(conn) ? unsent : conn->grpc_in_flight) > HWS_NET_UNSENT_BYTES) {
+    if (conn->write_since_ms != 0 &&
+        (has_tls(conn) ? unsent : conn->grpc_in_flight) > HWS_NET_UNSENT_BYTES) {
         return false;
     }
     return !conn->opened || hws_grpc_conn_want_read(&conn->grpc);
@@ -258,7 +262,11 @@ static void opened(struct hws_net_conn *conn)
         return;
     }
     memset(&cfg, 0, sizeof(cfg));
-    hws_grpc_limits_default(&cfg.limits);
+    if (conn->server) {
+        hws_grpc_limits_server(&cfg.limits);
+    } else {
+        hws_grpc_limits_client(&cfg.limits);
+    }
     cfg.stats = &conn->net->stats.grpc;
     enum hws_code rc = conn->ops->on_open(conn, &cfg, &err);
     if (rc != HWS_OK) {
@@ -278,12 +286,14 @@ static void opened(struct hws_net_conn *conn)
     hws_fsm_move(s_moves, &conn->state, HWS_NET_OPEN);
 }
 
-/* Plaintext for the engine. Its own errors queue a GOAWAY: the connection closes after the flush. */
+/* Plaintext for the engine. Its own errors queue a GOAWAY: the connection closes after the flush.
+ */
 static void feed(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
 {
     struct hws_err err;
 
-    if (hws_grpc_conn_recv(&conn->grpc, bytes, n, now_ms(conn), &err) != HWS_OK && conn->err.code == HWS_OK) {
+    if (hws_grpc_conn_recv(&conn->grpc, bytes, n, now_ms(conn), &err) != HWS_OK &&
+        conn->err.code == HWS_OK) {
         conn->err = err;
     }
 }
@@ -311,8 +321,8 @@ static void take_tls(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
     enum hws_code rc = hws_tls_conn_recv(&conn->tls, bytes, n, &err);
 
     do {
-        if (rc == HWS_OK && conn->state == HWS_NET_HANDSHAKE && conn->tls.state >= HWS_TLS_STATE_OPEN &&
-            conn->tls.state != HWS_TLS_STATE_FAILED) {
+        if (rc == HWS_OK && conn->state == HWS_NET_HANDSHAKE &&
+            conn->tls.state >= HWS_TLS_STATE_OPEN && conn->tls.state != HWS_TLS_STATE_FAILED) {
             conn->peer.principal = conn->tls.peer.principal;
             conn->peer.serial = conn->tls.peer.serial;
             conn->peer.sha256 = conn->tls.peer.sha256;
@@ -378,7 +388,8 @@ static void set_reading(struct hws_net_conn *conn)
     }
 }
 
-/* ---- time --------------------------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------------------------------
+ */
 
 static void timer_fired(uv_timer_t *timer)
 {
@@ -388,7 +399,8 @@ static void timer_fired(uv_timer_t *timer)
     if (conn->hung_up) {
         return;
     }
-    if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_expire(&conn->tls, now_ms(conn), &err) != HWS_OK) {
+    if (conn->state == HWS_NET_HANDSHAKE &&
+        hws_tls_conn_expire(&conn->tls, now_ms(conn), &err) != HWS_OK) {
         (void)flush(conn);
         hws_net__conn_fail(conn, &err);
         return;
@@ -399,7 +411,8 @@ static void timer_fired(uv_timer_t *timer)
     }
     if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= HWS_NET_PROGRESS_MS) {
         conn->net->stats.stalled++;
-        (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s", HWS_NET_PROGRESS_MS / 1000);
+        (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s",
+                          HWS_NET_PROGRESS_MS / 1000);
         hws_net__conn_fail(conn, &err);
         return;
     }
@@ -459,7 +472,8 @@ static void pump(struct hws_net_conn *conn)
         due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
     }
     bool alive = flush(conn);
-    if (alive && conn->opened && conn->write_since_ms == 0 && hws_grpc_conn_want_close(&conn->grpc)) {
+    if (alive && conn->opened && conn->write_since_ms == 0 &&
+        hws_grpc_conn_want_close(&conn->grpc)) {
         if (has_tls(conn)) {
             hws_tls_conn_close(&conn->tls);
             alive = flush(conn);
@@ -473,7 +487,8 @@ static void pump(struct hws_net_conn *conn)
     conn->pumping = false;
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------ */
+/* ---- the beginning ------------------------------------------------------------------------------
+ */
 
 enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport transport, bool server,
                                 const struct hws_net_conn_ops *ops, void *owner,
@@ -490,8 +505,8 @@ enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport tran
         hws_mem_free(conn);
         return hws_net_fail(err, status, "socket");
     }
-    (void)uv_timer_init(net->loop, &conn->timer);   /* cannot fail */
-    (void)uv_prepare_init(net->loop, &conn->wake);  /* cannot fail */
+    (void)uv_timer_init(net->loop, &conn->timer);  /* cannot fail */
+    (void)uv_prepare_init(net->loop, &conn->wake); /* cannot fail */
     conn->io.handle.data = conn;
     conn->timer.data = conn;
     conn->wake.data = conn;
@@ -521,8 +536,8 @@ static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, 
     options.expect = expect;
     options.server_name = server_name;
     (void)uv_tcp_nodelay(&conn->io.tcp, 1);
-    enum hws_code rc = hws_tls_conn_init(&conn->tls, conn->server ? HWS_TLS_SERVER : HWS_TLS_CLIENT, bundle,
-                                         &options, &err);
+    enum hws_code rc = hws_tls_conn_init(&conn->tls, conn->server ? HWS_TLS_SERVER : HWS_TLS_CLIENT,
+                                         bundle, &options, &err);
     if (rc != HWS_OK) {
         hws_net__conn_fail(conn, &err);
         return;
@@ -543,14 +558,16 @@ static enum hws_code read_credentials(struct hws_net_conn *conn, struct hws_err 
     }
     conn->peer.uid = cred.uid;
     conn->peer.pid = (uint32_t)cred.pid;
-    (void)hws_str_print(conn->unix_principal, sizeof(conn->unix_principal), "unix:uid:%u", cred.uid);
-    (void)hws_str_print(conn->peer.address, sizeof(conn->peer.address), "unix:pid:%d", (int)cred.pid);
+    (void)hws_str_print(conn->unix_principal, sizeof(conn->unix_principal), "unix:uid:%u",
+                        cred.uid);
+    (void)hws_str_print(conn->peer.address, sizeof(conn->peer.address), "unix:pid:%d",
+                        (int)cred.pid);
     conn->peer.principal = conn->unix_principal;
     return HWS_OK;
 }
 
-void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, const char *expect,
-                         const char *server_name)
+void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundle,
+                         const char *expect, const char *server_name)
 {
     struct hws_err err;
 
@@ -564,7 +581,8 @@ void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundl
     pump(conn);
 }
 
-/* ---- for the user ------------------------------------------------------------------------------- */
+/* ---- for the user -------------------------------------------------------------------------------
+ */
 
 struct hws_grpc_conn *hws_net_conn_grpc(struct hws_net_conn *conn)
 {

@@ -1,12 +1,12 @@
 /*
- * One connection: a libuv stream (TCP, or a Unix socket), TLS when it is TCP, and the gRPC engine on
- * top. Both sides use it; net/listen.h and net/dial.h make it.
+ * One connection: a libuv stream (TCP, or a Unix socket), TLS when it is TCP, and the gRPC engine
+ * on top. Both sides use it; net/listen.h and net/dial.h make it.
  *
  *     CONNECTING (dial) -> HANDSHAKE (TLS) -> OPEN -> CLOSING -> CLOSED
  *
- * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write in flight at
- * a time, so a peer that does not read makes us stop reading from it. The engine's work and timers
- * run from one prepare and one timer handle a connection.
+ * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write in flight
+ * at a time, so a peer that does not read makes us stop reading from it. The engine's work and
+ * timers run from one prepare and one timer handle a connection.
  *
  * Ownership: made and freed by this layer; a pointer is good until on_closed returned.
  */
@@ -38,10 +38,10 @@ enum hws_net_state {
 
 /* Who is at the other end. Valid from OPEN on. */
 struct hws_net_peer {
-    const char *principal;           /* "spiffe://...", "dns:name" or "unix:uid:N"; the connection's */
-    const char *serial;              /* certificate serial in hex; "" on a Unix socket */
-    const uint8_t *sha256;           /* of the certificate, 32 bytes; NULL on a Unix socket */
-    uint64_t not_after_s;            /* of the certificate; UINT64_MAX on a Unix socket */
+    const char *principal; /* "spiffe://...", "dns:name" or "unix:uid:N"; the connection's */
+    const char *serial;    /* certificate serial in hex; "" on a Unix socket */
+    const uint8_t *sha256; /* of the certificate, 32 bytes; NULL on a Unix socket */
+    uint64_t not_after_s;  /* of the certificate; UINT64_MAX on a Unix socket */
     char address[HWS_NET_PEER_BYTES]; /* "192.0.2.1:4711" or "unix:pid:123" */
     enum hws_net_transport transport;
     uint32_t uid; /* Unix socket: of the peer process */
@@ -88,19 +88,19 @@ struct hws_net_conn {
     struct hws_grpc_conn grpc;
     struct hws_net_peer peer;
     char unix_principal[32];
-    struct hws_err err; /* why it ends */
+    struct hws_err err;      /* why it ends */
     uint64_t write_since_ms; /* a write is in flight since; 0 = none */
     uint64_t close_by_ms;    /* CLOSING: when patience ends */
     bool server;
     bool opened; /* on_open said HWS_OK */
     bool reading;
-    bool eof;  /* the peer has ended its side */
+    bool eof; /* the peer has ended its side */
     bool pumping;
-    bool hung_up;  /* handles are closing */
-    bool admitted; /* server: counted as identified by the listener */
-    bool dialing;  /* client: net/dial.c works on it */
-    char *expect;  /* client: owned; what the handshake compares the server with */
-    struct hws_list link;             /* the listener's */
+    bool hung_up;         /* handles are closing */
+    bool admitted;        /* server: counted as identified by the listener */
+    bool dialing;         /* client: net/dial.c works on it */
+    char *expect;         /* client: owned; what the handshake compares the server with */
+    struct hws_list link; /* the listener's */
     struct hws_net_listener *listener; /* NULL for a dialed one */
 };
 

@@ -89,7 +89,8 @@ static void deadline_passed(uv_timer_t *timer)
     struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
     struct hws_err err;
 
-    (void)hws_err_set(&err, HWS_E_TIMEOUT, "connect to %.100s: no answer in time", conn->peer.address);
+    (void)hws_err_set(&err, HWS_E_TIMEOUT, "connect to %.100s: no answer in time",
+                      conn->peer.address);
     hws_net__conn_fail(conn, &err);
 }
 
@@ -100,19 +101,22 @@ static enum hws_code start_tcp(struct dial *dial, const char *target, struct hws
     char port[8];
     int status = 0;
 
-    enum hws_code rc = hws_net__address_split(target, dial->host, sizeof(dial->host), port, sizeof(port), err);
+    enum hws_code rc =
+        hws_net__address_split(target, dial->host, sizeof(dial->host), port, sizeof(port), err);
     if (rc != HWS_OK) {
         return rc;
     }
     if (hws_net__address_parse(target, &addr, NULL) == HWS_OK) {
         dial->req.connect.data = dial;
-        status = uv_tcp_connect(&dial->req.connect, &conn->io.tcp, (const struct sockaddr *)&addr, connected);
+        status = uv_tcp_connect(&dial->req.connect, &conn->io.tcp, (const struct sockaddr *)&addr,
+                                connected);
     } else {
         struct addrinfo hints;
         memset(&hints, 0, sizeof(hints));
         hints.ai_socktype = SOCK_STREAM;
         dial->req.resolve.data = dial;
-        status = uv_getaddrinfo(conn->net->loop, &dial->req.resolve, resolved, dial->host, port, &hints);
+        status =
+            uv_getaddrinfo(conn->net->loop, &dial->req.resolve, resolved, dial->host, port, &hints);
     }
     return status == 0 ? HWS_OK : hws_net_fail(err, status, target);
 }
@@ -133,7 +137,8 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
     struct hws_net_conn *conn = NULL;
 
     if (!local && config->bundle == NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "%.100s: TCP needs a certificate: there is no plain TCP",
+        return hws_err_set(err, HWS_E_INVALID,
+                           "%.100s: TCP needs a certificate: there is no plain TCP",
                            config->target);
     }
     struct dial *dial = hws_mem_zalloc(1, sizeof(*dial));
@@ -143,8 +148,8 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
         hws_mem_free(expect);
         return hws_err_set(err, HWS_E_NOMEM, "connection");
     }
-    enum hws_code rc = hws_net__conn_new(net, local ? HWS_NET_UNIX : HWS_NET_TLS, false, config->ops,
-                                         config->owner, &conn, err);
+    enum hws_code rc = hws_net__conn_new(net, local ? HWS_NET_UNIX : HWS_NET_TLS, false,
+                                         config->ops, config->owner, &conn, err);
     if (rc != HWS_OK) {
         hws_mem_free(dial);
         hws_mem_free(expect);
@@ -158,7 +163,8 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
     (void)hws_str_copy(conn->peer.address, sizeof(conn->peer.address), config->target);
     if (local) {
         dial->req.connect.data = dial;
-        uv_pipe_connect(&dial->req.connect, &conn->io.pipe, config->target + sizeof(unix_prefix) - 1, connected);
+        uv_pipe_connect(&dial->req.connect, &conn->io.pipe,
+                        config->target + sizeof(unix_prefix) - 1, connected);
     } else {
         rc = start_tcp(dial, config->target, err);
     }

@@ -1,8 +1,8 @@
 /*
  * Connecting as a client: TCP with mutual TLS, or a Unix socket. The result is a connection whose
  * ops' on_open comes when calls may start, or whose on_closed comes with the reason why not:
- * HWS_E_GONE (refused, unreachable, name not found, TLS ended by the peer), HWS_E_DENIED (the server
- * is not who was expected), HWS_E_TIMEOUT, HWS_E_PROTO.
+ * HWS_E_GONE (refused, unreachable, name not found, TLS ended by the peer), HWS_E_DENIED (the
+ * server is not who was expected), HWS_E_TIMEOUT, HWS_E_PROTO.
  */
 #ifndef HWS_NET_DIAL_H
 #define HWS_NET_DIAL_H
@@ -17,7 +17,7 @@
 #define HWS_NET_DIAL_TIMEOUT_MS 10000u /* resolving, connecting and the handshake together */
 
 struct hws_net_dial_config {
-    const char *target;            /* "host:port", "[v6]:port" or "unix:/path"; borrowed during dial */
+    const char *target; /* "host:port", "[v6]:port" or "unix:/path"; borrowed during dial */
     struct hws_tls_bundle *bundle; /* TCP: required; a reference is taken while connecting */
     const char *expect;            /* hws_tls_san_expect form, or NULL for any server of our CAs;
                                       borrowed until on_open or on_closed */
@@ -28,7 +28,8 @@ struct hws_net_dial_config {
 
 /*
  * Starts to connect. HWS_E_INVALID for a target of another form or TCP without a bundle,
- * HWS_E_NOMEM, HWS_E_IO; then no callback comes and *out_conn is not set. Callbacks never come inside.
+ * HWS_E_NOMEM, HWS_E_IO; then no callback comes and *out_conn is not set. Callbacks never come
+ * inside.
  */
 enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config *config,
                            struct hws_net_conn **out_conn, struct hws_err *err) HWS_MUST_USE;

@@ -1,9 +1,9 @@
 /*
  * Accepting connections.
  *
- * Happy path: open (bind, listen) -> accept -> the connection identifies its peer -> admit -> on_open.
- * Failures: address in use or malformed; accept without descriptors (the reserve is spent to turn the
- *   peer away); caps (the connection is closed at once and counted).
+ * Happy path: open (bind, listen) -> accept -> the connection identifies its peer -> admit ->
+ * on_open. Failures: address in use or malformed; accept without descriptors (the reserve is spent
+ * to turn the peer away); caps (the connection is closed at once and counted).
  */
 #include "net/listen.h"
 
@@ -68,10 +68,12 @@ enum hws_code hws_net__listener_admit(struct hws_net_conn *conn, struct hws_err 
 
     HWS_LIST_FOREACH (it, tmp, &l->conns) {
         const struct hws_net_conn *other = hws_container_of(it, struct hws_net_conn, link);
-        same += other->admitted && hws_str_eq(other->peer.principal, conn->peer.principal) ? 1u : 0u;
+        same +=
+            other->admitted && hws_str_eq(other->peer.principal, conn->peer.principal) ? 1u : 0u;
     }
     if (same >= l->config.max_conns_per_identity) {
-        return hws_err_set(err, HWS_E_BUSY, "%.100s has %u connections, the limit", conn->peer.principal, same);
+        return hws_err_set(err, HWS_E_BUSY, "%.100s has %u connections, the limit",
+                           conn->peer.principal, same);
     }
     conn->admitted = true;
     l->n_handshakes--;
@@ -108,7 +110,8 @@ static void connection(uv_stream_t *server, int status)
         return;
     }
     enum hws_net_transport transport = is_unix(&l->config) ? HWS_NET_UNIX : HWS_NET_TLS;
-    if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) != HWS_OK) {
+    if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) !=
+        HWS_OK) {
         l->net->stats.accept_failed++;
         shed(l);
         return;
@@ -125,11 +128,12 @@ static void connection(uv_stream_t *server, int status)
         return;
     }
     l->net->stats.accepted++;
-    hws_net__peer_address(&conn->io.tcp, transport == HWS_NET_TLS, conn->peer.address, sizeof(conn->peer.address));
+    hws_net__peer_address(&conn->io.tcp, transport == HWS_NET_TLS, conn->peer.address,
+                          sizeof(conn->peer.address));
     if (l->n_conns > l->config.max_conns || l->n_handshakes > l->config.max_handshakes) {
         l->net->stats.over_limit++;
-        (void)hws_err_set(&err, HWS_E_BUSY, "%u connections, %u of them unidentified: the limit", l->n_conns,
-                          l->n_handshakes);
+        (void)hws_err_set(&err, HWS_E_BUSY, "%u connections, %u of them unidentified: the limit",
+                          l->n_conns, l->n_handshakes);
         hws_net__conn_fail(conn, &err);
         return;
     }
@@ -180,7 +184,8 @@ static enum hws_code open_unix(struct hws_net_listener *l, struct hws_err *err)
     const char *path = l->config.address;
 
     if (!hws_str_copy(l->bound, sizeof(l->bound), path)) {
-        return hws_err_set(err, HWS_E_INVALID, "%.60s...: a socket path has at most 107 bytes", path);
+        return hws_err_set(err, HWS_E_INVALID, "%.60s...: a socket path has at most 107 bytes",
+                           path);
     }
     if (path_answers(path)) {
         return hws_err_set(err, HWS_E_EXISTS, "%s is in use", path);
@@ -208,15 +213,19 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *l, struct hws_net *
     l->net = net;
     l->config = *config;
     l->config.max_conns = config->max_conns == 0 ? HWS_NET_MAX_CONNS : config->max_conns;
-    l->config.max_conns_per_identity =
-        config->max_conns_per_identity == 0 ? HWS_NET_MAX_CONNS_PER_IDENTITY : config->max_conns_per_identity;
-    l->config.max_handshakes = config->max_handshakes == 0 ? HWS_NET_MAX_HANDSHAKES : config->max_handshakes;
+    l->config.max_conns_per_identity = config->max_conns_per_identity == 0
+                                           ? HWS_NET_MAX_CONNS_PER_IDENTITY
+                                           : config->max_conns_per_identity;
+    l->config.max_handshakes =
+        config->max_handshakes == 0 ? HWS_NET_MAX_HANDSHAKES : config->max_handshakes;
     l->config.unix_mode = config->unix_mode == 0 ? 0600 : config->unix_mode;
     hws_list_init(&l->conns);
     if (!is_unix(config) && config->bundle == NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "%s: TCP needs a certificate: there is no plain TCP", config->address);
+        return hws_err_set(err, HWS_E_INVALID, "%s: TCP needs a certificate: there is no plain TCP",
+                           config->address);
     }
-    int status = is_unix(config) ? uv_pipe_init(net->loop, &l->io.pipe, 0) : uv_tcp_init(net->loop, &l->io.tcp);
+    int status = is_unix(config) ? uv_pipe_init(net->loop, &l->io.pipe, 0)
+                                 : uv_tcp_init(net->loop, &l->io.tcp);
     if (status != 0) {
         return hws_net_fail(err, status, "listener");
     }
@@ -264,7 +273,8 @@ void hws_net_listener_stop(struct hws_net_listener *l)
     }
 }
 
-void hws_net_listener_close(struct hws_net_listener *l, void (*closed)(struct hws_net_listener *listener))
+void hws_net_listener_close(struct hws_net_listener *l,
+                            void (*closed)(struct hws_net_listener *listener))
 {
     if (l->closing) {
         return;

@@ -6,7 +6,8 @@
  * principal. When file descriptors run out, one kept in reserve is given up to accept and close the
  * next peer, so that the loop does not spin on a readable listener.
  *
- * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began with.
+ * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began
+ * with.
  */
 #ifndef HWS_NET_LISTEN_H
 #define HWS_NET_LISTEN_H
@@ -30,9 +31,9 @@
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
                             starts with "/" for a Unix socket; borrowed during open */
-    struct hws_tls_bundle *bundle;      /* TCP: required; a reference is taken */
-    uint32_t unix_mode;                 /* Unix socket's file mode; 0 = 0600 */
-    uint32_t max_conns;                 /* 0 = the defaults above */
+    struct hws_tls_bundle *bundle; /* TCP: required; a reference is taken */
+    uint32_t unix_mode;            /* Unix socket's file mode; 0 = 0600 */
+    uint32_t max_conns;            /* 0 = the defaults above */
     uint32_t max_conns_per_identity;
     uint32_t max_handshakes;
     const struct hws_net_conn_ops *ops; /* borrowed (outlives the listener) */
@@ -53,7 +54,7 @@ struct hws_net_listener {
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
     uint32_t n_conns;
-    uint32_t n_handshakes; /* of them, not identified yet */
+    uint32_t n_handshakes;          /* of them, not identified yet */
     char bound[HWS_NET_PEER_BYTES]; /* "127.0.0.1:41234" or the path */
     bool closing;
     bool handles_closed;

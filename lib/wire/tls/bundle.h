@@ -10,6 +10,7 @@
 #ifndef HWS_TLS_BUNDLE_H
 #define HWS_TLS_BUNDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -29,6 +30,7 @@ struct hws_tls_pem {
     struct hws_span cert; /* our leaf first, then its intermediates */
     struct hws_span key;  /* the leaf's key, unencrypted */
     struct hws_span ca;   /* one or more CA certificates; nothing but CAs */
+    bool allow_tls12;     /* mbedTLS 3 speaks 1.3 only unless this is set; 2.28 always speaks 1.2 */
 };
 
 /*

@@ -48,7 +48,6 @@ struct hws_tls_options {
     const char *expect;            /* client: hws_tls_san_expect form, borrowed until the handshake
                                       ends; NULL = any server that our CAs vouch for */
     const char *server_name;       /* client: sent as SNI; NULL = none; borrowed during init */
-    bool tls12_only;               /* with mbedTLS 3: do not offer 1.3; 2.28 never does */
 };
 
 struct hws_tls_engine; /* the library's half */
@@ -64,8 +63,8 @@ struct hws_tls_conn {
     struct hws_tls_engine *engine; /* owned */
     struct hws_span in;            /* ciphertext on loan from recv */
     struct hws_buf out;            /* ciphertext to pull */
-    bool close_sent;               /* our close_notify is in out or gone */
-    bool out_of_memory;            /* out could not grow: the library saw a failed send */
+
+    bool out_of_memory; /* out could not grow: the library saw a failed send */
 };
 
 /*
@@ -121,7 +120,7 @@ void hws_tls_conn_close(struct hws_tls_conn *conn);
 
 /*
  * The transport's end of stream. HWS_OK if the peer had sent close_notify or we had closed; else
- * the connection fails with reason TRUNCATED (or PROTOCOL in the handshake): HWS_E_GONE.
+ * the connection fails with reason TRUNCATED: HWS_E_GONE.
  */
 enum hws_code hws_tls_conn_eof(struct hws_tls_conn *conn, struct hws_err *err) HWS_MUST_USE;
 

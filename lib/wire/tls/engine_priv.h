@@ -1,0 +1,98 @@
+/*
+ * The library's half of the layer: what bundle, verify, conn and record share. Only the files of
+ * this folder include it; nothing above sees mbedTLS. Bridges 2.28 and 3.6.
+ */
+#ifndef HWS_TLS_ENGINE_PRIV_H
+#define HWS_TLS_ENGINE_PRIV_H
+
+#include <stdint.h>
+
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+
+#include "tls/bundle.h"
+#include "tls/conn.h"
+#include "tls/record_priv.h"
+
+#if MBEDTLS_VERSION_MAJOR < 3
+#define MBEDTLS_PRIVATE(member)              member
+#define MBEDTLS_ERR_SSL_BAD_CERTIFICATE      MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE
+#define MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION
+#define MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE    MBEDTLS_ERR_SSL_NO_CIPHER_CHOSEN
+#endif
+
+struct hws_tls_rng {
+    mbedtls_entropy_context entropy;
+    mbedtls_ctr_drbg_context drbg;
+};
+
+struct hws_tls_bundle {
+    unsigned n_refs;
+    struct hws_tls_rng *rng; /* borrowed */
+    mbedtls_x509_crt cert;   /* our chain, leaf first */
+    mbedtls_pk_context key;
+    mbedtls_x509_crt ca;
+    mbedtls_ssl_config server; /* shared by the connections of this bundle */
+    mbedtls_ssl_config client;
+    struct hws_tls_peer self;
+    unsigned eku;
+    bool allow_tls12;
+};
+
+/* One verification of a chain: what is asked for, and the verdict with its reason. */
+struct hws_tls__verify {
+    uint64_t now_s;
+    unsigned eku;             /* what the leaf must allow; 0 = either side (our own certificate) */
+    const char *expect;       /* hws_tls_san_expect form, or NULL */
+    uint32_t flags;           /* of all certificates of the chain */
+    bool seen;                /* the leaf has been judged */
+    struct hws_tls_leaf leaf; /* spans into the certificate: valid during the callback only */
+    struct hws_tls_peer peer;
+    enum hws_tls_reason reason;
+    struct hws_err err;
+};
+
+struct hws_tls_engine {
+    mbedtls_ssl_context ssl;
+    struct hws_tls__verify verify;
+    const struct hws_tls__record_ops *record;
+};
+
+/* The certificate profile, and the rest of the configuration of one side. HWS_E_NOMEM, HWS_E_IO. */
+extern const mbedtls_x509_crt_profile hws_tls__profile;
+enum hws_code hws_tls__config_init(mbedtls_ssl_config *conf, enum hws_tls_role role,
+                                   struct hws_tls_bundle *bundle, struct hws_err *err) HWS_MUST_USE;
+
+/* mbedTLS's callback for each certificate of a chain, root first; data is a struct
+ * hws_tls__verify. Replaces the library's clock and name checks by ours. */
+int hws_tls__verify_cb(void *data, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+
+/* The reason that a set of verification flags amounts to; LOCAL if none is set. */
+enum hws_tls_reason hws_tls__flags_reason(uint32_t flags);
+
+/* Reads and judges a leaf: usage, identity, expectation; fills v->peer, or reason and err. */
+enum hws_code hws_tls__judge_leaf(struct hws_tls__verify *v, const mbedtls_x509_crt *crt)
+    HWS_MUST_USE;
+
+/* Seconds since 1970 of a certificate's time. */
+uint64_t hws_tls__time_s(const mbedtls_x509_time *t);
+
+/* Is this return value mbedTLS's way of saying that memory ran out? */
+bool hws_tls__is_nomem(int rc);
+
+/* Puts a connection into FAILED for a reason, with a text; returns code. Only the first failure is
+ * kept. */
+enum hws_code hws_tls__fail(struct hws_tls_conn *conn, enum hws_tls_reason reason,
+                            enum hws_code code, const char *fmt, ...) HWS_PRINTF(4, 5);
+
+/* As fail, from a return value of mbedTLS and what verification said. */
+enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc);
+
+/* Moves the connection's state, checked. */
+void hws_tls__move(struct hws_tls_conn *conn, enum hws_tls_state to);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * The record seam: how application data is sealed and opened once the handshake is over. One set of
+ * operations a connection, chosen when it opens. Behind it now: mbedTLS's own records, which serve
+ * every suite and are the reference for any other engine.
+ *
+ * An engine takes ciphertext from conn->in and appends to conn->out; it fails the connection
+ * through hws_tls__fail and reports the peer's close_notify through hws_tls__move to PEER_DONE.
+ */
+#ifndef HWS_TLS_RECORD_PRIV_H
+#define HWS_TLS_RECORD_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct hws_tls_conn;
+
+struct hws_tls__record_ops {
+    const char *name;
+    /* Opens at most cap bytes of plaintext; *out_n = 0 when conn->in is used up or the peer is
+     * done. */
+    enum hws_code (*open)(struct hws_tls_conn *conn, uint8_t *out, size_t cap, size_t *out_n);
+    /* Seals at most n bytes as records; *out_taken > 0 on success when n > 0. */
+    enum hws_code (*seal)(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
+                          size_t *out_taken);
+    /* Appends a close_notify alert. */
+    enum hws_code (*close_notify)(struct hws_tls_conn *conn);
+};
+
+extern const struct hws_tls__record_ops hws_tls__record_mbedtls;
+
+#endif

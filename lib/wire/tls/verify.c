@@ -1,0 +1,141 @@
+/*
+ * What we add to mbedTLS's verification of a chain. The library builds the chain and checks the
+ * signatures, the profile and the CA bits; the time is judged here against the caller's clock, and
+ * the leaf by peer.h. Refusing inside the callback makes the handshake itself fail, with an alert.
+ */
+#include <string.h>
+
+#include <mbedtls/sha256.h>
+
+#include "tls/engine_priv.h"
+
+#define TIME_FLAGS ((uint32_t)MBEDTLS_X509_BADCERT_EXPIRED | (uint32_t)MBEDTLS_X509_BADCERT_FUTURE)
+#define NAME_FLAGS ((uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH)
+
+uint64_t hws_tls__time_s(const mbedtls_x509_time *t)
+{
+    /* Days from the civil calendar, with years that begin in March. */
+    int64_t y = t->mon <= 2 ? t->year - 1 : t->year;
+    int64_t m = t->mon <= 2 ? t->mon + 9 : t->mon - 3;
+    int64_t days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + t->day - 1 - 719468;
+    int64_t s = ((days * 24 + t->hour) * 60 + t->min) * 60 + t->sec;
+
+    return s < 0 ? 0 : (uint64_t)s;
+}
+
+static uint32_t time_flags(const mbedtls_x509_crt *crt, uint64_t now_s)
+{
+    if (now_s > hws_tls__time_s(&crt->valid_to)) {
+        return MBEDTLS_X509_BADCERT_EXPIRED;
+    }
+    return now_s < hws_tls__time_s(&crt->valid_from) ? MBEDTLS_X509_BADCERT_FUTURE : 0;
+}
+
+enum hws_tls_reason hws_tls__flags_reason(uint32_t flags)
+{
+    static const struct {
+        uint32_t flags;
+        enum hws_tls_reason reason;
+    } map[] = {
+        {MBEDTLS_X509_BADCERT_MISSING, HWS_TLS_REASON_NO_CERTIFICATE},
+        {MBEDTLS_X509_BADCERT_NOT_TRUSTED, HWS_TLS_REASON_UNKNOWN_CA},
+        {MBEDTLS_X509_BADCERT_EXPIRED, HWS_TLS_REASON_EXPIRED},
+        {MBEDTLS_X509_BADCERT_FUTURE, HWS_TLS_REASON_NOT_YET_VALID},
+        {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
+         HWS_TLS_REASON_WEAK},
+        {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+             MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
+         HWS_TLS_REASON_KEY_USAGE},
+        {MBEDTLS_X509_BADCERT_OTHER, HWS_TLS_REASON_CHAIN},
+    };
+
+    for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+        if ((flags & map[i].flags) != 0) {
+            return map[i].reason;
+        }
+    }
+    return HWS_TLS_REASON_LOCAL;
+}
+
+static int sha256(const mbedtls_x509_crt *crt, uint8_t out[HWS_TLS_SHA256_BYTES])
+{
+#if MBEDTLS_VERSION_MAJOR >= 3
+    return mbedtls_sha256(crt->raw.p, crt->raw.len, out, 0);
+#else
+    return mbedtls_sha256_ret(crt->raw.p, crt->raw.len, out, 0);
+#endif
+}
+
+static enum hws_code read_identity(struct hws_tls__verify *v, const mbedtls_x509_crt *crt)
+{
+    struct hws_tls_peer *p = &v->peer;
+
+    v->reason = HWS_TLS_REASON_IDENTITY;
+    if (crt->serial.len == 0 || crt->serial.len > HWS_TLS_SERIAL_MAX_BYTES) {
+        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial of %zu bytes (1 to %u)",
+                           crt->serial.len, HWS_TLS_SERIAL_MAX_BYTES);
+    }
+    hws_hex_encode(crt->serial.p, crt->serial.len, p->serial);
+    if (sha256(crt, p->sha256) != 0) {
+        v->reason = HWS_TLS_REASON_LOCAL;
+        return hws_err_set(&v->err, HWS_E_IO, "SHA-256 of the certificate failed");
+    }
+    p->not_before_s = hws_tls__time_s(&crt->valid_from);
+    p->not_after_s = hws_tls__time_s(&crt->valid_to);
+    return hws_tls_san_principal(v->leaf.san, p->principal, sizeof(p->principal), &v->err);
+}
+
+enum hws_code hws_tls__judge_leaf(struct hws_tls__verify *v, const mbedtls_x509_crt *crt)
+{
+    struct hws_span ext = {.bytes = crt->v3_ext.p, .n = crt->v3_ext.len};
+
+    memset(&v->peer, 0, sizeof(v->peer));
+    v->reason = HWS_TLS_REASON_IDENTITY;
+    enum hws_code rc = hws_tls_leaf_parse(ext, &v->leaf, &v->err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    unsigned eku = v->eku != 0 ? v->eku : v->leaf.eku;
+    rc = hws_tls_leaf_check_usage(&v->leaf, eku, &v->err);
+    if (rc != HWS_OK) {
+        v->reason = HWS_TLS_REASON_KEY_USAGE;
+        return rc;
+    }
+    rc = read_identity(v, crt);
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    if (v->expect != NULL) {
+        v->reason = HWS_TLS_REASON_UNEXPECTED_PEER;
+        rc = hws_tls_san_expect(v->leaf.san, v->peer.principal, v->expect, &v->err);
+    }
+    if (rc == HWS_OK) {
+        v->reason = HWS_TLS_REASON_NONE;
+    }
+    return rc;
+}
+
+int hws_tls__verify_cb(void *data, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct hws_tls__verify *v = data;
+
+    *flags &= ~(TIME_FLAGS | NAME_FLAGS);
+    *flags |= time_flags(crt, v->now_s);
+    if (depth > (int)HWS_TLS_MAX_CHAIN) {
+        *flags |= MBEDTLS_X509_BADCERT_OTHER;
+    }
+    v->flags |= *flags;
+    if (depth > 0) {
+        return 0;
+    }
+    v->seen = true;
+    enum hws_code rc = hws_tls__judge_leaf(v, crt);
+    if (v->flags != 0) { /* the chain is worse news than the leaf */
+        v->reason = hws_tls__flags_reason(v->flags);
+        (void)hws_err_set(&v->err, HWS_E_DENIED, "%s", hws_tls_reason_text(v->reason));
+    } else if (rc != HWS_OK) {
+        *flags |= v->reason == HWS_TLS_REASON_KEY_USAGE ? MBEDTLS_X509_BADCERT_KEY_USAGE
+                                                        : MBEDTLS_X509_BADCERT_OTHER;
+    }
+    return 0;
+}
