@@ -36,7 +36,8 @@ enum hws_code hws_cmdq_pool_open(struct hws_cmdq_pool *pool, struct hws_bar *bar
     if (rc != HWS_OK) {
         hws_mem_free(pool->next);
         *pool = (struct hws_cmdq_pool){0};
-        return hws_err_wrap(err, "mailbox pool");
+        (void)hws_err_wrap(err, "mailbox pool");
+        return rc;
     }
     /* Low blocks first, last given first taken: an idle queue touches few pages. */
     for (uint32_t i = 0; i < n_blocks; i++) {

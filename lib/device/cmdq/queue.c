@@ -91,18 +91,25 @@ enum hws_code hws_cmdq_open(struct hws_cmdq *q, struct hws_bar *bar,
     q->config.close_wait_ms =
         q->config.close_wait_ms != 0 ? q->config.close_wait_ms : HWS_CMDQ_CLOSE_WAIT_MS;
 
+    if (bar->ops->turn != NULL) {
+        (void)bar->ops->turn(bar,
+                             now_ms); /* a card in virtual time comes up only when time passes */
+    }
     enum hws_code rc = read_sizes(q, err);
     if (rc != HWS_OK) {
-        return hws_err_wrap(err, "command queue");
+        (void)hws_err_wrap(err, "command queue");
+        return rc;
     }
     rc = bar->ops->dma_alloc(bar, HWS_ENTRY_QUEUE_BYTES, HWS_ENTRY_QUEUE_BYTES, &q->page, err);
     if (rc != HWS_OK) {
-        return hws_err_wrap(err, "command queue page");
+        (void)hws_err_wrap(err, "command queue page");
+        return rc;
     }
     rc = hws_cmdq_pool_open(&q->pool, bar, q->config.n_blocks, err);
     if (rc != HWS_OK) {
         bar->ops->dma_free(bar, &q->page);
-        return hws_err_wrap(err, "command queue");
+        (void)hws_err_wrap(err, "command queue");
+        return rc;
     }
     bar->ops->write_barrier(bar);
     hws_bar_write32(bar, HWS_ISEG_CMDQ_ADDR_H, (uint32_t)(q->page.dev_addr >> 32));

@@ -75,13 +75,15 @@ struct hws_emu_nic_state {
     uint8_t admin; /* PAOS admin_status */
     uint8_t event_mode;
     bool up;
-    uint64_t up_at_ms;    /* when it comes, or came, up */
-    uint64_t up_total_ms; /* time up before up_at_ms, since clear */
+    uint64_t up_at_ms;    /* when the link will come up; UINT64_MAX = not on its way */
+    uint64_t up_since_ms; /* while up: since when, or since the counters were cleared */
+    uint64_t up_total_ms; /* time up before that */
     uint64_t cleared_ms;
     uint32_t eth_admin; /* PTYS: what may be negotiated at the next link-up */
     uint16_t ib_admin;
     uint32_t eth_oper;
     uint16_t ib_oper;
+    uint32_t mbps; /* negotiated; 0 while down */
     uint32_t n_link_down;
 };
 
@@ -104,7 +106,6 @@ struct hws_emu {
     uint32_t queue_h;
     uint32_t queue_l;
     uint32_t pending_mask; /* doorbells rung and not yet answered */
-    uint32_t lost_mask;    /* completions dropped by a fault: answered never */
     uint32_t health_counter;
 
     bool hca_enabled;
@@ -126,8 +127,9 @@ struct hws_emu {
     struct hws_emu_slot slots[HWS_ENTRY_MAX_SLOTS];
     uint32_t n_fault_matches[HWS_EMU_MAX_FAULTS];
 
-    uint8_t *in;  /* owned; HWS_CALL_MAX_BYTES, the command being executed */
-    uint8_t *out; /* owned; HWS_CALL_MAX_BYTES */
+    uint8_t *nv_bytes; /* owned; HWS_EMU_NV_MAX_BYTES, for nv_dirty */
+    uint8_t *in;       /* owned; HWS_CALL_MAX_BYTES, the command being executed */
+    uint8_t *out;      /* owned; HWS_CALL_MAX_BYTES */
     uint64_t out_blocks[HWS_MBOX_MAX_BLOCKS]; /* addresses of its output chain */
 };
 

@@ -17,15 +17,16 @@
 #include "base/err.h"
 #include "emu/fault.h"
 
-#define HWS_EMU_MAX_PORTS         8u
-#define HWS_EMU_MAX_SENSORS       16u
-#define HWS_EMU_MAX_TLVS          64u
-#define HWS_EMU_MAX_FIELDS        32u /* per TLV */
-#define HWS_EMU_MAX_CAPS          64u
-#define HWS_EMU_TLV_MAX_BYTES     256u /* MNVDA's data area */
-#define HWS_EMU_NAME_BYTES        48u
-#define HWS_EMU_MAX_PAGES         16384u
-#define HWS_EMU_PROFILE_MAX_BYTES 262144u
+#define HWS_EMU_MAX_PORTS            8u
+#define HWS_EMU_MAX_SENSORS          16u
+#define HWS_EMU_MAX_TLVS             64u
+#define HWS_EMU_MAX_FIELDS           32u /* per TLV */
+#define HWS_EMU_MAX_CAPS             64u
+#define HWS_EMU_TLV_MAX_BYTES        256u /* MNVDA's data area */
+#define HWS_EMU_NAME_BYTES           48u
+#define HWS_EMU_MAX_PAGES            16384u
+#define HWS_EMU_DEFAULT_RESET_LEVELS 0x48u /* MFRL levels 3 and 6 */
+#define HWS_EMU_PROFILE_MAX_BYTES    262144u
 
 /* A run of bits of one TLV: bit lsb_idx and up of the dword at byte dw. */
 struct hws_emu_bits {
@@ -120,17 +121,17 @@ struct hws_emu_profile {
     uint8_t log_queue_stride;
     uint32_t boot_pages;
     uint32_t init_pages;
-    uint32_t uctx_cap_mask; /* HWS_UCTX_CAP_* this card grants */
 
     uint64_t boot_ms;        /* from power-on to ready */
     uint64_t link_up_ms;     /* from admin up to link up */
     uint64_t reset_delay_ms; /* from the trigger's completion to the reset */
+    uint8_t reset_levels;    /* MFRL levels offered */
     uint64_t latency_ms;     /* every command takes this long */
 
-    uint8_t pcie_width;
-    uint16_t pcie_speed_mask; /* MPEIN bits: 1 2.5, 2 5, 4 8, 8 16, 16 32 GT/s; the active one */
+    uint8_t pcie_width;      /* lanes in use */
+    uint8_t pcie_generation; /* 1 = 2.5 GT/s ... 5 = 32 GT/s */
+    uint8_t pcie_generation_cap;
     uint16_t pcie_width_cap;
-    uint16_t pcie_speed_cap;
     uint16_t pcie_power_w;
 
     uint32_t n_ports;

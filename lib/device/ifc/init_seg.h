@@ -11,9 +11,10 @@
 
 #define HWS_ISEG_FW_REV 0x0000u /* [31:16] minor [15:0] major */
 
-#define HWS_ISEG_CMDIF_REV 0x0004u /* [31:16] command interface revision [15:0] firmware subminor  \
-                                    */
-#define HWS_ISEG_CMDIF_REV_5   5u  /* the only revision there is (core/cmd.c CMD_IF_REV) */
+#define HWS_ISEG_CMDIF_REV                                                                         \
+    0x0004u                       /* [31:16] command interface revision [15:0] firmware subminor   \
+                                   */
+#define HWS_ISEG_CMDIF_REV_5   5u /* the only revision there is (core/cmd.c CMD_IF_REV) */
 #define HWS_ISEG_CMDIF_REV_LSB 16u
 
 #define HWS_ISEG_CMDQ_ADDR_H 0x0010u /* queue address, upper half */

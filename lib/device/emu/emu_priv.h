@@ -1,0 +1,152 @@
+/* What the files of the model share among themselves. */
+#ifndef HWS_EMU_EMU_PRIV_H
+#define HWS_EMU_EMU_PRIV_H
+
+#include "emu/emu.h"
+#include "ifc/box.h"
+#include "ifc/names.h"
+
+#define HWS_EMU__TRACE(e, ...)                                                                     \
+    do {                                                                                           \
+        if ((e)->config.trace.line != NULL) {                                                      \
+            hws_trace_emit(&(e)->config.trace, (e)->now_ms, __VA_ARGS__);                          \
+        }                                                                                          \
+    } while (0)
+
+enum hws_emu__synd {
+#define HWS_EMU_SYND(number, name, meaning, source) HWS_EMU__SYND_##name = (number),
+#include "emu/syndrome.def"
+#undef HWS_EMU_SYND
+};
+
+#define HWS_EMU__REG_MAX_BYTES 272u
+
+/* A command being executed. in and out are the model's private copies. */
+struct hws_emu__cmd {
+    const uint8_t *in;
+    uint8_t *out; /* zeroed before the handler runs */
+    uint32_t in_bytes;
+    uint32_t out_bytes;
+    uint16_t op;
+    uint16_t op_mod;
+    uint16_t uid;
+};
+
+/* Answers a command with a status; the handler returns after it. */
+static inline void hws_emu__refuse(struct hws_emu__cmd *cmd, enum hws_fw_status status,
+                                   uint32_t syndrome)
+{
+    cmd->out[HWS_BOX_STATUS] = (uint8_t)status;
+    hws_store_be32(cmd->out + HWS_BOX_SYNDROME, syndrome);
+}
+
+/* A register access. data holds what was sent, zero filled; the handler makes it the reply. */
+struct hws_emu__reg {
+    uint8_t *data;             /* HWS_EMU__REG_MAX_BYTES */
+    uint32_t in_bytes;         /* how many were sent */
+    uint32_t out_cap_bytes;    /* how many the caller takes */
+    enum hws_fw_status status; /* HWS_FW_OK unless refused */
+    uint32_t syndrome;
+};
+
+static inline void hws_emu__reg_refuse(struct hws_emu__reg *r, enum hws_fw_status status,
+                                       uint32_t syndrome)
+{
+    r->status = status;
+    r->syndrome = syndrome;
+}
+
+typedef void (*hws_emu__reg_cb)(struct hws_emu *e, struct hws_emu__reg *r);
+
+struct hws_emu__reg_row {
+    uint16_t id;
+    const char *name;
+    uint16_t bytes;        /* the register's size */
+    uint16_t min_bytes;    /* what must be sent for its index fields */
+    hws_emu__reg_cb read;  /* NULL: cannot be read */
+    hws_emu__reg_cb write; /* NULL: cannot be written */
+};
+
+/* dispatch.c: executes a command; the outcome is in cmd->out. */
+void hws_emu__dispatch(struct hws_emu *e, struct hws_emu__cmd *cmd);
+
+/* queue.c */
+void hws_emu__doorbell(struct hws_emu *e, uint32_t bits);
+void hws_emu__run_due(struct hws_emu *e);
+uint64_t hws_emu__next_due(const struct hws_emu *e);
+
+/* chain.c: delivery status. in: fetches n_bytes; out: checks the chain and notes its addresses. */
+enum hws_delivery hws_emu__chain_fetch(struct hws_emu *e, uint64_t addr, uint8_t token,
+                                       uint8_t *dst, uint32_t n_bytes);
+enum hws_delivery hws_emu__chain_check(struct hws_emu *e, uint64_t addr, uint8_t token,
+                                       uint32_t n_bytes);
+/* Fills the checked chain with n_bytes, signed. False if host memory went away. */
+bool hws_emu__chain_store(struct hws_emu *e, uint8_t token, const uint8_t *src, uint32_t n_bytes);
+
+/* emu.c: has the stored image persisted. False: it was not. */
+bool hws_emu__persist(struct hws_emu *e);
+
+/* op_hca.c: power-on state of the capability area. */
+void hws_emu__caps_reset(struct hws_emu *e);
+
+/* reg_port.c and reg_thermal.c: power-on state; link_turn moves links up to now and returns the
+ * next change. */
+void hws_emu__nic_reset(struct hws_emu *e);
+uint64_t hws_emu__nic_turn(struct hws_emu *e);
+void hws_emu__thermal_reset(struct hws_emu *e);
+
+/* Command handlers. */
+void hws_emu__op_nop(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_query_hca_cap(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_set_hca_cap(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_query_adapter(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_enable_hca(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_disable_hca(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_init_hca(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_teardown_hca(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_query_issi(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_set_issi(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_query_pages(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_manage_pages(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_create_uctx(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_destroy_uctx(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_alloc_uar(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_dealloc_uar(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_access_reg(struct hws_emu *e, struct hws_emu__cmd *cmd);
+
+/* op_reg.c: the register table. */
+const struct hws_emu__reg_row *hws_emu__reg_row(uint16_t id);
+const struct hws_emu__reg_row *hws_emu__reg_by_name(const char *name);
+const struct hws_emu__reg_row *hws_emu__reg_rows(uint32_t *out_n);
+
+/* Register handlers, by file: reg_ident, reg_nv, reg_reset, reg_thermal, reg_port, reg_pcie. */
+void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcqs(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcam(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pcam(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__host_endianness_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__host_endianness_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvda_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvda_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvdi_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvia_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvqc(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvgc(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mfrl_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mfrl_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtcap(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtmp_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtmp_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__paos_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__paos_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__ptys_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__ptys_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__ppcnt(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pmlp(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mpein(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mpcnt(struct hws_emu *e, struct hws_emu__reg *r);
+
+#endif

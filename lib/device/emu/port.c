@@ -1,0 +1,154 @@
+/*
+ * The in-process port. A piece handed out gets a device address of its own, far from the next one
+ * and above 4 GiB, so that an address off by a page, or cut to 32 bits, hits nothing.
+ */
+#include "emu/port.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+
+#define FIRST_ADDR UINT64_C(0x100000000)
+#define GAP_BYTES  UINT64_C(0x10000)
+
+static struct hws_emu_port *port_of(struct hws_bar *bar)
+{
+    return hws_container_of(bar, struct hws_emu_port, bar);
+}
+
+static uint32_t port_read32(struct hws_bar *bar, uint32_t offset)
+{
+    return hws_emu_read32(&port_of(bar)->emu, offset);
+}
+
+static void port_write32(struct hws_bar *bar, uint32_t offset, uint32_t value)
+{
+    hws_emu_write32(&port_of(bar)->emu, offset, value);
+}
+
+static void port_write_barrier(struct hws_bar *bar)
+{
+    (void)bar;
+    atomic_thread_fence(memory_order_release);
+}
+
+static uint64_t port_turn(struct hws_bar *bar, uint64_t now_ms)
+{
+    return hws_emu_turn(&port_of(bar)->emu, now_ms);
+}
+
+static enum hws_code port_dma_alloc(struct hws_bar *bar, size_t bytes, size_t align,
+                                    struct hws_dma *out, struct hws_err *err)
+{
+    struct hws_emu_port *p = port_of(bar);
+    uint32_t i = 0;
+
+    while (i < HWS_EMU_PORT_MAX_PIECES && p->pieces[i].host != NULL) {
+        i++;
+    }
+    if (i == HWS_EMU_PORT_MAX_PIECES || bytes > HWS_EMU_PORT_MAX_BYTES - p->n_bytes) {
+        return hws_err_set(err, HWS_E_BUSY, "shared memory: at most %u pieces and %zu bytes",
+                           HWS_EMU_PORT_MAX_PIECES, HWS_EMU_PORT_MAX_BYTES);
+    }
+    /* Zeroed by the kernel where it is large: pages that nobody touches cost nothing. */
+    uint8_t *block = hws_mem_zalloc(1, bytes + align);
+    if (block == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "shared memory: out of memory");
+    }
+    size_t skip = (align - (uintptr_t)block % align) % align;
+    uint64_t addr = (p->next_addr + align - 1) / align * align;
+    p->blocks[i] = block;
+    p->pieces[i] = (struct hws_dma){.host = block + skip, .dev_addr = addr, .bytes = bytes};
+    p->next_addr = addr + bytes + GAP_BYTES;
+    p->n_bytes += bytes;
+    *out = p->pieces[i];
+    return HWS_OK;
+}
+
+static void port_dma_free(struct hws_bar *bar, struct hws_dma *dma)
+{
+    struct hws_emu_port *p = port_of(bar);
+
+    for (uint32_t i = 0; i < HWS_EMU_PORT_MAX_PIECES; i++) {
+        if (dma->host != NULL && p->pieces[i].host == dma->host) {
+            p->n_bytes -= p->pieces[i].bytes;
+            hws_mem_free(p->blocks[i]);
+            p->blocks[i] = NULL;
+            p->pieces[i] = (struct hws_dma){0};
+        }
+    }
+    *dma = (struct hws_dma){0};
+}
+
+/* Where the card's address is in host memory; NULL unless all n bytes are in one piece. */
+static uint8_t *locate(struct hws_emu_port *p, uint64_t addr, size_t n)
+{
+    for (uint32_t k = 0; k < HWS_EMU_PORT_MAX_PIECES; k++) {
+        uint32_t i = (p->last_idx + k) % HWS_EMU_PORT_MAX_PIECES;
+        const struct hws_dma *d = &p->pieces[i];
+        if (d->host != NULL && addr >= d->dev_addr && addr - d->dev_addr <= d->bytes &&
+            n <= d->bytes - (addr - d->dev_addr)) {
+            p->last_idx = i;
+            return (uint8_t *)d->host + (addr - d->dev_addr);
+        }
+    }
+    return NULL;
+}
+
+static bool port_dma_read(void *data, uint64_t addr, void *dst, size_t n)
+{
+    const uint8_t *src = locate(data, addr, n);
+
+    if (src == NULL) {
+        return false;
+    }
+    memcpy(dst, src, n);
+    return true;
+}
+
+static bool port_dma_write(void *data, uint64_t addr, const void *src, size_t n)
+{
+    uint8_t *dst = locate(data, addr, n);
+
+    if (dst == NULL) {
+        return false;
+    }
+    memcpy(dst, src, n);
+    return true;
+}
+
+static const struct hws_bar_ops port_ops = {
+    .read32 = port_read32,
+    .write32 = port_write32,
+    .dma_alloc = port_dma_alloc,
+    .dma_free = port_dma_free,
+    .write_barrier = port_write_barrier,
+    .turn = port_turn,
+};
+
+enum hws_code hws_emu_port_init(struct hws_emu_port *p, const struct hws_emu_profile *profile,
+                                const struct hws_emu_config *config, const uint8_t *nv, size_t n_nv,
+                                uint64_t now_ms, struct hws_err *err)
+{
+    struct hws_emu_config mine = {0};
+
+    *p = (struct hws_emu_port){.bar = {.ops = &port_ops}, .next_addr = FIRST_ADDR};
+    if (config != NULL) {
+        mine = *config;
+    }
+    mine.dma = (struct hws_emu_dma){.read = port_dma_read, .write = port_dma_write, .data = p};
+    return hws_emu_init(&p->emu, profile, &mine, nv, n_nv, now_ms, err);
+}
+
+void hws_emu_port_deinit(struct hws_emu_port *p)
+{
+    hws_emu_deinit(&p->emu);
+    for (uint32_t i = 0; i < HWS_EMU_PORT_MAX_PIECES; i++) {
+        hws_mem_free(p->blocks[i]);
+        p->blocks[i] = NULL;
+        p->pieces[i] = (struct hws_dma){0};
+    }
+    p->n_bytes = 0;
+}

@@ -1,0 +1,258 @@
+/*
+ * The card's side of the command queue.
+ *
+ * Way of a command: doorbell notes the slot and when it is due -> run_due fetches the entry and
+ * judges it -> fetches the input chain, checks the output chain -> planted fault? -> dispatch ->
+ * output blocks, inline output, signature, and last the byte that gives the entry back. Failure
+ * modes: a malformed entry or chain is answered by a delivery status and not executed; an entry
+ * that cannot be read or written, or is not ours, cannot be answered at all and is dropped.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "emu/emu_priv.h"
+#include "ifc/sig.h"
+
+static uint64_t queue_base(const struct hws_emu *e)
+{
+    return (uint64_t)e->queue_h << 32 | e->queue_l;
+}
+
+static uint64_t entry_addr(const struct hws_emu *e, uint32_t idx)
+{
+    return queue_base(e) + ((uint64_t)idx << e->profile->log_queue_stride);
+}
+
+void hws_emu__doorbell(struct hws_emu *e, uint32_t bits)
+{
+    uint32_t n_slots = UINT32_C(1) << e->profile->log_queue_size;
+
+    if (e->state != HWS_EMU_QUEUE) {
+        return;
+    }
+    if (n_slots < 32) {
+        bits &= (UINT32_C(1) << n_slots) - 1;
+    }
+    for (uint32_t fresh = bits & ~e->pending_mask; fresh != 0; fresh &= fresh - 1) {
+        uint32_t idx = (uint32_t)__builtin_ctz(fresh);
+        e->slots[idx] = (struct hws_emu_slot){.due_ms = e->now_ms + e->profile->latency_ms};
+    }
+    e->pending_mask |= bits;
+}
+
+static enum hws_delivery judge_entry(const struct hws_entry *x)
+{
+    if (x->type != HWS_ENTRY_TYPE_PCI) {
+        return HWS_DLV_DESCRIPTOR;
+    }
+    if (!hws_sig_entry_ok(x)) {
+        return HWS_DLV_SIGNATURE;
+    }
+    if (x->token == 0) {
+        return HWS_DLV_TOKEN;
+    }
+    if (x->reserved_3e != 0 || x->reserved_01[0] != 0 || x->reserved_01[1] != 0 ||
+        x->reserved_01[2] != 0) {
+        return HWS_DLV_RESERVED;
+    }
+    uint32_t in_bytes = hws_be32_get(x->in_bytes);
+    uint32_t out_bytes = hws_be32_get(x->out_bytes);
+    if (in_bytes < HWS_BOX_HDR_BYTES || in_bytes > HWS_CALL_MAX_BYTES) {
+        return HWS_DLV_IN_LEN;
+    }
+    /* ENABLE_HCA asks for 12 bytes: less than the header is fine. */
+    if (out_bytes < HWS_BOX_MIN_OUT || out_bytes > HWS_CALL_MAX_BYTES) {
+        return HWS_DLV_OUT_LEN;
+    }
+    return HWS_DLV_OK;
+}
+
+/* Brings the whole inbox into e->in and knows where the outbox goes. */
+static enum hws_delivery fetch(struct hws_emu *e, const struct hws_entry *x)
+{
+    enum hws_delivery d = judge_entry(x);
+
+    if (d != HWS_DLV_OK) {
+        return d;
+    }
+    uint32_t in_bytes = hws_be32_get(x->in_bytes);
+    uint32_t out_bytes = hws_be32_get(x->out_bytes);
+    memcpy(e->in, x->in_inline, HWS_ENTRY_INLINE_BYTES);
+    if (in_bytes > HWS_ENTRY_INLINE_BYTES) {
+        d = hws_emu__chain_fetch(e, hws_be64_get(x->in_ptr), x->token,
+                                 e->in + HWS_ENTRY_INLINE_BYTES, in_bytes - HWS_ENTRY_INLINE_BYTES);
+    }
+    if (d == HWS_DLV_OK && out_bytes > HWS_ENTRY_INLINE_BYTES) {
+        d = hws_emu__chain_check(e, hws_be64_get(x->out_ptr), x->token,
+                                 out_bytes - HWS_ENTRY_INLINE_BYTES);
+    }
+    return d;
+}
+
+static void match_fault(struct hws_emu *e, struct hws_emu_slot *slot,
+                        const struct hws_emu__cmd *cmd)
+{
+    if (slot->matched) {
+        return;
+    }
+    slot->matched = true;
+    if (e->profile->n_faults == 0) {
+        return;
+    }
+    bool is_reg = cmd->op == HWS_OP_ACCESS_REG || cmd->op == HWS_OP_ACCESS_REGISTER_USER;
+    const struct hws_emu_fault_probe probe = {
+        .op = cmd->op,
+        .is_reg = is_reg,
+        .reg = is_reg ? hws_load_be16(cmd->in + HWS_ACCESS_REG_ID) : 0,
+        .is_write = cmd->op_mod == HWS_ACCESS_REG_WRITE,
+    };
+    slot->fault =
+        hws_emu_fault_match(e->profile->faults, e->profile->n_faults, e->n_fault_matches, &probe);
+}
+
+static void execute(struct hws_emu *e, struct hws_emu__cmd *cmd, const struct hws_emu_fault *fault)
+{
+    /* At least the inline part, which goes out whole. */
+    memset(cmd->out, 0,
+           cmd->out_bytes > HWS_ENTRY_INLINE_BYTES ? cmd->out_bytes : HWS_ENTRY_INLINE_BYTES);
+    if (fault != NULL && fault->action == HWS_EMU_FAULT_STATUS) {
+        hws_emu__refuse(cmd, (enum hws_fw_status)fault->status, fault->syndrome);
+    } else {
+        hws_emu__dispatch(e, cmd);
+    }
+    if (cmd->out[HWS_BOX_STATUS] != HWS_FW_OK && cmd->out_bytes > HWS_BOX_MIN_OUT) {
+        memset(cmd->out + HWS_BOX_MIN_OUT, 0, cmd->out_bytes - HWS_BOX_MIN_OUT);
+    }
+    if (fault != NULL && fault->action == HWS_EMU_FAULT_FLIP && fault->sign &&
+        fault->offset < cmd->out_bytes) {
+        cmd->out[fault->offset] ^= fault->mask;
+    }
+}
+
+/* FLIP without a new signature: what memory looks like when a bit has tipped on the way. */
+static void flip(struct hws_emu *e, struct hws_entry *x, const struct hws_emu__cmd *cmd,
+                 const struct hws_emu_fault *f)
+{
+    uint8_t byte;
+
+    if (f == NULL || f->action != HWS_EMU_FAULT_FLIP || f->sign || f->offset >= cmd->out_bytes) {
+        return;
+    }
+    if (f->offset < HWS_ENTRY_INLINE_BYTES) {
+        x->out_inline[f->offset] ^= f->mask;
+        return;
+    }
+    uint32_t at = f->offset - HWS_ENTRY_INLINE_BYTES;
+    uint64_t addr = e->out_blocks[at / HWS_MBOX_DATA_BYTES] + at % HWS_MBOX_DATA_BYTES;
+    if (e->config.dma.read(e->config.dma.data, addr, &byte, 1)) {
+        byte ^= f->mask;
+        (void)e->config.dma.write(e->config.dma.data, addr, &byte, 1);
+    }
+}
+
+/* Writes the entry's reply half and, after everything else, the byte that gives it back. */
+static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x)
+{
+    uint64_t addr = entry_addr(e, idx);
+    const struct hws_emu_dma *dma = &e->config.dma;
+
+    if (dma->write(dma->data, addr + offsetof(struct hws_entry, out_inline), x->out_inline,
+                   sizeof(x->out_inline)) &&
+        dma->write(dma->data, addr + offsetof(struct hws_entry, sig), &x->sig, 1)) {
+        atomic_thread_fence(memory_order_release);
+        (void)dma->write(dma->data, addr + offsetof(struct hws_entry, status_own), &x->status_own,
+                         1);
+    }
+    e->pending_mask &= ~(UINT32_C(1) << idx);
+}
+
+static void reply(struct hws_emu *e, uint32_t idx, struct hws_entry *x, enum hws_delivery d,
+                  const struct hws_emu__cmd *cmd, const struct hws_emu_fault *fault)
+{
+    if (d == HWS_DLV_OK && cmd->out_bytes > HWS_ENTRY_INLINE_BYTES &&
+        !hws_emu__chain_store(e, x->token, cmd->out + HWS_ENTRY_INLINE_BYTES,
+                              cmd->out_bytes - HWS_ENTRY_INLINE_BYTES)) {
+        d = HWS_DLV_FW;
+    }
+    if (d == HWS_DLV_OK) {
+        memcpy(x->out_inline, cmd->out, sizeof(x->out_inline));
+    }
+    x->status_own = (uint8_t)(d << 1);
+    hws_sig_entry_set(x);
+    if (d == HWS_DLV_OK) {
+        flip(e, x, cmd, fault);
+    }
+    give_back(e, idx, x);
+}
+
+static void run_slot(struct hws_emu *e, uint32_t idx)
+{
+    struct hws_emu_slot *slot = &e->slots[idx];
+    struct hws_entry x;
+
+    if (!e->config.dma.read(e->config.dma.data, entry_addr(e, idx), &x, sizeof(x)) ||
+        (x.status_own & HWS_ENTRY_OWNER_HW) == 0) {
+        HWS_EMU__TRACE(e, "emu: slot %u entry not readable or not ours", idx);
+        e->pending_mask &= ~(UINT32_C(1) << idx);
+        return;
+    }
+    struct hws_emu__cmd cmd = {
+        .in = e->in,
+        .out = e->out,
+        .in_bytes = hws_be32_get(x.in_bytes),
+        .out_bytes = hws_be32_get(x.out_bytes),
+        .op = hws_box_opcode(x.in_inline),
+        .op_mod = hws_box_op_mod(x.in_inline),
+        .uid = hws_load_be16(x.in_inline + HWS_BOX_UID),
+    };
+    enum hws_delivery d = fetch(e, &x);
+    if (d != HWS_DLV_OK) {
+        HWS_EMU__TRACE(e, "emu: slot %u not executed: %s", idx, hws_ifc_delivery_text((uint8_t)d));
+        reply(e, idx, &x, d, &cmd, NULL);
+        return;
+    }
+    bool first = !slot->matched;
+    match_fault(e, slot, &cmd);
+    const struct hws_emu_fault *fault = slot->fault;
+    if (first && fault != NULL && fault->action == HWS_EMU_FAULT_DELAY) {
+        HWS_EMU__TRACE(e, "emu: slot %u fault delay", idx);
+        slot->due_ms = e->now_ms + fault->delay_ms;
+        if (fault->delay_ms > 0) {
+            return;
+        }
+    }
+    execute(e, &cmd, fault);
+    HWS_EMU__TRACE(e, "emu: slot %u %s op_mod=0x%x uid=%u status=0x%x syndrome=0x%x", idx,
+                   hws_ifc_op_name(cmd.op), cmd.op_mod, cmd.uid, hws_box_status(cmd.out),
+                   hws_box_syndrome(cmd.out));
+    if (fault != NULL && fault->action == HWS_EMU_FAULT_DROP) {
+        HWS_EMU__TRACE(e, "emu: slot %u fault drop", idx);
+        e->pending_mask &= ~(UINT32_C(1) << idx);
+        return;
+    }
+    reply(e, idx, &x, d, &cmd, fault);
+}
+
+void hws_emu__run_due(struct hws_emu *e)
+{
+    /* A command may take the queue away from those after it (reset, disable): look at the state
+     * each time. */
+    for (uint32_t mask = e->pending_mask; mask != 0 && e->state == HWS_EMU_QUEUE;
+         mask &= mask - 1) {
+        uint32_t idx = (uint32_t)__builtin_ctz(mask);
+        if (e->slots[idx].due_ms <= e->now_ms) {
+            run_slot(e, idx);
+        }
+    }
+}
+
+uint64_t hws_emu__next_due(const struct hws_emu *e)
+{
+    uint64_t next_ms = UINT64_MAX;
+
+    for (uint32_t mask = e->pending_mask; mask != 0; mask &= mask - 1) {
+        uint64_t due_ms = e->slots[__builtin_ctz(mask)].due_ms;
+        next_ms = due_ms < next_ms ? due_ms : next_ms;
+    }
+    return next_ms;
+}

@@ -1,0 +1,181 @@
+/*
+ * Who the adapter is: MGIR, MSGI, MQIS, MCQS, MCQI, and which registers it has: MCAM, PCAM.
+ * Layouts: register database of mstflint 4.33 and mlx5_ifc.h, Linux 7.2.13.
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "emu/emu_priv.h"
+
+#define COMPONENT_BOOT_IMAGE 1u
+#define COMPONENT_PRESENT    1u
+#define UPDATE_ACTIVE        3u
+
+static void put_text(uint8_t *dst, size_t cap, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(dst, text, n < cap ? n : cap);
+}
+
+void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    const struct hws_emu_profile *p = e->profile;
+    uint8_t *d = r->data;
+
+    memset(d, 0, 0xa0);
+    hws_store_be16(d + 0x00, p->hw_revision);
+    hws_store_be16(d + 0x02, p->pci_device_id);
+    hws_bits_put(d + 0x04, 16, 12, p->n_ports);
+    hws_store_be16(d + 0x0a, p->hw_dev_id);
+    hws_store_be16(d + 0x12, (uint16_t)(p->base_mac >> 32));
+    hws_store_be32(d + 0x14, (uint32_t)p->base_mac);
+    hws_store_be32(d + 0x1c, (uint32_t)((e->now_ms - e->boot_at_ms) / 1000));
+    /* The old version fields have eight bits each. */
+    d[0x21] = (uint8_t)p->fw_major;
+    d[0x22] = (uint8_t)p->fw_minor;
+    d[0x23] = (uint8_t)p->fw_subminor;
+    hws_store_be32(d + 0x24, p->fw_build_id);
+    d[0x28] = p->fw_month;
+    d[0x29] = p->fw_day;
+    hws_store_be16(d + 0x2a, p->fw_year);
+    put_text(d + 0x30, 16, p->psid);
+    hws_store_be32(d + 0x44, p->fw_major);
+    hws_store_be32(d + 0x48, p->fw_minor);
+    hws_store_be32(d + 0x4c, p->fw_subminor);
+    put_text(d + 0x80, 28, p->branch);
+}
+
+void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    const struct hws_emu_profile *p = e->profile;
+
+    memset(r->data, 0, 0x80);
+    put_text(r->data + 0x00, 24, p->serial);
+    put_text(r->data + 0x20, 20, p->part);
+    put_text(r->data + 0x38, 8, p->revision);
+    put_text(r->data + 0x40, 64, p->product);
+}
+
+/* Information strings, eight bytes at a time: info_type B3, info_length u16@6, read_offset u16@8,
+ * read_length u16@10, text @0x10. */
+void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    const char *text;
+
+    switch (r->data[3]) {
+    case 1: /* model name */
+        text = e->profile->part;
+        break;
+    case 2: /* model description */
+        text = e->profile->product;
+        break;
+    default:
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
+        return;
+    }
+    size_t len = strlen(text);
+    size_t offset = hws_load_be16(r->data + 8);
+    size_t n = hws_load_be16(r->data + 10);
+    n = n < 8 ? n : 8;
+    n = offset >= len ? 0 : n;
+    n = n < len - offset || offset >= len ? n : len - offset;
+    hws_store_be16(r->data + 6, (uint16_t)len);
+    hws_store_be16(r->data + 10, (uint16_t)n);
+    memset(r->data + 0x10, 0, 8);
+    if (n > 0) {
+        memcpy(r->data + 0x10, text + offset, n);
+    }
+}
+
+/* One component: the boot image. */
+void hws_emu__mcqs(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    (void)e;
+    if (hws_load_be16(r->data + 2) != 0) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
+        return;
+    }
+    memset(r->data, 0, 0x10);
+    hws_bits_put(r->data, 31, 1, 1); /* the last index */
+    hws_store_be16(r->data + 6, COMPONENT_BOOT_IMAGE);
+    hws_bits_put(r->data + 8, 4, 5, COMPONENT_PRESENT);
+    hws_bits_put(r->data + 8, 0, 4, UPDATE_ACTIVE);
+}
+
+/* Version of the boot image: info_type 1. */
+void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    const struct hws_emu_profile *p = e->profile;
+    uint8_t info[0x7c] = {0};
+    char text[24];
+
+    if (hws_load_be16(r->data + 2) != 0 || hws_bits_get(r->data + 8, 0, 5) != 1) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
+        return;
+    }
+    uint32_t offset = hws_load_be32(r->data + 0x10);
+    uint32_t n = hws_load_be16(r->data + 0x16);
+    if (offset > sizeof(info) || n > sizeof(info) - offset) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_VALUE);
+        return;
+    }
+    (void)hws_str_print(text, sizeof(text), "%u.%u.%04u", p->fw_major, p->fw_minor, p->fw_subminor);
+    info[3] = (uint8_t)strlen(text);
+    hws_store_be32(info + 4, (uint32_t)p->fw_major << 24 | (uint32_t)(p->fw_minor & 0xff) << 16 |
+                                 p->fw_subminor);
+    put_text(info + 0x20, 92, text);
+    hws_bits_put(r->data, 31, 1, 0);
+    hws_store_be32(r->data + 0x0c, sizeof(info));
+    memset(r->data + 0x18, 0, sizeof(info));
+    memcpy(r->data + 0x18, info + offset, n);
+}
+
+/* Register base + i is bit (i & 31) of the dword at last_dw - 4 * (i >> 5). */
+static void put_mask(uint8_t *data, uint32_t last_dw, uint16_t base)
+{
+    uint32_t n;
+    const struct hws_emu__reg_row *rows = hws_emu__reg_rows(&n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (rows[i].id >= base && rows[i].id < base + 128) {
+            uint32_t bit = rows[i].id - (uint32_t)base;
+            hws_bits_put(data + last_dw - (size_t)4 * (bit >> 5), bit & 31, 1, 1);
+        }
+    }
+}
+
+void hws_emu__mcam(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    uint8_t feature_group = r->data[1];
+    uint8_t group = r->data[3];
+
+    (void)e;
+    if (group > 3 || feature_group != 0) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_GROUP);
+        return;
+    }
+    memset(r->data, 0, 0x48);
+    r->data[3] = group;
+    put_mask(r->data, 0x14, (uint16_t)(0x9000 + 128u * group));
+}
+
+void hws_emu__pcam(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    (void)e;
+    if (r->data[1] != 0 || r->data[3] != 0) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_GROUP);
+        return;
+    }
+    memset(r->data, 0, 0x50);
+    put_mask(r->data, 0x14, 0x5000);
+}
+
+void hws_emu__host_endianness_read(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    memcpy(r->data, e->host_endianness, sizeof(e->host_endianness));
+}
+
+void hws_emu__host_endianness_write(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    memcpy(e->host_endianness, r->data, sizeof(e->host_endianness));
+}
