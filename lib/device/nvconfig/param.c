@@ -133,7 +133,7 @@ static void suggest(const char *name, char *dst, size_t cap)
 {
     const char *found[3] = {NULL, NULL, NULL};
     size_t len = strnlen(name, NAME_MAX_CHARS);
-    unsigned limit = len < 6 ? 2 : (unsigned)len / 3;
+    unsigned limit = len < 6 ? 2 : (unsigned)len / 3 + 1;
     size_t n = 0;
 
     for (unsigned d = 1; d <= limit && n < 3; d++) {
