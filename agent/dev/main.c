@@ -1,0 +1,117 @@
+/*
+ * hawser-dev: the device process for real adapters through the kernel's fwctl. It needs to open
+ * /dev/fwctl/ nodes and nothing else: no capability (the command table has no row of scope 3), no
+ * network. Without any node it serves no adapter and goes on looking.
+ *
+ * Exit status: 0 after SIGTERM, 1 if it could not start, 2 for a bad command line.
+ */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "devproc/process.h"
+#include "drv/sys.h"
+#include "nodes.h"
+
+static const char help[] =
+    "Usage: hawser-dev --socket PATH --lock PATH [--state-dir DIR]\n"
+    "The device process of Hawser for adapters behind the kernel's fwctl: finds /dev/fwctl nodes\n"
+    "and serves them to hawserd.\n"
+    "\n"
+    "      --socket PATH    hawserd's socket; tried again every 20 ms while it is away\n"
+    "      --lock PATH      held for life, so that there is one device process only\n"
+    "      --state-dir DIR  accepted as for hawser-emu; cards keep their own state\n"
+    "      --help           this text\n"
+    "      --version        the version\n"
+    "\n"
+    "Example:\n"
+    "  hawser-dev --socket run/hawserd.sock --lock run/dev.lock\n";
+
+struct program {
+    struct hws_devproc process;
+    struct hws_nodes nodes;
+};
+
+static uint64_t turn(void *data, uint64_t now_ms)
+{
+    return hws_nodes_turn(&((struct program *)data)->nodes, now_ms);
+}
+
+static size_t fds(void *data, int *out, size_t cap)
+{
+    return hws_nodes_fds(&((struct program *)data)->nodes, out, cap);
+}
+
+static void close_nodes(void *data)
+{
+    hws_nodes_close(&((struct program *)data)->nodes);
+}
+
+static bool nodes_closed(void *data)
+{
+    return hws_nodes_closed(&((struct program *)data)->nodes);
+}
+
+static int serve(struct program *p, const char *socket_path, const char *lock_path)
+{
+    struct hws_devproc_config config = {.name = "hawser-dev",
+                                        .build_id = HWS_VERSION,
+                                        .socket_path = socket_path,
+                                        .lock_path = lock_path,
+                                        .turn = turn,
+                                        .fds = fds,
+                                        .close = close_nodes,
+                                        .closed = nodes_closed,
+                                        .data = p};
+    struct hws_log_q quoted;
+    struct hws_err err;
+
+    if (hws_devproc_open(&p->process, &config, &err) != HWS_OK) {
+        hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
+        return 1;
+    }
+    hws_nodes_init(&p->nodes, hws_sys_real(), &p->process.serve);
+    hws_log("serving", "socket=%s", socket_path);
+    if (hws_devproc_run(&p->process)) {
+        hws_devproc_deinit(&p->process);
+        hws_nodes_deinit(&p->nodes);
+    }
+    hws_log("stopped", "socket=%s", socket_path);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option table[] = {
+        {"socket", required_argument, NULL, 's'},    {"lock", required_argument, NULL, 'l'},
+        {"state-dir", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
+    };
+    /* Static: it lives as long as the process, also when a worker is stuck at the end. */
+    static struct program program;
+    const char *socket_path = NULL;
+    const char *lock_path = NULL;
+    int option;
+
+    hws_log_open("hawser-dev");
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        if (option == 'h') {
+            return fputs(help, stdout) < 0 ? 1 : 0;
+        }
+        if (option == 'V') {
+            return puts("hawser-dev " HWS_VERSION) < 0 ? 1 : 0;
+        }
+        socket_path = option == 's' ? optarg : socket_path;
+        lock_path = option == 'l' ? optarg : lock_path;
+        if (option == '?') {
+            (void)fputs("hawser-dev: unknown option, or a value is missing (see --help)\n", stderr);
+            return 2;
+        }
+    }
+    if (socket_path == NULL || lock_path == NULL || optind < argc) {
+        (void)fputs("hawser-dev: --socket and --lock are needed (see --help)\n", stderr);
+        return 2;
+    }
+    return serve(&program, socket_path, lock_path);
+}
