@@ -19,7 +19,7 @@
 #include "crypt/digest.h"
 #include "table/row.h"
 
-#define HWS_POLICY_MAX_BYTES      (256u * 1024) /* of a file */
+#define HWS_POLICY_MAX_BYTES      ((size_t)256 * 1024) /* of a file */
 #define HWS_POLICY_MAX_RULES      512u
 #define HWS_POLICY_MAX_ITEMS      256u  /* entries of one list, and of `local` */
 #define HWS_POLICY_TEXT_MAX_BYTES 2048u /* of one principal, method, device or target */
