@@ -164,7 +164,7 @@ static void written(uv_write_t *req, int status)
  * what has left already; the rest, if any, is in flight. */
 static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
 {
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
+    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
     int done = uv_try_write(&conn->io.stream, &buf, 1);
 
     if (done == UV_EAGAIN) {
@@ -178,7 +178,7 @@ static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t
     if ((size_t)done == n) {
         return n;
     }
-    buf = uv_buf_init((char *)(uintptr_t)(bytes + done), (unsigned)(n - (size_t)done));
+    buf = uv_buf_init((char *)(bytes + done), (unsigned)(n - (size_t)done));
     conn->write_req.data = conn;
     int status = uv_write(&conn->write_req, &conn->io.stream, &buf, 1, written);
     if (status != 0) {

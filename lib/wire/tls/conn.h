@@ -27,7 +27,7 @@
 #include "tls/reason.h"
 
 #define HWS_TLS_HANDSHAKE_TIMEOUT_MS 10000u
-#define HWS_TLS_UNSENT_MAX_BYTES     (256u * 1024) /* write takes no more above this */
+#define HWS_TLS_UNSENT_MAX_BYTES     ((size_t)256 * 1024) /* write takes no more above this */
 
 enum hws_tls_role { HWS_TLS_SERVER, HWS_TLS_CLIENT };
 
