@@ -132,13 +132,17 @@ static unsigned distance(const char *a, const char *b)
 static void suggest(const char *name, char *dst, size_t cap)
 {
     const char *found[3] = {NULL, NULL, NULL};
+    unsigned away[N_PARAMS];
     size_t len = strnlen(name, NAME_MAX_CHARS);
     unsigned limit = len < 6 ? 2 : (unsigned)len / 3 + 1;
     size_t n = 0;
 
+    for (size_t i = 0; i < N_PARAMS; i++) {
+        away[i] = distance(name, params[i].name);
+    }
     for (unsigned d = 1; d <= limit && n < 3; d++) {
         for (size_t i = 0; i < N_PARAMS && n < 3; i++) {
-            if (distance(name, params[i].name) == d) {
+            if (away[i] == d) {
                 found[n++] = params[i].name;
             }
         }
