@@ -69,7 +69,9 @@ static inline void fuzz_answer(struct fuzz_ctl *f, struct hws_ctl_call *call)
         memcpy(call->out + 16, call->in + 16, n - 16);
         uint8_t n_over = fuzz_byte(f);
         for (size_t i = 0; i < n_over && n > 16; i++) {
-            size_t pos = 16 + (fuzz_byte(f) | (size_t)(fuzz_byte(f) & 1) << 8) % (n - 16);
+            size_t low = fuzz_byte(f);
+            size_t high = fuzz_byte(f) & 1u;
+            size_t pos = 16 + (low | high << 8) % (n - 16);
             call->out[pos] = (uint8_t)(call->out[pos] ^ fuzz_byte(f));
         }
     } else {
