@@ -63,7 +63,8 @@ struct hws_grpc_call_ops {
     void (*on_message)(struct hws_grpc_call *call, const uint8_t *bytes, size_t n);
     /* Server: the client sends no more. Comes after the last message. */
     void (*on_half_close)(struct hws_grpc_call *call);
-    /* There is room again after hws_grpc_call_send answered HWS_E_BUSY. */
+    /* There is room again after hws_grpc_call_send answered HWS_E_BUSY (or
+     * hws_grpc_call_want_writable). */
     void (*on_writable)(struct hws_grpc_call *call);
     /* Server: the client cancelled, the deadline passed or the connection is going: nothing more
      * can be sent. Finish when the work has ended, now or later. Not called after finish. */
@@ -125,9 +126,9 @@ enum hws_code hws_grpc_call_reserve(struct hws_grpc_call *call, size_t n, uint8_
                                     struct hws_err *err) HWS_MUST_USE;
 void hws_grpc_call_commit(struct hws_grpc_call *call);
 
-/* Messages sent from now on are gzip-compressed if the peer accepts that (server) or always
- * (client, before the first message only). HWS_E_STATE too late, HWS_E_UNSUPPORTED: the peer does
- * not accept it (the call goes on uncompressed). */
+/* Server: messages sent from now on are gzip-compressed. Before the headers are out only:
+ * HWS_E_STATE after. HWS_E_UNSUPPORTED: the peer does not accept it (the call goes on
+ * uncompressed). A client says so in struct hws_grpc_start. */
 enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, struct hws_err *err) HWS_MUST_USE;
 
 /* Client: no more messages. Idempotent. */
@@ -163,6 +164,11 @@ void hws_grpc_call_cancel(struct hws_grpc_call *call);
  */
 void hws_grpc_call_set_credit(struct hws_grpc_call *call, uint32_t n_messages);
 void hws_grpc_call_grant(struct hws_grpc_call *call, uint32_t n_messages);
+
+/* Asks for one on_writable, when the call (and the connection) holds at most half of its unsent
+ * cap; maybe at once, but not inside this function. hws_grpc_call_send's HWS_E_BUSY asks for it by
+ * itself. */
+void hws_grpc_call_want_writable(struct hws_grpc_call *call);
 
 /* Message bytes queued and not yet in a frame. */
 size_t hws_grpc_call_unsent(const struct hws_grpc_call *call);

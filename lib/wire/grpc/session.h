@@ -31,6 +31,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "grpc/limits.h"
+#include "grpc/outq.h"
 
 struct hws_grpc_server;
 struct hws_grpc_conn;
@@ -72,38 +73,47 @@ struct hws_grpc_conn {
     struct nghttp2_session *h2; /* owned */
     int state;                  /* enum hws_grpc_conn_state */
     uint64_t now_ms;            /* the latest time given */
-    struct hws_list calls;      /* owned: struct hws_grpc_call.link, open ones */
-    struct hws_list done;       /* owned: calls whose on_close is due */
-    struct hws_list spare;      /* owned: pooled call objects */
-    uint32_t n_calls;           /* in `calls` and `done` */
+
+    struct hws_list calls;   /* owned: struct hws_grpc_call.link, live ones */
+    struct hws_list done;    /* owned: the same, on_close is due */
+    struct hws_list spare;   /* owned: the same, pooled */
+    struct hws_list poked;   /* struct hws_grpc_call.poke_link: have work for the next settle */
+    struct hws_list blocked; /* struct hws_grpc_call.block_link: wait for on_writable */
+    uint32_t n_calls;        /* in calls and done */
     uint32_t n_spare;
-    uint64_t due_ms;     /* earliest deadline or timer of a call; recomputed when reached */
-    struct hws_buf out;  /* owned: bytes pulled from nghttp2, not yet sent */
+    uint64_t call_due_ms; /* no call has anything due before */
+    unsigned depth;       /* > 0 inside recv, turn, pull, lost */
+    bool woken;           /* on_wake ran since the last turn */
+
+    struct hws_buf out;     /* owned: bytes pulled from nghttp2, not yet sent */
+    struct hws_buf scratch; /* owned: one inflated or compressed message, encoded field values */
+    struct hws_grpc_chunk_pool chunks;
     size_t unsent_bytes; /* message bytes queued by all calls */
     size_t recv_bytes;   /* message bytes being put together by all calls */
-    unsigned depth;      /* > 0 inside recv, turn, pull, lost */
-    bool woken;          /* on_wake ran since the last turn */
-    bool kick;           /* work for turn: calls with `poke` set */
-    bool settled;        /* peer's SETTINGS came */
-    bool drain_wanted;   /* true GOAWAY is due */
-    bool fed_after_end;  /* input after CLOSING is dropped */
+
     uint64_t opened_ms;
     uint64_t last_recv_ms;  /* bytes came */
     uint64_t last_moved_ms; /* output moved, or was empty */
-    uint64_t idle_since_ms; /* no calls since; UINT64_MAX while there are */
-    uint64_t ping_sent_ms;  /* our keepalive ping is out since; 0 = none */
-    uint64_t drain_at_ms;   /* when the second GOAWAY is due */
-    uint64_t grace_at_ms;   /* when a drained connection's calls end; 0 = never */
-    uint64_t last_ping_ms;  /* the peer's */
+    uint64_t idle_since_ms; /* no calls since; UINT64_MAX while there are some */
+    uint64_t ping_sent_ms;  /* our keepalive ping is out since; UINT64_MAX = none */
+    uint64_t drain_at_ms;   /* when the second GOAWAY is due; UINT64_MAX = not */
+    uint64_t grace_at_ms;   /* when a drained connection's calls end; UINT64_MAX = never */
+    bool settled;           /* the peer's SETTINGS came */
+    bool goaway_out;        /* a client's GOAWAY for its drain is queued */
+
+    uint64_t last_ping_ms; /* the peer's; UINT64_MAX = none yet */
     uint32_t ping_strikes;
     bool sent_since_ping; /* data or headers went out since the peer's last ping */
     struct hws_grpc_rate control;
     struct hws_grpc_rate resets;
     uint32_t n_provoked;
     uint64_t provoked_since_ms;
-    int32_t goaway_last_id;          /* from the peer; -1 = none */
-    enum hws_code end_code;          /* why CLOSING or CLOSED; HWS_OK for an orderly end */
-    char end_text[128];              /* the same for people */
+
+    bool ending;            /* end_* are set; GOAWAY and CLOSING are due when nghttp2 is left */
+    uint32_t end_h2;        /* the HTTP/2 error code for GOAWAY */
+    enum hws_code end_code; /* why CLOSING or CLOSED; HWS_OK for an orderly end */
+    char end_text[128];     /* the same for people */
+
     struct hws_grpc_stats own_stats; /* used when cfg.stats is NULL */
     struct hws_grpc_stats *stats;
 };

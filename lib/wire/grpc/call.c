@@ -1,0 +1,623 @@
+/*
+ * One call: what the application asks of it, and how it ends.
+ *
+ * Happy path, server: on_call; send (response headers go with the first message); finish; the
+ * status follows the last byte; the stream closes; on_close. Client: start; send; half close;
+ * messages; trailers; on_close. Ends that are not asked for: the peer's reset, the deadline, a
+ * limit, no progress, the connection. A server tells its handler by on_cancel and keeps the call
+ * until finish; a client resets the stream and is done.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fsm.h"
+#include "base/mem.h"
+#include "grpc/gzip.h"
+#include "session_priv.h"
+
+static const uint32_t call_moves[HWS_GRPC_CALL_N_STATES] = {
+    [HWS_GRPC_CALL_OPEN] = HWS_FSM_TO(HWS_GRPC_CALL_FINISHING) | HWS_FSM_TO(HWS_GRPC_CALL_ORPHAN) |
+                           HWS_FSM_TO(HWS_GRPC_CALL_DONE),
+    [HWS_GRPC_CALL_FINISHING] = HWS_FSM_TO(HWS_GRPC_CALL_DONE),
+    [HWS_GRPC_CALL_ORPHAN] = HWS_FSM_TO(HWS_GRPC_CALL_FINISHING) | HWS_FSM_TO(HWS_GRPC_CALL_DONE),
+    [HWS_GRPC_CALL_DONE] = 0,
+};
+
+/* ---- accessors ---- */
+
+void hws_grpc_call_set_data(struct hws_grpc_call *call, void *data)
+{
+    call->data = data;
+}
+
+void *hws_grpc_call_data(const struct hws_grpc_call *call)
+{
+    return call->data;
+}
+
+void hws_grpc_call_set_ops(struct hws_grpc_call *call, const struct hws_grpc_call_ops *ops)
+{
+    call->ops = ops;
+}
+
+struct hws_grpc_conn *hws_grpc_call_conn(const struct hws_grpc_call *call)
+{
+    return call->conn;
+}
+
+size_t hws_grpc_call_method(const struct hws_grpc_call *call)
+{
+    return call->route == NULL ? 0 : call->route->method_idx;
+}
+
+const char *hws_grpc_call_path(const struct hws_grpc_call *call)
+{
+    return call->path;
+}
+
+uint64_t hws_grpc_call_deadline(const struct hws_grpc_call *call)
+{
+    return call->deadline_ms;
+}
+
+const struct hws_grpc_meta *hws_grpc_call_peer_meta(const struct hws_grpc_call *call)
+{
+    return &call->peer_meta;
+}
+
+bool hws_grpc_call_can_send(const struct hws_grpc_call *call)
+{
+    return call->state == HWS_GRPC_CALL_OPEN && call->stream_id >= 0 && !call->half_closed;
+}
+
+void hws_grpc_call_want_writable(struct hws_grpc_call *call)
+{
+    hws_list_remove(&call->block_link);
+    hws_list_push(&call->conn->blocked, &call->block_link);
+    hws_grpc__conn_wake(call->conn);
+}
+
+size_t hws_grpc_call_unsent(const struct hws_grpc_call *call)
+{
+    return call->tx.n_bytes;
+}
+
+/* ---- states ---- */
+
+static void drop_unsent(struct hws_grpc_call *call)
+{
+    call->conn->unsent_bytes -= call->tx.n_bytes;
+    hws_grpc_outq_clear(&call->tx, &call->conn->chunks);
+    call->reserved = 0;
+}
+
+static void reset_stream(struct hws_grpc_call *call, uint32_t h2_error)
+{
+    if (call->stream_id < 0 || call->rst_out) {
+        return;
+    }
+    call->rst_out = true;
+    if (nghttp2_submit_rst_stream(call->conn->h2, NGHTTP2_FLAG_NONE, call->stream_id, h2_error) !=
+        0) {
+        (void)hws_grpc__conn_end(call->conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
+    }
+}
+
+/* A finished call forgets its stream; one that is not over on the wire is reset. */
+static void detach(struct hws_grpc_call *call)
+{
+    drop_unsent(call);
+    if (call->stream_id < 0) {
+        return;
+    }
+    if (!call->half_closed || !call->peer_done) {
+        reset_stream(call, hws_grpc_code_to_rst(call->from_peer ? HWS_GRPC_OK : call->code));
+    }
+    (void)nghttp2_session_set_stream_user_data(call->conn->h2, call->stream_id, NULL);
+    call->stream_id = -1;
+}
+
+void hws_grpc__call_move(struct hws_grpc_call *call, enum hws_grpc_call_state to)
+{
+    hws_fsm_move(call_moves, &call->state, (int)to);
+    if (to != HWS_GRPC_CALL_DONE) {
+        return;
+    }
+    detach(call);
+    hws_list_remove(&call->link);
+    hws_list_push(&call->conn->done, &call->link);
+    hws_grpc__conn_wake(call->conn);
+}
+
+void hws_grpc__call_poke(struct hws_grpc_call *call)
+{
+    hws_list_remove(&call->poke_link);
+    hws_list_push(&call->conn->poked, &call->poke_link);
+    hws_grpc__conn_wake(call->conn);
+}
+
+void hws_grpc__call_set_end(struct hws_grpc_call *call, enum hws_grpc_code code,
+                            const char *message)
+{
+    size_t n = strnlen(message, HWS_GRPC_MESSAGE_BYTES);
+
+    while (n == HWS_GRPC_MESSAGE_BYTES && n > 0 && ((uint8_t)message[n] & 0xc0) == 0x80) {
+        n--; /* not within a UTF-8 character */
+    }
+    call->code = code;
+    hws_buf_reset(&call->end_message);
+    if (hws_buf_put(&call->end_message, message, n) != HWS_OK) {
+        hws_buf_reset(&call->end_message); /* the code says enough */
+    }
+}
+
+static struct hws_grpc_outcome outcome_of(struct hws_grpc_call *call)
+{
+    const char *text = hws_buf_len(&call->end_message) == 0 ? "" : hws_buf_cstr(&call->end_message);
+    size_t n_details = hws_buf_len(&call->end_details);
+
+    return (struct hws_grpc_outcome){
+        .code = call->code,
+        .message = text == NULL ? "" : text,
+        .details = n_details == 0 ? NULL : hws_buf_peek(&call->end_details),
+        .n_details = n_details,
+        .trailers = &call->peer_trailers,
+        .from_peer = call->from_peer,
+        .unprocessed = call->unprocessed,
+    };
+}
+
+static void tell_cancel(struct hws_grpc_call *call)
+{
+    hws_grpc__call_move(call, HWS_GRPC_CALL_ORPHAN);
+    if (call->ops != NULL && call->ops->on_cancel != NULL) {
+        struct hws_grpc_outcome why = outcome_of(call);
+        call->ops->on_cancel(call, &why);
+    }
+}
+
+void hws_grpc__call_close(struct hws_grpc_call *call)
+{
+    call->conn->recv_bytes -= hws_buf_len(&call->reader.body);
+    if (call->ops != NULL && call->ops->on_close != NULL) {
+        struct hws_grpc_outcome outcome = outcome_of(call);
+        call->ops->on_close(call, &outcome);
+    }
+}
+
+void hws_grpc__call_free(struct hws_grpc_call *call)
+{
+    hws_grpc_meta_deinit(&call->peer_meta);
+    hws_grpc_meta_deinit(&call->peer_trailers);
+    hws_grpc_meta_deinit(&call->end_trailers);
+    hws_grpc_reader_deinit(&call->reader);
+    hws_buf_deinit(&call->held);
+    hws_buf_deinit(&call->single);
+    hws_buf_deinit(&call->end_message);
+    hws_buf_deinit(&call->end_details);
+    hws_mem_free(call);
+}
+
+/* ---- sending ---- */
+
+/* Lets nghttp2 ask for data again. */
+static void resume(struct hws_grpc_call *call)
+{
+    if (call->deferred && call->stream_id >= 0) {
+        call->deferred = false;
+        if (nghttp2_session_resume_data(call->conn->h2, call->stream_id) == NGHTTP2_ERR_NOMEM) {
+            (void)hws_grpc__conn_end(call->conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM,
+                                     "out of memory");
+        }
+    }
+    hws_grpc__conn_wake(call->conn);
+}
+
+static bool sends_one(const struct hws_grpc_call *call)
+{
+    if (call->server) {
+        return call->kind == HWS_GRPC_UNARY || call->kind == HWS_GRPC_CLIENT_STREAM;
+    }
+    return call->kind == HWS_GRPC_UNARY || call->kind == HWS_GRPC_SERVER_STREAM;
+}
+
+static enum hws_code check_send(struct hws_grpc_call *call, size_t n, struct hws_err *err)
+{
+    const struct hws_grpc_limits *l = &call->conn->cfg.limits;
+
+    if (!hws_grpc_call_can_send(call)) {
+        return hws_err_set(err, HWS_E_STATE, "call takes no more messages");
+    }
+    if (n > l->max_send_message_bytes) {
+        return hws_err_set(err, HWS_E_INVALID, "message of %zu bytes is over the limit of %u", n,
+                           l->max_send_message_bytes);
+    }
+    if (sends_one(call) && call->n_sent > 0) {
+        return hws_err_set(err, HWS_E_INVALID, "this kind of call sends one message");
+    }
+    if (call->tx.n_bytes >= l->max_unsent_call_bytes ||
+        call->conn->unsent_bytes >= l->max_unsent_conn_bytes) {
+        hws_grpc_call_want_writable(call);
+        return hws_err_set(err, HWS_E_BUSY, "%zu bytes are unsent", call->tx.n_bytes);
+    }
+    return HWS_OK;
+}
+
+static enum hws_code reserve(struct hws_grpc_call *call, bool compressed, size_t n,
+                             uint8_t **out_space, struct hws_err *err)
+{
+    uint8_t *space = NULL;
+
+    if (hws_grpc_outq_reserve(&call->tx, &call->conn->chunks, HWS_GRPC_PREFIX_BYTES + n, &space) !=
+        HWS_OK) {
+        return hws_err_set(err, HWS_E_NOMEM, "message of %zu bytes", n);
+    }
+    if (call->server && !call->headers_out) {
+        enum hws_code code = hws_grpc__head_send_response(call, NULL);
+        if (code != HWS_OK) {
+            return hws_err_set(err, code, "response headers");
+        }
+    }
+    hws_grpc_prefix_write(space, compressed, n);
+    call->reserved = HWS_GRPC_PREFIX_BYTES + n;
+    *out_space = space + HWS_GRPC_PREFIX_BYTES;
+    return HWS_OK;
+}
+
+enum hws_code hws_grpc_call_reserve(struct hws_grpc_call *call, size_t n, uint8_t **out_space,
+                                    struct hws_err *err)
+{
+    enum hws_code code = check_send(call, n, err);
+
+    return code != HWS_OK ? code : reserve(call, false, n, out_space, err);
+}
+
+void hws_grpc_call_commit(struct hws_grpc_call *call)
+{
+    hws_assert(call->reserved > 0);
+    hws_grpc_outq_commit(&call->tx, call->reserved);
+    call->conn->unsent_bytes += call->reserved;
+    call->reserved = 0;
+    call->n_sent++;
+    call->conn->stats->messages_out++;
+    if (call->check_ms == HWS_GRPC_NEVER) {
+        hws_grpc__call_progress(call, 0);
+    }
+    if (!call->server && sends_one(call)) {
+        call->half_closed = true;
+    }
+    resume(call);
+}
+
+enum hws_code hws_grpc_call_send(struct hws_grpc_call *call, const void *bytes, size_t n,
+                                 struct hws_err *err)
+{
+    enum hws_code code = check_send(call, n, err);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (call->gzip) {
+        struct hws_buf packed;
+        hws_buf_init(&packed, 0);
+        code = hws_grpc_gzip_deflate(bytes, n, &packed, err);
+        if (code == HWS_OK) {
+            uint8_t *space = NULL;
+            code = reserve(call, true, hws_buf_len(&packed), &space, err);
+            if (code == HWS_OK) {
+                memcpy(space, hws_buf_peek(&packed), hws_buf_len(&packed));
+                hws_grpc_call_commit(call);
+            }
+        }
+        hws_buf_deinit(&packed);
+        return code;
+    }
+    uint8_t *space = NULL;
+    code = reserve(call, false, n, &space, err);
+    if (code == HWS_OK) {
+        if (n > 0) {
+            memcpy(space, bytes, n);
+        }
+        hws_grpc_call_commit(call);
+    }
+    return code;
+}
+
+enum hws_code hws_grpc_call_send_headers(struct hws_grpc_call *call,
+                                         const struct hws_grpc_meta *meta, struct hws_err *err)
+{
+    if (!call->server || call->headers_out || !hws_grpc_call_can_send(call)) {
+        return hws_err_set(err, HWS_E_STATE, "initial metadata is out or the call is over");
+    }
+    enum hws_code code = hws_grpc__head_send_response(call, meta);
+    if (code != HWS_OK) {
+        return hws_err_set(err, code, "response headers");
+    }
+    hws_grpc__conn_wake(call->conn);
+    return HWS_OK;
+}
+
+enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, struct hws_err *err)
+{
+    if (!call->server || call->headers_out || !hws_grpc_call_can_send(call)) {
+        return hws_err_set(err, HWS_E_STATE, "too late to compress");
+    }
+    if (!call->peer_takes_gzip) {
+        return hws_err_set(err, HWS_E_UNSUPPORTED, "the peer does not accept gzip");
+    }
+    call->gzip = true;
+    return HWS_OK;
+}
+
+void hws_grpc_call_half_close(struct hws_grpc_call *call)
+{
+    if (!call->server && hws_grpc_call_can_send(call)) {
+        call->half_closed = true;
+        resume(call);
+    }
+}
+
+/* ---- nghttp2 asks for data ---- */
+
+ssize_t hws_grpc__call_read(struct hws_grpc_call *call, size_t cap, uint32_t *data_flags)
+{
+    size_t n = call->tx.n_bytes < cap ? call->tx.n_bytes : cap;
+    bool last = n == call->tx.n_bytes &&
+                (call->server ? call->state != HWS_GRPC_CALL_OPEN : call->half_closed);
+
+    if (n == 0 && !last) {
+        call->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (last) {
+        *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (call->server) {
+            *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            if (hws_grpc__head_send_trailers(call) != HWS_OK) {
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+            }
+        }
+    }
+    return (ssize_t)n;
+}
+
+void hws_grpc__call_take(struct hws_grpc_call *call, uint8_t *dst, size_t n)
+{
+    hws_grpc_outq_take(&call->tx, &call->conn->chunks, dst, n);
+    call->conn->unsent_bytes -= n;
+    if (call->tx.n_bytes == 0) {
+        call->check_ms = HWS_GRPC_NEVER;
+        call->moved = 0;
+    } else {
+        hws_grpc__call_progress(call, n);
+    }
+}
+
+/* ---- time ---- */
+
+static void due_at(struct hws_grpc_call *call, uint64_t at_ms)
+{
+    if (at_ms < call->conn->call_due_ms) {
+        call->conn->call_due_ms = at_ms;
+    }
+}
+
+uint64_t hws_grpc__call_due(const struct hws_grpc_call *call)
+{
+    if (call->state == HWS_GRPC_CALL_OPEN) {
+        return call->deadline_ms < call->check_ms ? call->deadline_ms : call->check_ms;
+    }
+    /* An orphan whose status cannot leave is reset like a finishing call. */
+    return call->stream_id >= 0 && !call->rst_out ? call->check_ms : HWS_GRPC_NEVER;
+}
+
+void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n)
+{
+    uint32_t progress_ms = call->conn->cfg.limits.progress_ms;
+
+    call->moved += n;
+    if (call->check_ms == HWS_GRPC_NEVER && progress_ms > 0) {
+        call->moved = n;
+        call->check_ms = call->conn->now_ms + progress_ms;
+        due_at(call, call->check_ms);
+    }
+}
+
+void hws_grpc__call_expire(struct hws_grpc_call *call)
+{
+    struct hws_grpc_conn *conn = call->conn;
+
+    if (call->state == HWS_GRPC_CALL_OPEN && call->deadline_ms <= conn->now_ms) {
+        conn->stats->calls_deadline++;
+        call->cut = true;
+        call->check_ms = HWS_GRPC_NEVER;
+        hws_grpc__call_fail(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+        return;
+    }
+    bool moved = call->moved >= conn->cfg.limits.progress_bytes;
+    call->moved = 0;
+    call->check_ms = moved ? conn->now_ms + conn->cfg.limits.progress_ms : HWS_GRPC_NEVER;
+    if (moved) {
+        return;
+    }
+    conn->stats->calls_stalled++;
+    if (call->server && call->state != HWS_GRPC_CALL_OPEN) {
+        drop_unsent(call);
+        reset_stream(call, NGHTTP2_CANCEL);
+        return;
+    }
+    call->cut = true;
+    hws_grpc__call_fail(call, HWS_GRPC_UNAVAILABLE, "no progress");
+}
+
+/* ---- ends ---- */
+
+/* Queues the status of a server call behind what is unsent. Without memory the stream is reset. */
+static void send_end(struct hws_grpc_call *call)
+{
+    if (call->stream_id < 0 || call->rst_out) {
+        return;
+    }
+    if (call->headers_out) {
+        resume(call);
+        return;
+    }
+    if (hws_grpc__head_send_status(call, 200) != HWS_OK) {
+        reset_stream(call, NGHTTP2_INTERNAL_ERROR);
+    }
+    hws_grpc__conn_wake(call->conn);
+}
+
+static bool window_shut(const struct hws_grpc_call *call)
+{
+    nghttp2_session *h2 = call->conn->h2;
+
+    return nghttp2_session_get_stream_remote_window_size(h2, call->stream_id) <= 0 ||
+           nghttp2_session_get_remote_window_size(h2) <= 0;
+}
+
+void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message)
+{
+    if (call->state != HWS_GRPC_CALL_OPEN) {
+        return;
+    }
+    hws_grpc__call_set_end(call, code, message);
+    call->from_peer = false;
+    if (!call->server) {
+        hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+        return;
+    }
+    drop_unsent(call);
+    bool shut = call->headers_out && call->stream_id >= 0 && window_shut(call);
+    if (shut) {
+        reset_stream(call, hws_grpc_code_to_rst(code)); /* trailers would wait behind the window */
+    }
+    tell_cancel(call);
+    send_end(call);
+}
+
+void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error)
+{
+    call->stream_id = -1;
+    drop_unsent(call);
+    if (call->state == HWS_GRPC_CALL_FINISHING) {
+        hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+        return;
+    }
+    if (call->state != HWS_GRPC_CALL_OPEN) {
+        return;
+    }
+    if (call->server) {
+        call->conn->stats->calls_cancelled++;
+        hws_grpc__call_set_end(call, HWS_GRPC_CANCELLED, "the client reset the stream");
+        tell_cancel(call);
+        return;
+    }
+    if (call->peer_done) {
+        return; /* the status is there; messages may still wait for credit */
+    }
+    if (call->from_peer) { /* trailers without END_STREAM: nghttp2 refused them */
+        call->from_peer = false;
+    }
+    call->unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
+    hws_grpc__call_set_end(call, hws_grpc_code_of_rst(h2_error),
+                           call->unprocessed ? "refused: nothing was processed"
+                                             : "stream reset by the server");
+    hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+}
+
+void hws_grpc__call_conn_gone(struct hws_grpc_call *call, const char *why)
+{
+    if (call->stream_id >= 0) {
+        (void)nghttp2_session_set_stream_user_data(call->conn->h2, call->stream_id, NULL);
+        call->stream_id = -1;
+    }
+    drop_unsent(call);
+    if (call->state == HWS_GRPC_CALL_FINISHING) {
+        hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+        return;
+    }
+    if (call->state != HWS_GRPC_CALL_OPEN) {
+        return;
+    }
+    hws_grpc__call_set_end(call, HWS_GRPC_UNAVAILABLE, why);
+    if (call->server) {
+        tell_cancel(call);
+        return;
+    }
+    call->from_peer = false;
+    call->unprocessed = !call->headers_out;
+    hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+}
+
+void hws_grpc_call_finish(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message,
+                          const void *details, size_t n_details,
+                          const struct hws_grpc_meta *trailers)
+{
+    hws_assert(call->server);
+    if (call->state == HWS_GRPC_CALL_ORPHAN) {
+        hws_grpc__call_move(call,
+                            call->stream_id < 0 ? HWS_GRPC_CALL_DONE : HWS_GRPC_CALL_FINISHING);
+        return;
+    }
+    if (call->state != HWS_GRPC_CALL_OPEN) {
+        return;
+    }
+    hws_grpc__call_set_end(call, code, message == NULL ? "" : message);
+    if (n_details > 0 && n_details <= HWS_GRPC_DETAILS_BYTES &&
+        hws_buf_put(&call->end_details, details, n_details) != HWS_OK) {
+        hws_buf_reset(&call->end_details);
+    }
+    for (uint32_t i = 0; trailers != NULL && i < trailers->n_entries; i++) {
+        struct hws_span name;
+        struct hws_span value;
+        hws_grpc_meta_at(trailers, i, &name, &value);
+        if (hws_grpc_meta_add(&call->end_trailers, (const char *)name.bytes, value.bytes, value.n,
+                              NULL) != HWS_OK) {
+            break;
+        }
+    }
+    hws_grpc__call_move(call, HWS_GRPC_CALL_FINISHING);
+    send_end(call);
+}
+
+void hws_grpc_call_finish_text(struct hws_grpc_call *call, enum hws_grpc_code code,
+                               const char *message)
+{
+    hws_grpc_call_finish(call, code, message, NULL, 0, NULL);
+}
+
+void hws_grpc_call_cancel(struct hws_grpc_call *call)
+{
+    if (!call->server) {
+        hws_grpc__call_fail(call, HWS_GRPC_CANCELLED, "cancelled by the caller");
+        return;
+    }
+    if (call->state == HWS_GRPC_CALL_DONE) {
+        return;
+    }
+    drop_unsent(call);
+    reset_stream(call, NGHTTP2_CANCEL);
+    if (call->state == HWS_GRPC_CALL_OPEN) {
+        hws_grpc__call_set_end(call, HWS_GRPC_CANCELLED, "aborted");
+        hws_grpc__call_move(call, HWS_GRPC_CALL_ORPHAN);
+    }
+    hws_grpc__conn_wake(call->conn);
+}
+
+/* ---- credit ---- */
+
+void hws_grpc_call_set_credit(struct hws_grpc_call *call, uint32_t n_messages)
+{
+    call->credit_on = true;
+    call->credit = n_messages;
+    hws_grpc__call_poke(call);
+}
+
+void hws_grpc_call_grant(struct hws_grpc_call *call, uint32_t n_messages)
+{
+    call->credit_on = true;
+    call->credit = n_messages > UINT32_MAX - call->credit ? UINT32_MAX : call->credit + n_messages;
+    hws_grpc__call_poke(call);
+}

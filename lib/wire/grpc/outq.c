@@ -1,0 +1,116 @@
+/* The chunk chain. */
+#include "grpc/outq.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#define MIN_CHUNK_BYTES ((size_t)4096 - sizeof(struct hws_grpc_chunk))
+#define MAX_SPARE       4u
+#define MAX_SPARE_BYTES ((size_t)256 * 1024) /* larger chunks go back to the allocator */
+
+static struct hws_grpc_chunk *chunk_get(struct hws_grpc_chunk_pool *pool, size_t n)
+{
+    for (struct hws_grpc_chunk **at = &pool->spare; *at != NULL; at = &(*at)->next) {
+        if ((*at)->cap >= n) {
+            struct hws_grpc_chunk *c = *at;
+            *at = c->next;
+            pool->n_spare--;
+            c->next = NULL;
+            return c;
+        }
+    }
+    size_t cap = n < MIN_CHUNK_BYTES ? MIN_CHUNK_BYTES : n;
+    struct hws_grpc_chunk *c = hws_mem_alloc(sizeof(*c) + cap);
+    if (c != NULL) {
+        *c = (struct hws_grpc_chunk){.cap = cap};
+    }
+    return c;
+}
+
+static void chunk_put(struct hws_grpc_chunk_pool *pool, struct hws_grpc_chunk *c)
+{
+    if (pool->n_spare >= MAX_SPARE || c->cap > MAX_SPARE_BYTES) {
+        hws_mem_free(c);
+        return;
+    }
+    c->head = 0;
+    c->tail = 0;
+    c->next = pool->spare;
+    pool->spare = c;
+    pool->n_spare++;
+}
+
+enum hws_code hws_grpc_outq_reserve(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool,
+                                    size_t n, uint8_t **out_space)
+{
+    if (q->last == NULL || q->last->cap - q->last->tail < n) {
+        struct hws_grpc_chunk *c = chunk_get(pool, n);
+        if (c == NULL) {
+            return HWS_E_NOMEM;
+        }
+        if (q->last == NULL) {
+            q->first = c;
+        } else {
+            q->last->next = c;
+        }
+        q->last = c;
+    }
+    *out_space = q->last->bytes + q->last->tail;
+    return HWS_OK;
+}
+
+void hws_grpc_outq_commit(struct hws_grpc_outq *q, size_t n)
+{
+    hws_assert(q->last != NULL && n <= q->last->cap - q->last->tail);
+    q->last->tail += n;
+    q->n_bytes += n;
+}
+
+static void drop_first(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool)
+{
+    struct hws_grpc_chunk *c = q->first;
+
+    q->first = c->next;
+    if (q->first == NULL) {
+        q->last = NULL;
+    }
+    chunk_put(pool, c);
+}
+
+void hws_grpc_outq_take(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool, uint8_t *dst,
+                        size_t n)
+{
+    hws_assert(n <= q->n_bytes);
+    q->n_bytes -= n;
+    while (n > 0) {
+        struct hws_grpc_chunk *c = q->first;
+        size_t part = c->tail - c->head < n ? c->tail - c->head : n;
+        memcpy(dst, c->bytes + c->head, part);
+        c->head += part;
+        dst += part;
+        n -= part;
+        if (c->head == c->tail) {
+            drop_first(q, pool);
+        }
+    }
+}
+
+void hws_grpc_outq_clear(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool)
+{
+    while (q->first != NULL) {
+        drop_first(q, pool);
+    }
+    q->n_bytes = 0;
+}
+
+void hws_grpc_chunk_pool_deinit(struct hws_grpc_chunk_pool *pool)
+{
+    while (pool->spare != NULL) {
+        struct hws_grpc_chunk *c = pool->spare;
+        pool->spare = c->next;
+        hws_mem_free(c);
+    }
+    pool->n_spare = 0;
+}

@@ -1,0 +1,688 @@
+/*
+ * A connection's life: bytes in, bytes out, timers, drain and end.
+ *
+ * Happy path: init queues preface and SETTINGS; recv feeds nghttp2, whose callbacks (session_h2.c)
+ * fill calls; pull collects frames; settle, at the end of each of these, runs what must not run
+ * inside nghttp2: on_close, on_writable, delivery after a grant. Failure: hws_grpc__conn_end notes
+ * the reason, wherever it is found; as soon as nghttp2 is left, GOAWAY is queued, every call ends
+ * and input is dropped from then on.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fsm.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "session_priv.h"
+
+#define PULL_BYTES 65536u
+#define MAX_SPARE  32u
+#define TRIM_MS    1000u /* an idle connection gives its buffers back after so long */
+#define MILLI      1000u
+
+static const uint32_t conn_moves[HWS_GRPC_CONN_N_STATES] = {
+    [HWS_GRPC_CONN_OPEN] = HWS_FSM_TO(HWS_GRPC_CONN_NOTICED) | HWS_FSM_TO(HWS_GRPC_CONN_DRAINING) |
+                           HWS_FSM_TO(HWS_GRPC_CONN_CLOSING) | HWS_FSM_TO(HWS_GRPC_CONN_CLOSED),
+    [HWS_GRPC_CONN_NOTICED] = HWS_FSM_TO(HWS_GRPC_CONN_DRAINING) |
+                              HWS_FSM_TO(HWS_GRPC_CONN_CLOSING) | HWS_FSM_TO(HWS_GRPC_CONN_CLOSED),
+    [HWS_GRPC_CONN_DRAINING] = HWS_FSM_TO(HWS_GRPC_CONN_CLOSING) | HWS_FSM_TO(HWS_GRPC_CONN_CLOSED),
+    [HWS_GRPC_CONN_CLOSING] = HWS_FSM_TO(HWS_GRPC_CONN_CLOSED),
+    [HWS_GRPC_CONN_CLOSED] = 0,
+};
+
+static void move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to)
+{
+    hws_fsm_move(conn_moves, &conn->state, (int)to);
+}
+
+static uint64_t min_ms(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- rates ---- */
+
+static void rate_init(struct hws_grpc_rate *r, uint32_t burst, uint32_t per_s, uint64_t now_ms)
+{
+    *r = (struct hws_grpc_rate){burst, per_s, (uint64_t)burst * MILLI, now_ms};
+}
+
+bool hws_grpc__rate_take(struct hws_grpc_rate *r, uint64_t now_ms)
+{
+    uint64_t full = (uint64_t)r->burst * MILLI;
+    uint64_t gone_ms = now_ms - r->at_ms;
+
+    /* Longer than it takes to fill from empty is as good as that long; keeps the product small. */
+    uint64_t fill_ms = r->per_s == 0 ? 0 : full / r->per_s + 1;
+    r->milli_tokens += (gone_ms < fill_ms ? gone_ms : fill_ms) * r->per_s;
+    r->milli_tokens = r->milli_tokens > full ? full : r->milli_tokens;
+    r->at_ms = now_ms;
+    if (r->milli_tokens < MILLI) {
+        return false;
+    }
+    r->milli_tokens -= MILLI;
+    return true;
+}
+
+/* ---- the end of a connection ---- */
+
+int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_code code,
+                       const char *text)
+{
+    if (!conn->ending) {
+        conn->ending = true;
+        conn->end_h2 = h2_error;
+        conn->end_code = code;
+        (void)hws_str_copy(conn->end_text, sizeof(conn->end_text), text);
+    }
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int hws_grpc__conn_provoked(struct hws_grpc_conn *conn)
+{
+    const struct hws_grpc_limits *l = &conn->cfg.limits;
+
+    conn->stats->resets_provoked++;
+    if (conn->now_ms - conn->provoked_since_ms >= l->provoked_window_ms) {
+        conn->provoked_since_ms = conn->now_ms;
+        conn->n_provoked = 0;
+    }
+    if (++conn->n_provoked <= l->provoked_max) {
+        return 0;
+    }
+    conn->stats->over_provoked_rate++;
+    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
+                              "too_many_stream_errors");
+}
+
+static void end_all_calls(struct hws_grpc_conn *conn, const char *why)
+{
+    /* A callback may end other calls, so the list is walked by taking its first live stream each
+     * time. */
+    for (;;) {
+        struct hws_grpc_call *found = NULL;
+        HWS_LIST_FOREACH (it, tmp, &conn->calls) {
+            struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, link);
+            if (call->stream_id >= 0 || !call->server) {
+                found = call;
+                break;
+            }
+        }
+        if (found == NULL) {
+            return;
+        }
+        conn->stats->calls_lost++;
+        hws_grpc__call_conn_gone(found, why);
+    }
+}
+
+/* Carries out what hws_grpc__conn_end noted, once nghttp2 is left. */
+static void run_end(struct hws_grpc_conn *conn)
+{
+    if (!conn->ending || conn->state >= HWS_GRPC_CONN_CLOSING) {
+        return;
+    }
+    move(conn, HWS_GRPC_CONN_CLOSING);
+    /* Without memory for the GOAWAY the transport is closed without one. */
+    (void)nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(conn->h2), conn->end_h2,
+                                (const uint8_t *)conn->end_text, strlen(conn->end_text));
+    (void)nghttp2_session_terminate_session(conn->h2, conn->end_h2);
+    end_all_calls(conn, conn->end_text[0] == '\0' ? "connection closed" : conn->end_text);
+}
+
+static enum hws_code end_by_h2(struct hws_grpc_conn *conn, int h2_code)
+{
+    if (h2_code == NGHTTP2_ERR_NOMEM) {
+        (void)hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
+    } else if (h2_code == NGHTTP2_ERR_FLOODED || h2_code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
+        conn->stats->over_outbound += conn->ending ? 0 : 1;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
+                                 nghttp2_strerror(h2_code));
+    } else {
+        conn->stats->conn_protocol_errors += conn->ending ? 0 : 1;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_PROTOCOL_ERROR, HWS_E_PROTO,
+                                 nghttp2_strerror(h2_code));
+    }
+    return conn->end_code;
+}
+
+/* ---- calls of the connection ---- */
+
+struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id)
+{
+    struct hws_list *pooled = hws_list_pop(&conn->spare);
+    struct hws_grpc_call *call = pooled != NULL
+                                     ? hws_container_of(pooled, struct hws_grpc_call, link)
+                                     : hws_mem_zalloc(1, sizeof(*call));
+
+    if (call == NULL) {
+        return NULL;
+    }
+    conn->n_spare -= pooled != NULL ? 1 : 0;
+    hws_list_init(&call->link);
+    hws_list_init(&call->poke_link);
+    hws_list_init(&call->block_link);
+    call->conn = conn;
+    call->state = HWS_GRPC_CALL_OPEN;
+    call->stream_id = stream_id;
+    call->server = conn->cfg.server != NULL;
+    call->deadline_ms = HWS_GRPC_NEVER;
+    call->check_ms = HWS_GRPC_NEVER;
+    call->path = "";
+    call->reader.max_bytes = conn->cfg.limits.max_recv_message_bytes;
+    call->peer_meta.max_bytes = conn->cfg.limits.max_header_bytes;
+    call->peer_meta.max_entries = conn->cfg.limits.max_header_fields;
+    call->peer_trailers.max_bytes = conn->cfg.limits.max_header_bytes;
+    call->peer_trailers.max_entries = conn->cfg.limits.max_header_fields;
+    hws_list_push(&conn->calls, &call->link);
+    conn->n_calls++;
+    conn->idle_since_ms = HWS_GRPC_NEVER;
+    conn->stats->calls_started++;
+    return call;
+}
+
+static void drop_buf(struct hws_buf *b)
+{
+    if (b->cap > PULL_BYTES / 16) {
+        hws_buf_deinit(b);
+    }
+    hws_buf_reset(b);
+}
+
+/* Empties a call for the pool; small memory stays. */
+static void recycle(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
+{
+    if (conn->n_spare >= MAX_SPARE) {
+        hws_grpc__call_free(call);
+        return;
+    }
+    struct hws_grpc_call keep = *call;
+    hws_grpc_meta_reset(&keep.peer_meta);
+    hws_grpc_meta_reset(&keep.peer_trailers);
+    hws_grpc_meta_reset(&keep.end_trailers);
+    drop_buf(&keep.reader.body);
+    drop_buf(&keep.held);
+    drop_buf(&keep.single);
+    drop_buf(&keep.end_message);
+    drop_buf(&keep.end_details);
+    memset(call, 0, sizeof(*call));
+    call->peer_meta = keep.peer_meta;
+    call->peer_trailers = keep.peer_trailers;
+    call->end_trailers = keep.end_trailers;
+    call->reader.body = keep.reader.body;
+    call->held = keep.held;
+    call->single = keep.single;
+    call->end_message = keep.end_message;
+    call->end_details = keep.end_details;
+    hws_list_push(&conn->spare, &call->link);
+    conn->n_spare++;
+}
+
+static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
+{
+    hws_list_remove(&call->link);
+    hws_list_remove(&call->poke_link);
+    hws_list_remove(&call->block_link);
+    conn->n_calls--;
+    if (conn->n_calls == 0) {
+        conn->idle_since_ms = conn->now_ms;
+    }
+    conn->stats->calls_ended++;
+    hws_grpc__call_close(call);
+    recycle(conn, call);
+}
+
+static struct hws_grpc_call *next_writable(struct hws_grpc_conn *conn)
+{
+    const struct hws_grpc_limits *l = &conn->cfg.limits;
+
+    if (hws_list_empty(&conn->blocked) || conn->unsent_bytes > l->max_unsent_conn_bytes / 2) {
+        return NULL;
+    }
+    HWS_LIST_FOREACH (it, tmp, &conn->blocked) {
+        struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, block_link);
+        if (call->tx.n_bytes <= l->max_unsent_call_bytes / 2) {
+            hws_list_remove(it);
+            return call;
+        }
+    }
+    return NULL;
+}
+
+/* Runs everything that waits for nghttp2 to be left. */
+static void settle(struct hws_grpc_conn *conn)
+{
+    for (;;) {
+        run_end(conn);
+        struct hws_list *it = hws_list_pop(&conn->poked);
+        if (it != NULL) {
+            hws_grpc__call_pump(hws_container_of(it, struct hws_grpc_call, poke_link));
+            continue;
+        }
+        struct hws_grpc_call *call = next_writable(conn);
+        if (call != NULL) {
+            if (call->ops != NULL && call->ops->on_writable != NULL &&
+                hws_grpc_call_can_send(call)) {
+                call->ops->on_writable(call);
+            }
+            continue;
+        }
+        it = hws_list_pop(&conn->done);
+        if (it == NULL) {
+            return;
+        }
+        close_call(conn, hws_container_of(it, struct hws_grpc_call, link));
+    }
+}
+
+static void enter(struct hws_grpc_conn *conn, uint64_t now_ms)
+{
+    conn->depth++;
+    if (now_ms > conn->now_ms) {
+        conn->now_ms = now_ms;
+    }
+}
+
+static void leave(struct hws_grpc_conn *conn)
+{
+    settle(conn);
+    conn->depth--;
+}
+
+void hws_grpc__conn_wake(struct hws_grpc_conn *conn)
+{
+    if (conn->depth == 0 && !conn->woken && conn->cfg.on_wake != NULL) {
+        conn->woken = true;
+        conn->cfg.on_wake(conn, conn->cfg.data);
+    }
+}
+
+/* ---- public: init and deinit ---- */
+
+enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_grpc_conn_config *cfg,
+                                 uint64_t now_ms, struct hws_err *err)
+{
+    const struct hws_grpc_limits *l = &cfg->limits;
+
+    if (l->max_frame_bytes < 16384 || l->max_frame_bytes > 16777215 || l->max_calls == 0 ||
+        l->stream_window_bytes > INT32_MAX || l->conn_window_bytes > INT32_MAX) {
+        return hws_err_set(err, HWS_E_INVALID, "frame, window or call limit out of range");
+    }
+    memset(conn, 0, sizeof(*conn));
+    conn->cfg = *cfg;
+    conn->stats = cfg->stats != NULL ? cfg->stats : &conn->own_stats;
+    conn->now_ms = now_ms;
+    conn->opened_ms = now_ms;
+    conn->last_recv_ms = now_ms;
+    conn->last_moved_ms = now_ms;
+    conn->idle_since_ms = now_ms;
+    conn->provoked_since_ms = now_ms;
+    conn->ping_sent_ms = HWS_GRPC_NEVER;
+    conn->drain_at_ms = HWS_GRPC_NEVER;
+    conn->grace_at_ms = HWS_GRPC_NEVER;
+    conn->last_ping_ms = HWS_GRPC_NEVER;
+    conn->call_due_ms = HWS_GRPC_NEVER;
+    rate_init(&conn->control, l->control_burst, l->control_per_s, now_ms);
+    rate_init(&conn->resets, l->reset_burst, l->reset_per_s, now_ms);
+    hws_list_init(&conn->calls);
+    hws_list_init(&conn->done);
+    hws_list_init(&conn->spare);
+    hws_list_init(&conn->poked);
+    hws_list_init(&conn->blocked);
+    enum hws_code code = hws_grpc__h2_open(conn, err);
+    if (code != HWS_OK) {
+        memset(conn, 0, sizeof(*conn));
+    }
+    return code;
+}
+
+static void trim(struct hws_grpc_conn *conn)
+{
+    for (struct hws_list *it = hws_list_pop(&conn->spare); it != NULL;
+         it = hws_list_pop(&conn->spare)) {
+        hws_grpc__call_free(hws_container_of(it, struct hws_grpc_call, link));
+    }
+    conn->n_spare = 0;
+    hws_grpc_chunk_pool_deinit(&conn->chunks);
+    hws_buf_deinit(&conn->scratch);
+    if (hws_buf_len(&conn->out) == 0) {
+        hws_buf_deinit(&conn->out);
+    }
+}
+
+void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
+{
+    if (conn->h2 == NULL) {
+        return;
+    }
+    hws_grpc_conn_lost(conn, "connection closed");
+    nghttp2_session_del(conn->h2);
+    hws_buf_deinit(&conn->out);
+    trim(conn);
+    memset(conn, 0, sizeof(*conn));
+}
+
+/* ---- public: bytes ---- */
+
+static void check_outbound(struct hws_grpc_conn *conn)
+{
+    if (nghttp2_session_get_outbound_queue_size(conn->h2) <= conn->cfg.limits.max_outbound_items) {
+        return;
+    }
+    conn->stats->over_outbound += conn->ending ? 0 : 1;
+    (void)hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY, "too_many_queued_frames");
+}
+
+enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
+                                 uint64_t now_ms, struct hws_err *err)
+{
+    if (conn->state >= HWS_GRPC_CONN_CLOSING || n == 0) {
+        return HWS_OK;
+    }
+    enter(conn, now_ms);
+    conn->stats->bytes_in += n;
+    conn->last_recv_ms = conn->now_ms;
+    conn->ping_sent_ms = HWS_GRPC_NEVER; /* any byte shows that the peer lives */
+    ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, n);
+    if (rc < 0) {
+        (void)end_by_h2(conn, (int)rc);
+    }
+    check_outbound(conn);
+    bool ended = conn->ending;
+    leave(conn);
+    if (!ended || conn->end_code == HWS_OK) {
+        return HWS_OK;
+    }
+    return hws_err_set(err, conn->end_code, "%s", conn->end_text);
+}
+
+/* Collects frames until there are enough or none. */
+static void fill_out(struct hws_grpc_conn *conn)
+{
+    while (hws_buf_len(&conn->out) < PULL_BYTES) {
+        const uint8_t *bytes = NULL;
+        ssize_t n = nghttp2_session_mem_send(conn->h2, &bytes);
+        if (n == 0) {
+            return;
+        }
+        if (n < 0) {
+            (void)end_by_h2(conn, (int)n);
+            return;
+        }
+        if (hws_buf_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
+            /* Part of a frame is lost: the stream of bytes may not go on. */
+            (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
+            move(conn, HWS_GRPC_CONN_CLOSED);
+            end_all_calls(conn, "out of memory");
+            return;
+        }
+    }
+}
+
+void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8_t **out_bytes,
+                        size_t *out_n)
+{
+    if (hws_buf_len(&conn->out) == 0 && conn->state != HWS_GRPC_CONN_CLOSED) {
+        enter(conn, now_ms);
+        settle(conn);
+        fill_out(conn);
+        if (hws_buf_len(&conn->out) > 0) {
+            conn->last_moved_ms = conn->now_ms;
+        }
+        leave(conn);
+    }
+    *out_bytes = hws_buf_peek(&conn->out);
+    *out_n = hws_buf_len(&conn->out);
+}
+
+void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
+{
+    hws_assert(n <= hws_buf_len(&conn->out));
+    hws_buf_take(&conn->out, n);
+    conn->stats->bytes_out += n;
+    conn->last_moved_ms = now_ms;
+}
+
+bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn)
+{
+    return conn->state < HWS_GRPC_CONN_CLOSING && hws_buf_len(&conn->out) <= PULL_BYTES * 2;
+}
+
+bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)
+{
+    if (conn->state == HWS_GRPC_CONN_CLOSED) {
+        return true;
+    }
+    bool over = conn->state == HWS_GRPC_CONN_CLOSING ||
+                (conn->state == HWS_GRPC_CONN_DRAINING && conn->n_calls == 0);
+    return over && hws_buf_len(&conn->out) == 0 && nghttp2_session_want_write(conn->h2) == 0;
+}
+
+/* ---- public: time ---- */
+
+static void run_calls(struct hws_grpc_conn *conn)
+{
+    while (conn->now_ms >= conn->call_due_ms && conn->state < HWS_GRPC_CONN_CLOSING) {
+        struct hws_grpc_call *due = NULL;
+        uint64_t next_ms = HWS_GRPC_NEVER;
+        HWS_LIST_FOREACH (it, tmp, &conn->calls) {
+            struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, link);
+            uint64_t at_ms = hws_grpc__call_due(call);
+            next_ms = min_ms(next_ms, at_ms);
+            if (at_ms <= conn->now_ms) {
+                due = call;
+                break;
+            }
+        }
+        if (due == NULL) {
+            conn->call_due_ms = next_ms;
+            return;
+        }
+        hws_grpc__call_expire(due);
+    }
+}
+
+static uint64_t keepalive_at(const struct hws_grpc_conn *conn)
+{
+    const struct hws_grpc_limits *l = &conn->cfg.limits;
+
+    if (l->keepalive_ms == 0 || !conn->settled ||
+        (conn->cfg.server == NULL && conn->n_calls == 0)) {
+        return HWS_GRPC_NEVER;
+    }
+    if (conn->ping_sent_ms != HWS_GRPC_NEVER) {
+        return conn->ping_sent_ms + l->keepalive_timeout_ms;
+    }
+    return conn->last_recv_ms + l->keepalive_ms;
+}
+
+static void run_keepalive(struct hws_grpc_conn *conn)
+{
+    if (conn->now_ms < keepalive_at(conn)) {
+        return;
+    }
+    if (conn->ping_sent_ms != HWS_GRPC_NEVER) {
+        conn->stats->conn_keepalive_timeouts++;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "keepalive_timeout");
+        return;
+    }
+    conn->ping_sent_ms = conn->now_ms;
+    if (nghttp2_submit_ping(conn->h2, NGHTTP2_FLAG_NONE, (const uint8_t *)"keepaliv") != 0) {
+        (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
+    }
+}
+
+/* The second half of a drain: from here on streams are refused. */
+static void true_goaway(struct hws_grpc_conn *conn)
+{
+    conn->drain_at_ms = HWS_GRPC_NEVER;
+    move(conn, HWS_GRPC_CONN_DRAINING);
+    if (nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(conn->h2), NGHTTP2_NO_ERROR,
+                              NULL, 0) != 0) {
+        (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
+    }
+}
+
+static uint64_t after(uint64_t since_ms, uint32_t limit_ms)
+{
+    return limit_ms == 0 || since_ms == HWS_GRPC_NEVER ? HWS_GRPC_NEVER : since_ms + limit_ms;
+}
+
+static uint64_t stalled_at(const struct hws_grpc_conn *conn)
+{
+    return hws_buf_len(&conn->out) == 0
+               ? HWS_GRPC_NEVER
+               : after(conn->last_moved_ms, conn->cfg.limits.conn_progress_ms);
+}
+
+static uint64_t preface_at(const struct hws_grpc_conn *conn)
+{
+    return conn->settled ? HWS_GRPC_NEVER : after(conn->opened_ms, conn->cfg.limits.preface_ms);
+}
+
+/* When an idle or old connection is to be drained. */
+static uint64_t retire_at(const struct hws_grpc_conn *conn)
+{
+    return conn->state != HWS_GRPC_CONN_OPEN
+               ? HWS_GRPC_NEVER
+               : min_ms(after(conn->idle_since_ms, conn->cfg.limits.max_idle_ms),
+                        after(conn->opened_ms, conn->cfg.limits.max_age_ms));
+}
+
+static uint64_t trim_at(const struct hws_grpc_conn *conn)
+{
+    bool holds = conn->n_spare > 0 || conn->chunks.n_spare > 0 || conn->scratch.bytes != NULL ||
+                 conn->out.bytes != NULL;
+    return holds && hws_buf_len(&conn->out) == 0 ? after(conn->idle_since_ms, TRIM_MS)
+                                                 : HWS_GRPC_NEVER;
+}
+
+static void run_timers(struct hws_grpc_conn *conn)
+{
+    uint64_t now_ms = conn->now_ms;
+
+    run_calls(conn);
+    if (now_ms >= preface_at(conn)) {
+        conn->stats->conn_preface_timeouts++;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_SETTINGS_TIMEOUT, HWS_E_TIMEOUT, "no_preface");
+    }
+    if (now_ms >= stalled_at(conn)) {
+        conn->stats->conn_stalled++;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "output_stalled");
+    }
+    run_keepalive(conn);
+    if (now_ms >= retire_at(conn)) {
+        hws_grpc_conn_drain(conn, conn->cfg.limits.max_age_grace_ms);
+    }
+    if (conn->state == HWS_GRPC_CONN_NOTICED && now_ms >= conn->drain_at_ms) {
+        true_goaway(conn);
+    }
+    if (now_ms >= conn->grace_at_ms) {
+        conn->grace_at_ms = HWS_GRPC_NEVER;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_OK, "connection drained");
+    }
+    if (now_ms >= trim_at(conn)) {
+        trim(conn);
+    }
+}
+
+uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
+{
+    conn->woken = false;
+    enter(conn, now_ms);
+    if (conn->state < HWS_GRPC_CONN_CLOSING && !conn->ending) {
+        run_timers(conn);
+    }
+    leave(conn);
+    /* The peer of a drained client learns why the connection ends. */
+    if (conn->state == HWS_GRPC_CONN_DRAINING && conn->cfg.server == NULL && conn->n_calls == 0 &&
+        !conn->goaway_out) {
+        conn->goaway_out = true;
+        (void)nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
+    }
+    if (conn->state == HWS_GRPC_CONN_CLOSING) {
+        /* A peer that takes nothing may not keep the GOAWAY, and us, for ever. */
+        return stalled_at(conn);
+    }
+    if (conn->state == HWS_GRPC_CONN_CLOSED) {
+        return HWS_GRPC_NEVER;
+    }
+    uint64_t at_ms = min_ms(conn->call_due_ms, preface_at(conn));
+    at_ms = min_ms(at_ms, min_ms(stalled_at(conn), keepalive_at(conn)));
+    at_ms = min_ms(at_ms, min_ms(retire_at(conn), trim_at(conn)));
+    return min_ms(at_ms, min_ms(conn->drain_at_ms, conn->grace_at_ms));
+}
+
+/* ---- public: ends ---- */
+
+void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms)
+{
+    if (conn->h2 == NULL || conn->state != HWS_GRPC_CONN_OPEN) {
+        return;
+    }
+    conn->grace_at_ms = grace_ms == 0 ? HWS_GRPC_NEVER : conn->now_ms + grace_ms;
+    if (conn->cfg.server == NULL) {
+        move(conn, HWS_GRPC_CONN_DRAINING);
+    } else {
+        move(conn, HWS_GRPC_CONN_NOTICED);
+        conn->drain_at_ms = conn->now_ms + conn->cfg.limits.drain_notice_ms;
+        if (nghttp2_submit_shutdown_notice(conn->h2) != 0 ||
+            nghttp2_submit_ping(conn->h2, NGHTTP2_FLAG_NONE, (const uint8_t *)"draining") != 0) {
+            conn->drain_at_ms = conn->now_ms; /* no notice: the true one must do */
+        }
+    }
+    hws_grpc__conn_wake(conn);
+}
+
+void hws_grpc_conn_close(struct hws_grpc_conn *conn)
+{
+    if (conn->h2 == NULL || conn->state >= HWS_GRPC_CONN_CLOSING) {
+        return;
+    }
+    (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_OK, "connection closed");
+    hws_grpc__conn_wake(conn);
+}
+
+void hws_grpc_conn_lost(struct hws_grpc_conn *conn, const char *why)
+{
+    if (conn->h2 == NULL) {
+        return;
+    }
+    conn->depth++;
+    if (conn->state != HWS_GRPC_CONN_CLOSED) {
+        if (!conn->ending) {
+            conn->ending = true;
+            conn->end_code = HWS_E_GONE;
+            (void)hws_str_copy(conn->end_text, sizeof(conn->end_text), why);
+        }
+        move(conn, HWS_GRPC_CONN_CLOSED);
+    }
+    end_all_calls(conn, why);
+    /* Handlers that still work are told by on_close; nothing of the call is left. */
+    HWS_LIST_FOREACH (it, tmp, &conn->calls) {
+        struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, link);
+        hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
+    }
+    settle(conn);
+    conn->depth--;
+}
+
+void *hws_grpc_conn_data(const struct hws_grpc_conn *conn)
+{
+    return conn->cfg.data;
+}
+
+uint32_t hws_grpc_conn_n_calls(const struct hws_grpc_conn *conn)
+{
+    return conn->n_calls;
+}
+
+enum hws_code hws_grpc_conn_end(const struct hws_grpc_conn *conn, const char **out_text)
+{
+    if (out_text != NULL) {
+        *out_text = conn->end_text;
+    }
+    return conn->ending ? conn->end_code : HWS_OK;
+}

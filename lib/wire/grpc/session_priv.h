@@ -1,0 +1,192 @@
+/* What the files of the engine share: the call object and the functions between session, call,
+ * head, server, client. */
+#ifndef HWS_GRPC_SESSION_PRIV_H
+#define HWS_GRPC_SESSION_PRIV_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "grpc/call.h"
+#include "grpc/frame.h"
+#include "grpc/outq.h"
+#include "grpc/server.h"
+#include "grpc/session.h"
+
+#define HWS_GRPC_NEVER UINT64_MAX
+
+/*
+ * OPEN: the application may use it. FINISHING (server): the handler is done, the status is on its
+ * way. ORPHAN (server): the call is over but the handler works on. DONE: on_close is due.
+ */
+enum hws_grpc_call_state {
+    HWS_GRPC_CALL_OPEN,
+    HWS_GRPC_CALL_FINISHING,
+    HWS_GRPC_CALL_ORPHAN,
+    HWS_GRPC_CALL_DONE,
+    HWS_GRPC_CALL_N_STATES
+};
+
+enum hws_grpc_encoding { HWS_GRPC_IDENTITY, HWS_GRPC_GZIP, HWS_GRPC_OTHER_ENCODING };
+
+/* What is known of the header block being read. */
+struct hws_grpc_head {
+    uint32_t n_fields;
+    uint32_t n_bytes;
+    unsigned http_status; /* client */
+    bool content_type_ok;
+    bool te_ok;
+    bool post;
+    bool have_path;
+    bool have_status; /* grpc-status came */
+    bool over;        /* a header limit */
+    bool bad_meta;    /* base64 */
+    bool bad_timeout;
+    bool no_memory;
+    uint64_t timeout_ms; /* HWS_GRPC_NEVER = none */
+    enum hws_grpc_encoding encoding;
+};
+
+struct hws_grpc_call {
+    struct hws_list link;
+    struct hws_list poke_link;
+    struct hws_list block_link;
+    struct hws_grpc_conn *conn;
+    int state;         /* enum hws_grpc_call_state */
+    int32_t stream_id; /* -1: the stream is gone */
+    bool server;
+    enum hws_grpc_kind kind;
+    const struct hws_grpc_call_ops *ops; /* borrowed; NULL: refused before the application saw it */
+    void *data;
+    const struct hws_grpc_route *route; /* server; borrowed */
+    const char *path;                   /* borrowed */
+    uint64_t deadline_ms;
+
+    struct hws_grpc_head head;
+    struct hws_grpc_meta peer_meta;
+    struct hws_grpc_meta peer_trailers;
+    bool headers_in;                 /* the peer's initial metadata is complete */
+    bool peer_done;                  /* END_STREAM came */
+    bool end_told;                   /* on_half_close ran, or the client's end is settled */
+    enum hws_grpc_encoding encoding; /* of received messages */
+    bool peer_takes_gzip;
+    struct hws_grpc_reader reader;
+    struct hws_buf held;   /* bytes that wait for credit */
+    struct hws_buf single; /* the one request message, until the half close */
+    uint32_t n_recv;
+    bool credit_on;
+    uint32_t credit;
+
+    struct hws_grpc_outq tx;
+    size_t reserved; /* bytes of an open reservation, prefix included */
+    uint32_t n_sent;
+    bool headers_out;
+    bool half_closed; /* client: no more sends */
+    bool deferred;    /* the data source waits for resume */
+    bool gzip;        /* compress what is sent */
+    bool rst_out;     /* we reset the stream */
+    bool cut;         /* reset with CANCEL after the status */
+
+    uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
+    size_t moved;      /* bytes since the last judgement */
+
+    enum hws_grpc_code code;
+    struct hws_buf end_message; /* with NUL */
+    struct hws_buf end_details;
+    struct hws_grpc_meta end_trailers; /* server: to send */
+    bool from_peer;
+    bool unprocessed;
+};
+
+/* ---- session.c ---- */
+
+/* Records why the connection ends; the first reason stays. GOAWAY follows when nghttp2 is left.
+ * Returns NGHTTP2_ERR_CALLBACK_FAILURE for callbacks. */
+int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_code code,
+                       const char *text);
+
+/* Tells the owner that there is work, unless it is inside the connection. */
+void hws_grpc__conn_wake(struct hws_grpc_conn *conn);
+
+/* A fresh call in the connection's list; NULL without memory. */
+struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id);
+
+/* Takes one token; false when the bucket is empty. */
+bool hws_grpc__rate_take(struct hws_grpc_rate *r, uint64_t now_ms);
+
+/* Counts a reset or stream error that the peer provoked. 0, or a callback failure when it is one
+ * too many. */
+int hws_grpc__conn_provoked(struct hws_grpc_conn *conn);
+
+/* ---- session_h2.c ---- */
+
+enum hws_code hws_grpc__h2_open(struct hws_grpc_conn *conn, struct hws_err *err) HWS_MUST_USE;
+
+/* ---- head.c: fields in, fields out ---- */
+
+void hws_grpc__head_begin(struct hws_grpc_call *call);
+void hws_grpc__head_field(struct hws_grpc_call *call, const uint8_t *name, size_t n_name,
+                          const uint8_t *value, size_t n_value);
+
+/* Response headers with the data to follow. HWS_E_NOMEM. */
+enum hws_code hws_grpc__head_send_response(struct hws_grpc_call *call,
+                                           const struct hws_grpc_meta *meta) HWS_MUST_USE;
+
+/* Status fields as a trailers-only response with this :status, or as trailers after data.
+ * HWS_E_NOMEM. */
+enum hws_code hws_grpc__head_send_status(struct hws_grpc_call *call, unsigned http_status)
+    HWS_MUST_USE;
+enum hws_code hws_grpc__head_send_trailers(struct hws_grpc_call *call) HWS_MUST_USE;
+
+/* Request headers; sets call->stream_id. HWS_E_NOMEM, HWS_E_GONE. */
+enum hws_code hws_grpc__head_send_request(struct hws_grpc_call *call,
+                                          const struct hws_grpc_meta *meta, uint64_t timeout_ms)
+    HWS_MUST_USE;
+
+/* ---- server.c, client.c: a header block is complete ---- */
+
+void hws_grpc__server_headers(struct hws_grpc_call *call);
+void hws_grpc__client_headers(struct hws_grpc_call *call, bool end_stream);
+
+/* ---- call_recv.c: bytes in ---- */
+
+void hws_grpc__call_data(struct hws_grpc_call *call, const uint8_t *bytes, size_t n);
+
+/* Delivers what credit and END_STREAM allow. */
+void hws_grpc__call_pump(struct hws_grpc_call *call);
+
+/* ---- call.c: ends ---- */
+
+void hws_grpc__call_move(struct hws_grpc_call *call, enum hws_grpc_call_state to);
+void hws_grpc__call_poke(struct hws_grpc_call *call);
+void hws_grpc__call_set_end(struct hws_grpc_call *call, enum hws_grpc_code code,
+                            const char *message);
+
+/* Ends a call for a reason of ours. Server: on_cancel, status to the peer. Client: reset, then
+ * on_close. */
+void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message);
+
+/* The stream is gone (closed, or the connection is). */
+void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error);
+
+/* The connection is gone or going: nothing more can be said. */
+void hws_grpc__call_conn_gone(struct hws_grpc_call *call, const char *why);
+
+/* The next time something of this call is due. */
+uint64_t hws_grpc__call_due(const struct hws_grpc_call *call);
+
+/* Something owed moved n bytes; or began to be owed (n = 0). */
+void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n);
+
+/* Something of the call is due now. */
+void hws_grpc__call_expire(struct hws_grpc_call *call);
+
+/* Runs on_close and gives the object back. */
+void hws_grpc__call_close(struct hws_grpc_call *call);
+
+/* Frees an object that is in no list. */
+void hws_grpc__call_free(struct hws_grpc_call *call);
+
+/* Room for data of this call: the length of its next DATA frame, and filling it. */
+ssize_t hws_grpc__call_read(struct hws_grpc_call *call, size_t cap, uint32_t *data_flags);
+void hws_grpc__call_take(struct hws_grpc_call *call, uint8_t *dst, size_t n);
+
+#endif
