@@ -408,8 +408,12 @@ uint64_t hws_grpc__call_due(const struct hws_grpc_call *call)
     if (call->state == HWS_GRPC_CALL_OPEN) {
         return call->deadline_ms < call->check_ms ? call->deadline_ms : call->check_ms;
     }
-    /* An orphan whose status cannot leave is reset like a finishing call. */
-    return call->stream_id >= 0 && !call->rst_out ? call->check_ms : HWS_GRPC_NEVER;
+    if (call->stream_id < 0 || call->rst_out) {
+        return HWS_GRPC_NEVER;
+    }
+    /* What a finished handler left unsent has no more time than the call had. */
+    bool timed = call->state == HWS_GRPC_CALL_FINISHING && call->deadline_ms < call->check_ms;
+    return timed ? call->deadline_ms : call->check_ms;
 }
 
 void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n)
@@ -424,31 +428,47 @@ void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n)
     }
 }
 
+/* The handler is done or was told: what is left of the stream goes by a reset. */
+static void cut_off(struct hws_grpc_call *call)
+{
+    drop_unsent(call);
+    reset_stream(call, NGHTTP2_CANCEL);
+}
+
+static void expire_deadline(struct hws_grpc_call *call)
+{
+    call->conn->stats->calls_deadline++;
+    call->check_ms = HWS_GRPC_NEVER;
+    call->cut = true;
+    if (call->state == HWS_GRPC_CALL_OPEN) {
+        hws_grpc__call_fail(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+    } else {
+        cut_off(call);
+    }
+}
+
 void hws_grpc__call_expire(struct hws_grpc_call *call)
 {
-    struct hws_grpc_conn *conn = call->conn;
+    const struct hws_grpc_conn *conn = call->conn;
+    const struct hws_grpc_limits *l = &conn->cfg.limits;
 
-    if (call->state == HWS_GRPC_CALL_OPEN && call->deadline_ms <= conn->now_ms) {
-        conn->stats->calls_deadline++;
-        call->cut = true;
-        call->check_ms = HWS_GRPC_NEVER;
-        hws_grpc__call_fail(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+    if (call->deadline_ms <= conn->now_ms && call->state != HWS_GRPC_CALL_ORPHAN) {
+        expire_deadline(call);
         return;
     }
-    bool moved = call->moved >= conn->cfg.limits.progress_bytes;
+    bool moved = call->moved >= l->progress_bytes;
     call->moved = 0;
-    call->check_ms = moved ? conn->now_ms + conn->cfg.limits.progress_ms : HWS_GRPC_NEVER;
+    call->check_ms = moved ? conn->now_ms + l->progress_ms : HWS_GRPC_NEVER;
     if (moved) {
         return;
     }
     conn->stats->calls_stalled++;
-    if (call->server && call->state != HWS_GRPC_CALL_OPEN) {
-        drop_unsent(call);
-        reset_stream(call, NGHTTP2_CANCEL);
-        return;
-    }
     call->cut = true;
-    hws_grpc__call_fail(call, HWS_GRPC_UNAVAILABLE, "no progress");
+    if (call->state == HWS_GRPC_CALL_OPEN) {
+        hws_grpc__call_fail(call, HWS_GRPC_UNAVAILABLE, "no progress");
+    } else {
+        cut_off(call);
+    }
 }
 
 /* ---- ends ---- */
