@@ -44,7 +44,7 @@ static enum hws_code copy_pem(struct hws_span in, const char *what, uint8_t **ou
         return hws_err_set(err, HWS_E_INVALID, "%s: empty", what);
     }
     if (n > HWS_TLS_PEM_MAX_BYTES) {
-        return hws_err_set(err, HWS_E_INVALID, "%s: %zu bytes (at most %u)", what, n,
+        return hws_err_set(err, HWS_E_INVALID, "%s: %zu bytes (at most %zu)", what, n,
                            HWS_TLS_PEM_MAX_BYTES);
     }
     if (memchr(in.bytes, '\0', n) != NULL) {

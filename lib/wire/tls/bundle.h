@@ -18,7 +18,7 @@
 #include "tls/peer.h"
 #include "tls/rng.h"
 
-#define HWS_TLS_PEM_MAX_BYTES     (256u * 1024) /* each of the three inputs */
+#define HWS_TLS_PEM_MAX_BYTES     ((size_t)256 * 1024) /* each of the three inputs */
 #define HWS_TLS_MAX_CHAIN         3u
 #define HWS_TLS_MAX_CAS           64u
 #define HWS_TLS_BUNDLE_MIN_LEFT_S 3600u /* a certificate that ends sooner is refused */

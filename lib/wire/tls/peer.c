@@ -37,7 +37,9 @@ static bool is_path_char(char c)
 
 static char ascii_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+
+    return c >= 'A' && c <= 'Z' ? lower[c - 'A'] : c;
 }
 
 static enum hws_code check_segment(const char *seg, size_t n, struct hws_err *err)
