@@ -39,7 +39,10 @@ static char ascii_lower(char c)
 {
     static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
 
-    return c >= 'A' && c <= 'Z' ? lower[c - 'A'] : c;
+    if (c >= 'A' && c <= 'Z') {
+        return lower[c - 'A'];
+    }
+    return c;
 }
 
 static enum hws_code check_segment(const char *seg, size_t n, struct hws_err *err)
