@@ -105,7 +105,7 @@ static unsigned set_size(const struct hws_dump_snapshot *snap, const struct read
         return snap->n_ports;
     case SENSORS:
         for (unsigned bit = 0; bit < 64; bit++) {
-            n += snap->sensor_map >> bit & 1;
+            n += (unsigned)(snap->sensor_map >> bit & 1);
         }
         return n > 0 ? n : 1;
     case LIST:

@@ -117,6 +117,12 @@ static void undo_from(struct hws_nv_apply *a, size_t n_writes)
     a->state = UNDOING;
 }
 
+void hws_nv_apply_undo(struct hws_nv_apply *apply)
+{
+    apply->sent = true;
+    undo_from(apply, apply->plan.n_writes);
+}
+
 /* The card must still be what the caller saw, and the plan what the caller agreed to. */
 static void compare(struct hws_nv_apply *a)
 {

@@ -33,4 +33,8 @@ void hws_nv_read_back(struct hws_hca_regio *io, const struct hws_nv_write *w, ui
 void hws_nv_apply_start(struct hws_nv_apply *apply, const struct hws_digest *plan_hash,
                         const struct hws_digest *expected_revision);
 
+/* Puts every write of apply->plan back, as after a failure: then next and feed until outcome is
+ * restored or in doubt. */
+void hws_nv_apply_undo(struct hws_nv_apply *apply);
+
 #endif

@@ -43,6 +43,12 @@ const struct hws_nv_tlv *hws_nv_tlv_at(size_t idx)
     return &tlvs[idx];
 }
 
+size_t hws_nv_tlv_idx(const struct hws_nv_tlv *tlv)
+{
+    hws_assert(tlv >= tlvs && tlv < tlvs + HWS_NV_N_TLVS);
+    return (size_t)(tlv - tlvs);
+}
+
 const struct hws_nv_tlv *hws_nv_tlv_by_type(uint32_t type)
 {
     for (size_t i = 0; i < HWS_NV_N_TLVS; i++) {

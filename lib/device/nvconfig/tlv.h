@@ -47,6 +47,8 @@ struct hws_nv_tlv {
 size_t hws_nv_tlv_count(void);
 const struct hws_nv_tlv *hws_nv_tlv_at(size_t idx);
 
+size_t hws_nv_tlv_idx(const struct hws_nv_tlv *tlv); /* the inverse */
+
 /* The record of that type word; NULL if this build has none. */
 const struct hws_nv_tlv *hws_nv_tlv_by_type(uint32_t type);
 
