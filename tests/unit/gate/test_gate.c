@@ -1,0 +1,239 @@
+/* The gate: what passes, and every single disagreement that must not. */
+#include <string.h>
+
+#include "gate/gate.h"
+#include "table/table.h"
+#include "test.h"
+
+struct inbox {
+    uint8_t bytes[512];
+    struct hws_gate_ask ask;
+};
+
+/* A register access with the table's own row, scope and usual lengths: passes as it stands. */
+static void register_ask(struct inbox *b, uint16_t id, enum hws_reg_method method)
+{
+    const struct hws_table_row *row = hws_table_register(HWS_KIND_MLX5, id, method);
+
+    assert_non_null(row);
+    memset(b, 0, sizeof *b);
+    b->bytes[0] = 0x08;
+    b->bytes[1] = 0x05;
+    b->bytes[7] = method == HWS_REG_READ ? 1 : 0;
+    b->bytes[10] = (uint8_t)(id >> 8);
+    b->bytes[11] = (uint8_t)id;
+    b->ask = (struct hws_gate_ask){.kind = HWS_KIND_MLX5,
+                                   .row = hws_table_id(row),
+                                   .scope = method == HWS_REG_READ ? 1 : 0,
+                                   .in = b->bytes,
+                                   .in_bytes = row->out_bytes,
+                                   .out_cap_bytes = row->out_bytes};
+}
+
+static void assert_passes(const struct hws_gate_ask *ask)
+{
+    struct hws_err err;
+
+    assert_ok(hws_gate_judge(ask, &err), &err);
+}
+
+static void assert_refused(const struct hws_gate_ask *ask, const char *why)
+{
+    struct hws_err err;
+
+    assert_code(hws_gate_judge(ask, &err), HWS_E_DENIED);
+    assert_int_equal(err.stage, HWS_STAGE_NOT_SENT);
+    if (strstr(err.msg, why) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", err.msg, why);
+    }
+}
+
+static void matching_command_passes(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    assert_passes(&b.ask);
+    register_ask(&b, 0x9024, HWS_REG_WRITE);
+    assert_passes(&b.ask);
+}
+
+static void every_row_of_the_table_passes_the_ceiling(void **state)
+{
+    (void)state;
+    for (uint16_t i = 1; i < hws_table_n(); i++) {
+        const struct hws_table_row *row = hws_table_at(i);
+        static uint8_t in[8192];
+        struct hws_gate_ask ask = {.kind = HWS_KIND_MLX5,
+                                   .row = i,
+                                   .scope = row->scope,
+                                   .in = in,
+                                   .in_bytes = row->in_max_bytes,
+                                   .out_cap_bytes = row->out_bytes};
+
+        assert_true(row->in_max_bytes <= sizeof in);
+        memset(in, 0, sizeof in);
+        in[0] = (uint8_t)(row->opcode >> 8);
+        in[1] = (uint8_t)row->opcode;
+        in[7] = row->method == HWS_REG_READ ? 1 : 0;
+        in[10] = (uint8_t)(row->register_id >> 8);
+        in[11] = (uint8_t)row->register_id;
+        assert_passes(&ask);
+    }
+}
+
+/* With a made-up claim of any row, an opcode that has none never passes. */
+static void opcode_without_a_row_never_passes(void **state)
+{
+    unsigned n_passed = 0;
+
+    (void)state;
+    for (unsigned opcode = 0; opcode <= 0xffff; opcode++) {
+        const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, (uint16_t)opcode, 0);
+        uint8_t in[16] = {(uint8_t)(opcode >> 8), (uint8_t)opcode};
+        struct hws_gate_ask ask = {.kind = HWS_KIND_MLX5, .in = in, .in_bytes = 16};
+
+        ask.row = row != NULL ? hws_table_id(row) : 1;
+        ask.scope = row != NULL ? row->scope : 0;
+        ask.out_cap_bytes = 16;
+        n_passed += hws_gate_judge(&ask, NULL) == HWS_OK ? 1u : 0u;
+    }
+    assert_int_equal(n_passed, 91); /* 92 opcodes, and SET_HCA_CAP needs a longer inbox */
+}
+
+static void only_the_lowest_scope_passes(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.ask.scope = 0;
+    assert_refused(&b.ask, "the lowest is 1");
+    b.ask.scope = 2;
+    assert_refused(&b.ask, "the lowest is 1");
+    register_ask(&b, 0x9024, HWS_REG_WRITE);
+    b.ask.scope = 1;
+    assert_refused(&b.ask, "the lowest is 0");
+}
+
+static void row_must_be_that_of_the_bytes(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.ask.row = 0;
+    assert_refused(&b.ask, "row 0 does not exist");
+    b.ask.row = UINT16_MAX;
+    assert_refused(&b.ask, "does not exist");
+    b.ask.row = hws_table_id(hws_table_register(HWS_KIND_MLX5, 0x9021, HWS_REG_READ));
+    assert_refused(&b.ask, "the bytes are");
+    register_ask(&b, 0x9024, HWS_REG_READ);
+    b.bytes[7] = 0; /* a write, claimed to be the read */
+    assert_refused(&b.ask, "the bytes are");
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.ask.kind = HWS_KIND_NONE;
+    assert_refused(&b.ask, "the bytes are");
+}
+
+static void banned_registers_never_pass(void **state)
+{
+    static const uint16_t banned[] = {0x9010, 0x9011, 0x9012, 0x905c, 0xc010};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof banned / sizeof banned[0]; i++) {
+        struct inbox b;
+
+        register_ask(&b, 0x9020, HWS_REG_READ);
+        b.bytes[10] = (uint8_t)(banned[i] >> 8);
+        b.bytes[11] = (uint8_t)banned[i];
+        assert_refused(&b.ask, "is banned");
+        b.bytes[7] = 0;
+        assert_refused(&b.ask, "is banned");
+    }
+}
+
+static void read_that_clears_counters_is_refused(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x5008, HWS_REG_READ);
+    assert_passes(&b.ask);
+    b.bytes[16 + 4] = 0x80;
+    assert_refused(&b.ask, "resets counters");
+    register_ask(&b, 0x900a, HWS_REG_READ);
+    b.bytes[16 + 8] = 0x40;
+    assert_refused(&b.ask, "clears the maximum");
+}
+
+static void foreign_user_id_is_refused(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.bytes[3] = 1;
+    assert_refused(&b.ask, "uid 1");
+}
+
+static void strange_register_method_is_refused(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.bytes[7] = 2;
+    assert_refused(&b.ask, "no read or write");
+    b.bytes[7] = 1;
+    b.bytes[6] = 1; /* op_mod 0x101 */
+    assert_refused(&b.ask, "no read or write");
+}
+
+static void user_register_opcode_is_above_the_ceiling(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.bytes[0] = 0x0b;
+    b.bytes[1] = 0x0c;
+    assert_refused(&b.ask, "above the ceiling");
+}
+
+static void wrong_lengths_are_refused(void **state)
+{
+    struct inbox b;
+    struct hws_err err;
+
+    (void)state;
+    register_ask(&b, 0x9030, HWS_REG_READ);
+    b.ask.in_bytes++;
+    assert_code(hws_gate_judge(&b.ask, &err), HWS_E_INVALID);
+    assert_int_equal(err.stage, HWS_STAGE_NOT_SENT);
+    register_ask(&b, 0x9030, HWS_REG_READ);
+    b.ask.out_cap_bytes--;
+    assert_code(hws_gate_judge(&b.ask, &err), HWS_E_INVALID);
+    b.ask.in_bytes = 15;
+    assert_refused(&b.ask, "no whole header");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matching_command_passes),
+        cmocka_unit_test(every_row_of_the_table_passes_the_ceiling),
+        cmocka_unit_test(opcode_without_a_row_never_passes),
+        cmocka_unit_test(only_the_lowest_scope_passes),
+        cmocka_unit_test(row_must_be_that_of_the_bytes),
+        cmocka_unit_test(banned_registers_never_pass),
+        cmocka_unit_test(read_that_clears_counters_is_refused),
+        cmocka_unit_test(foreign_user_id_is_refused),
+        cmocka_unit_test(strange_register_method_is_refused),
+        cmocka_unit_test(user_register_opcode_is_above_the_ceiling),
+        cmocka_unit_test(wrong_lengths_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,406 @@
+/* The device process's side of the link, against a channel that holds calls and a socket that is an
+ * array. */
+#include <string.h>
+
+#include "gate/serve.h"
+#include "held_ctl.h"
+#include "table/table.h"
+#include "test.h"
+
+#define MAX_SENT 128u
+
+struct world {
+    struct hws_serve serve;
+    struct hws_held_ctl held;
+    struct hws_serve_adapter *adapter;
+    uint8_t sent[MAX_SENT][512]; /* packets, cut */
+    size_t n_sent;
+    bool full;           /* the socket takes nothing */
+    uint8_t file[65536]; /* the memory file behind every descriptor */
+    unsigned n_closed;   /* descriptors closed */
+    bool file_broken;
+};
+
+static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
+{
+    struct world *w = data;
+
+    if (w->full) {
+        return HWS_E_BUSY;
+    }
+    assert_true(w->n_sent < MAX_SENT);
+    memcpy(w->sent[w->n_sent], bytes, n < sizeof w->sent[0] ? n : sizeof w->sent[0]);
+    w->n_sent++;
+    return HWS_OK;
+}
+
+static enum hws_code io_read(void *data, int fd, uint8_t *bytes, size_t n, struct hws_err *err)
+{
+    struct world *w = data;
+
+    assert_true(fd >= 0);
+    if (w->file_broken || n > sizeof w->file) {
+        return hws_err_set(err, HWS_E_PROTO, "broken file");
+    }
+    memcpy(bytes, w->file, n);
+    return HWS_OK;
+}
+
+static enum hws_code io_write(void *data, int fd, const uint8_t *bytes, size_t n,
+                              struct hws_err *err)
+{
+    struct world *w = data;
+
+    assert_true(fd >= 0);
+    if (w->file_broken) {
+        return hws_err_set(err, HWS_E_IO, "broken file");
+    }
+    memcpy(w->file, bytes, n);
+    return HWS_OK;
+}
+
+static void io_close(void *data, int fd)
+{
+    assert_true(fd >= 0);
+    ((struct world *)data)->n_closed++;
+}
+
+static struct world world;
+
+static void feed(struct world *w, const struct hws_link_packet *p, int fd, enum hws_code expected)
+{
+    static uint8_t bytes[HWS_LINK_MAX_BYTES];
+    struct hws_err err;
+    size_t n = 0;
+
+    assert_ok(hws_link_encode(p, bytes, sizeof bytes, &n, &err), &err);
+    assert_code(hws_serve_feed(&w->serve, bytes, n, fd, 1000, &err), expected);
+}
+
+static void feed_hello(struct world *w)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
+
+    p.u.hello = (struct hws_link_hello){.role = HWS_LINK_ROLE_KEEPER,
+                                        .version = HWS_LINK_VERSION,
+                                        .generation = 1,
+                                        .name = hws_link_text("hawserd")};
+    feed(w, &p, -1, HWS_OK);
+}
+
+static struct hws_link_packet nop(uint64_t id)
+{
+    static const uint8_t in[16] = {0x08, 0x0d};
+    struct hws_link_packet p = {.type = HWS_LINK_CMD, .id = id};
+
+    p.u.cmd = (struct hws_link_cmd){.row = hws_table_id(hws_table_command(HWS_KIND_MLX5, 0x80d, 0)),
+                                    .scope = 1,
+                                    .deadline_ms = 500,
+                                    .in_bytes = 16,
+                                    .out_cap = 16,
+                                    .in = {in, 16}};
+    return p;
+}
+
+static struct hws_link_packet sent(struct world *w, size_t i)
+{
+    struct hws_link_packet p;
+    size_t n;
+
+    assert_true(i < w->n_sent);
+    n = HWS_LINK_HEADER_BYTES + (size_t)w->sent[i][6] * 256 + w->sent[i][7];
+    assert_true(n <= sizeof w->sent[0]);
+    assert_code(hws_link_decode(w->sent[i], n, &p, NULL), HWS_OK);
+    return p;
+}
+
+/* One UP adapter of depth 4; connected and greeted; HELLO and ADAPTER are packets 0 and 1. */
+static int setup(void **state)
+{
+    struct world *w = &world;
+    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, w};
+    struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+                                    .state = HWS_LINK_ADAPTER_UP,
+                                    .emulated = true,
+                                    .depth = 4,
+                                    .pci = "0000:81:00.0",
+                                    .node = "",
+                                    .backend = "queue",
+                                    .reason = ""};
+
+    memset(w, 0, sizeof *w);
+    hws_held_init(&w->held);
+    hws_serve_init(&w->serve, &io, "hawser-emu", "1", 7, 42);
+    if (hws_serve_add(&w->serve, &w->held.ctl, &facts, &w->adapter, NULL) != HWS_OK) {
+        return -1;
+    }
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1000);
+    feed_hello(w);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t i = 0; i < w->held.n_calls; i++) {
+        if (w->held.calls[i] != NULL) {
+            hws_held_ok(&w->held, i, 0, 16);
+        }
+    }
+    (void)hws_serve_turn(&w->serve, 2000);
+    hws_serve_deinit(&w->serve);
+    return 0;
+}
+
+static void hello_and_adapters_come_first(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet hello = sent(w, 0);
+    struct hws_link_packet adapter = sent(w, 1);
+
+    assert_int_equal(w->n_sent, 2);
+    assert_int_equal(hello.type, HWS_LINK_HELLO);
+    assert_int_equal(hello.u.hello.role, HWS_LINK_ROLE_DEVICE);
+    assert_int_equal(hello.u.hello.generation, 7);
+    assert_int_equal(hello.u.hello.n_adapters, 1);
+    assert_int_equal(adapter.type, HWS_LINK_ADAPTER);
+    assert_int_equal(adapter.u.adapter.depth, 4);
+    assert_true(adapter.u.adapter.emulated);
+    assert_memory_equal(adapter.u.adapter.pci.bytes, "0000:81:00.0", 12);
+}
+
+static void command_runs_and_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet done;
+
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(hws_serve_running(&w->serve), 1);
+    assert_int_equal(w->held.calls[0]->deadline_ms, 1500);
+    assert_int_equal(w->held.calls[0]->scope, 1);
+    assert_ptr_not_equal(w->held.calls[0]->in, cmd.u.cmd.in.bytes); /* a private copy */
+    hws_held_ok(&w->held, 0, 0x5a, 16);
+    (void)hws_serve_turn(&w->serve, 1001);
+    done = sent(w, 2);
+    assert_int_equal(done.type, HWS_LINK_DONE);
+    assert_int_equal(done.id, 5);
+    assert_int_equal(done.u.done.code, HWS_OK);
+    assert_int_equal(done.u.done.out_bytes, 16);
+    assert_int_equal(done.u.done.out.bytes[15], 0x5a);
+    assert_int_equal(hws_serve_running(&w->serve), 0);
+}
+
+static void refusal_of_the_gate_is_an_answer(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    cmd.u.cmd.scope = 3;
+    feed(w, &cmd, -1, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(w->held.n_calls, 0);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_DENIED);
+    assert_int_equal(sent(w, 2).u.done.stage, HWS_STAGE_NOT_SENT);
+}
+
+static void refusal_of_the_channel_is_an_answer(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    w->held.refuse = HWS_E_BUSY;
+    feed(w, &cmd, -1, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_BUSY);
+    assert_int_equal(sent(w, 2).u.done.stage, HWS_STAGE_NOT_SENT);
+}
+
+static void adapter_that_is_away_refuses(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+                                    .state = HWS_LINK_ADAPTER_AWAY,
+                                    .depth = 4,
+                                    .pci = "a b", /* a space must not break the packet */
+                                    .node = "",
+                                    .backend = "queue",
+                                    .reason = "resetting"};
+
+    hws_serve_update(w->adapter, NULL, &facts);
+    feed(w, &cmd, -1, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.adapter.state, HWS_LINK_ADAPTER_AWAY);
+    assert_memory_equal(sent(w, 2).u.adapter.pci.bytes, "a_b", 3);
+    assert_int_equal(sent(w, 3).u.done.code, HWS_E_GONE);
+    assert_int_equal(sent(w, 3).u.done.stage, HWS_STAGE_NOT_SENT);
+}
+
+static void answer_waits_for_a_full_socket(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_held_ok(&w->held, 0, 1, 16);
+    w->full = true;
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_true(hws_serve_wants_write(&w->serve));
+    w->full = false;
+    (void)hws_serve_turn(&w->serve, 1002);
+    assert_int_equal(sent(w, 2).id, 5);
+    assert_false(hws_serve_wants_write(&w->serve));
+}
+
+static void running_command_survives_a_reconnect_and_is_named(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet hello;
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_serve_disconnected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1100);
+    assert_int_equal(hws_serve_running(&w->serve), 1);
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1250);
+    hello = sent(w, 2);
+    assert_int_equal(hello.u.hello.n_running, 1);
+    assert_int_equal(hws_link_running_get(hello.u.hello.running, 0).id, 5);
+    assert_int_equal(hws_link_running_get(hello.u.hello.running, 0).age_ms, 250);
+    feed_hello(w);
+    hws_held_ok(&w->held, 0, 1, 16);
+    (void)hws_serve_turn(&w->serve, 1300);
+    assert_int_equal(sent(w, w->n_sent - 1).id, 5); /* DONE goes to the new keeper */
+}
+
+static void command_that_ends_while_nobody_is_there_is_dropped(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_serve_disconnected(&w->serve);
+    hws_held_ok(&w->held, 0, 1, 16);
+    (void)hws_serve_turn(&w->serve, 1100);
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1200);
+    assert_int_equal(sent(w, 2).u.hello.n_running, 0);
+    assert_int_equal(w->n_sent, 4); /* HELLO and ADAPTER again, nothing else */
+}
+
+static void cancel_reaches_the_channel(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet cancel = {.type = HWS_LINK_CANCEL_CMD, .id = 5};
+
+    feed(w, &cmd, -1, HWS_OK);
+    feed(w, &cancel, -1, HWS_OK);
+    assert_int_equal(w->held.n_cancels, 1);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_CANCELED);
+    feed(w, &cancel, -1, HWS_OK); /* too late: no harm */
+}
+
+static void memory_file_carries_large_payloads(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    /* Inbox and outbox of such a size suit no row: the gate judges the copy and refuses. */
+    memcpy(w->file, cmd.u.cmd.in.bytes, 16);
+    cmd.flags = HWS_LINK_FLAG_FD;
+    cmd.u.cmd.in_bytes = 16;
+    cmd.u.cmd.out_cap = HWS_LINK_INLINE_BYTES + 1;
+    cmd.u.cmd.in = (struct hws_span){NULL, 0};
+    feed(w, &cmd, 9, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_INVALID);
+    assert_int_equal(w->n_closed, 1);
+    w->file_broken = true;
+    cmd.id = 6;
+    feed(w, &cmd, 9, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 3).u.done.code, HWS_E_PROTO);
+    assert_int_equal(w->n_closed, 2);
+}
+
+static void breach_of_protocol_is_refused_and_leaks_no_descriptor(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet stray = {.type = HWS_LINK_CANCEL, .id = 1};
+    const uint8_t garbage[3] = {0};
+
+    feed(w, &cmd, 9, HWS_E_PROTO); /* a descriptor without the flag */
+    assert_int_equal(w->n_closed, 1);
+    cmd.u.cmd.adapter = 1;
+    feed(w, &cmd, -1, HWS_E_PROTO); /* no such adapter */
+    feed(w, &stray, -1, HWS_E_PROTO);
+    assert_code(hws_serve_feed(&w->serve, garbage, sizeof garbage, 9, 1000, NULL), HWS_E_PROTO);
+    assert_int_equal(w->n_closed, 2);
+    for (uint64_t id = 1; id <= 4; id++) {
+        cmd = nop(id);
+        feed(w, &cmd, -1, HWS_OK);
+    }
+    cmd = nop(4);
+    feed(w, &cmd, -1, HWS_E_PROTO); /* id in use */
+    cmd = nop(5);
+    feed(w, &cmd, -1, HWS_E_PROTO); /* over the depth */
+}
+
+static void nothing_runs_before_the_keepers_hello(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet hello = {.type = HWS_LINK_HELLO};
+
+    hws_serve_disconnected(&w->serve);
+    hws_serve_connected(&w->serve);
+    feed(w, &cmd, -1, HWS_E_PROTO);
+    hello.u.hello = (struct hws_link_hello){
+        .role = HWS_LINK_ROLE_WIRE, .version = HWS_LINK_VERSION, .generation = 1};
+    feed(w, &hello, -1, HWS_E_PROTO);
+    hello.u.hello.role = HWS_LINK_ROLE_KEEPER;
+    hello.u.hello.version = HWS_LINK_VERSION + 1;
+    feed(w, &hello, -1, HWS_E_PROTO);
+    assert_int_equal(w->held.n_calls, 0);
+}
+
+static void drain_is_noted(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet drain = {.type = HWS_LINK_DRAIN};
+
+    assert_false(w->serve.drain);
+    feed(w, &drain, -1, HWS_OK);
+    assert_true(w->serve.drain);
+}
+
+#define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_WORLD(hello_and_adapters_come_first),
+        WITH_WORLD(command_runs_and_is_answered),
+        WITH_WORLD(refusal_of_the_gate_is_an_answer),
+        WITH_WORLD(refusal_of_the_channel_is_an_answer),
+        WITH_WORLD(adapter_that_is_away_refuses),
+        WITH_WORLD(answer_waits_for_a_full_socket),
+        WITH_WORLD(running_command_survives_a_reconnect_and_is_named),
+        WITH_WORLD(command_that_ends_while_nobody_is_there_is_dropped),
+        WITH_WORLD(cancel_reaches_the_channel),
+        WITH_WORLD(memory_file_carries_large_payloads),
+        WITH_WORLD(breach_of_protocol_is_refused_and_leaks_no_descriptor),
+        WITH_WORLD(nothing_runs_before_the_keepers_hello),
+        WITH_WORLD(drain_is_noted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
