@@ -1,0 +1,89 @@
+/* The command line of hawser-emu, by getopt_long over one table. */
+#include "options.h"
+
+#include <getopt.h>
+
+static const struct option table[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"lock", required_argument, NULL, 'l'},
+    {"state-dir", required_argument, NULL, 'd'},
+    {"profile", required_argument, NULL, 'p'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+const char *hws_emu_options_help(void)
+{
+    return "Usage: hawser-emu --socket PATH --lock PATH --state-dir DIR --profile FILE...\n"
+           "The device process of Hawser for emulated adapters: serves one for each profile,\n"
+           "through a real command queue, to hawserd. Non-volatile parameters live in DIR/nv.\n"
+           "\n"
+           "      --socket PATH    hawserd's socket; tried again every 20 ms while it is away\n"
+           "      --lock PATH      held for life, so that there is one device process only\n"
+           "      --state-dir DIR  where DIR/nv/SERIAL.nv is kept\n"
+           "      --profile FILE   an adapter; at most 16 times\n"
+           "      --help           this text\n"
+           "      --version        the version\n"
+           "\n"
+           "Example:\n"
+           "  hawser-emu --socket run/hawserd.sock --lock run/dev.lock --state-dir state \\\n"
+           "             --profile connectx7.yaml\n";
+}
+
+static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err *err)
+{
+    switch (option) {
+    case 's':
+        o->socket_path = optarg;
+        return HWS_OK;
+    case 'l':
+        o->lock_path = optarg;
+        return HWS_OK;
+    case 'd':
+        o->state_dir = optarg;
+        return HWS_OK;
+    case 'p':
+        if (o->n_profiles == HWS_EMU_MAX_CARDS) {
+            return hws_err_set(err, HWS_E_INVALID, "--profile: at most %u", HWS_EMU_MAX_CARDS);
+        }
+        o->profiles[o->n_profiles++] = optarg;
+        return HWS_OK;
+    case 'h':
+        o->help = true;
+        return HWS_OK;
+    case 'V':
+        o->version = true;
+        return HWS_OK;
+    default:
+        return hws_err_set(err, HWS_E_INVALID, "unknown option, or a value is missing");
+    }
+}
+
+enum hws_code hws_emu_options_parse(int argc, char **argv, struct hws_emu_options *out,
+                                    struct hws_err *err)
+{
+    struct hws_emu_options o = {0};
+    int option;
+
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        enum hws_code code = take(&o, option, err);
+
+        if (code != HWS_OK) {
+            return code;
+        }
+    }
+    if (optind < argc) {
+        return hws_err_set(err, HWS_E_INVALID, "unexpected argument \"%.64s\"", argv[optind]);
+    }
+    if (!o.help && !o.version &&
+        (o.socket_path == NULL || o.lock_path == NULL || o.state_dir == NULL ||
+         o.n_profiles == 0)) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "--socket, --lock, --state-dir and --profile are needed");
+    }
+    *out = o;
+    return HWS_OK;
+}

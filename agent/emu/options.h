@@ -1,0 +1,29 @@
+/* The command line of hawser-emu. */
+#ifndef HWS_EMU_OPTIONS_H
+#define HWS_EMU_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define HWS_EMU_MAX_CARDS 16u
+
+struct hws_emu_options {
+    const char *socket_path; /* all borrowed from argv */
+    const char *lock_path;
+    const char *state_dir;
+    const char *profiles[HWS_EMU_MAX_CARDS];
+    size_t n_profiles;
+    bool help;
+    bool version;
+};
+
+/* HWS_E_INVALID names the option that is unknown, missing or given too often. */
+enum hws_code hws_emu_options_parse(int argc, char **argv, struct hws_emu_options *out,
+                                    struct hws_err *err) HWS_MUST_USE;
+
+/* The text of --help. */
+const char *hws_emu_options_help(void);
+
+#endif
