@@ -141,7 +141,6 @@ static enum hws_code configure(struct hws_store_db *db, struct hws_err *err)
     bool is_wal = false;
     char limit[64];
 
-    (void)sqlite3_wal_hook(db->sql, on_wal, db);
     int rc = sqlite3_busy_timeout(db->sql, BUSY_MS);
     if (rc == SQLITE_OK) {
         rc = sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -165,6 +164,7 @@ static enum hws_code configure(struct hws_store_db *db, struct hws_err *err)
         return hws_err_set(err, HWS_E_IO, "store: %s: no write-ahead log here", db->opt.path);
     }
     code = run_sql(db, "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0", err);
+    (void)sqlite3_wal_hook(db->sql, on_wal, db); /* after that PRAGMA, which takes the hook away */
     if (code == HWS_OK && db->opt.max_pages != 0) {
         (void)hws_str_print(limit, sizeof(limit), "PRAGMA max_page_count=%" PRIu64,
                             db->opt.max_pages);
