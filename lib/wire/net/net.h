@@ -2,6 +2,7 @@
  * What the connections of one libuv loop share: the loop, read buffers, limits and counters. One
  * per loop; a program with one loop has one.
  *
+ * A program that uses this layer ignores SIGPIPE: a write to a peer that has gone is an error here.
  * Thread rule: everything in lib/wire/net belongs to the loop's thread. struct hws_net outlives its
  * listeners, dials and connections.
  */

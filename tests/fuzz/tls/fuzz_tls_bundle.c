@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hws_span rest = {data, size};
     struct hws_tls_rng *rng = NULL;
     struct hws_tls_bundle *bundle = NULL;
-    struct hws_tls_pem pem;
+    struct hws_tls_pem pem = {0};
     struct hws_err err;
 
     pem.cert = next_text(&rest);

@@ -25,7 +25,7 @@ static void put_down(void)
 static void set_up(void)
 {
     struct hws_pki pki;
-    struct hws_tls_pem pem;
+    struct hws_tls_pem pem = {0};
     struct hws_err err;
 
     hws_pki_make(&pki);

@@ -40,7 +40,7 @@ static enum hws_code load(const char *name, const char *key_name, const char *ca
                           uint64_t at_s, struct hws_tls_bundle **out, struct hws_err *err)
 {
     char file[64];
-    struct hws_tls_pem pem;
+    struct hws_tls_pem pem = {0};
 
     assert_true(hws_str_print(file, sizeof(file), "%s.crt", name));
     char *cert = hws_pki_read(&s_pki, file, &pem.cert.n);

@@ -1,0 +1,439 @@
+/*
+ * net: real sockets on one loop. A listener over mutual TLS and one on a Unix socket serve an echo
+ * method; clients dial, call, and end in each way.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "grpc/client.h"
+#include "grpc/server.h"
+#include "net/dial.h"
+#include "net/listen.h"
+#include "pki.h"
+#include "test.h"
+
+#define LIMIT_MS 20000u
+
+struct end { /* one dialed connection, as its user sees it */
+    struct hws_net_conn *conn;
+    struct hws_grpc_unary unary;
+    struct hws_buf answer;
+    struct hws_err err;
+    enum hws_grpc_code code;
+    bool opened;
+    bool closed;
+    bool answered;
+};
+
+struct world {
+    uv_loop_t loop;
+    struct hws_net net;
+    struct hws_grpc_server server;
+    struct hws_net_listener tcp;
+    struct hws_net_listener local;
+    struct hws_tls_rng *rng;
+    struct hws_tls_bundle *host;
+    struct hws_tls_bundle *olga;
+    uv_timer_t limit;
+    char socket_path[96];
+    char principal[HWS_TLS_PRINCIPAL_MAX_BYTES + 1]; /* of the last peer that opened */
+    char refused[64];                                /* the reason of the last refusal */
+    uint32_t n_server_closed;
+    uint32_t n_listeners_closed;
+};
+
+static struct hws_pki s_pki;
+static struct world s_world;
+
+/* ---- the server ---------------------------------------------------------------------------------
+ */
+
+static void echo_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+{
+    struct hws_err err;
+    assert_ok(hws_grpc_call_send(call, bytes, n, &err), &err);
+    hws_grpc_call_finish(call, HWS_GRPC_OK, NULL, NULL, 0, NULL);
+}
+
+static enum hws_grpc_code echo_call(struct hws_grpc_call *call, void *data)
+{
+    (void)call;
+    (void)data;
+    return HWS_GRPC_OK;
+}
+
+static void echo_cancel(struct hws_grpc_call *call, const struct hws_grpc_outcome *why)
+{
+    (void)why;
+    hws_grpc_call_finish_text(call, HWS_GRPC_CANCELLED, "");
+}
+
+static const struct hws_grpc_call_ops s_echo = {
+    .on_call = echo_call, .on_message = echo_message, .on_cancel = echo_cancel};
+
+static enum hws_code server_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
+                                 struct hws_err *err)
+{
+    struct world *w = hws_net_conn_owner(conn);
+    (void)err;
+    cfg->server = &w->server;
+    (void)hws_str_copy(w->principal, sizeof(w->principal), hws_net_conn_peer(conn)->principal);
+    return HWS_OK;
+}
+
+static void server_closed(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    struct world *w = hws_net_conn_owner(conn);
+    (void)err;
+    w->n_server_closed++;
+}
+
+static void server_refused(void *owner, const char *peer, const char *reason, const char *text)
+{
+    struct world *w = owner;
+    assert_true(strlen(peer) > 0 && strlen(text) > 0);
+    (void)hws_str_copy(w->refused, sizeof(w->refused), reason);
+}
+
+static const struct hws_net_conn_ops s_server_ops = {
+    .on_open = server_open, .on_closed = server_closed, .on_refused = server_refused};
+
+/* ---- the client ---------------------------------------------------------------------------------
+ */
+
+static void answered(struct hws_grpc_unary *unary, const struct hws_grpc_outcome *outcome)
+{
+    struct end *e = unary->data;
+    e->answered = true;
+    e->code = outcome->code;
+    if (outcome->code == HWS_GRPC_OK) {
+        assert_code(
+            hws_buf_put(&e->answer, hws_buf_peek(&unary->response), hws_buf_len(&unary->response)),
+            HWS_OK);
+    }
+}
+
+static enum hws_code client_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
+                                 struct hws_err *err)
+{
+    struct end *e = hws_net_conn_owner(conn);
+    (void)cfg;
+    (void)err;
+    e->opened = true;
+    return HWS_OK;
+}
+
+static void client_closed(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    struct end *e = hws_net_conn_owner(conn);
+    e->closed = true;
+    e->conn = NULL;
+    e->err = *err;
+}
+
+static const struct hws_net_conn_ops s_client_ops = {.on_open = client_open,
+                                                     .on_closed = client_closed};
+
+static void too_late(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("nothing happened in %u ms", LIMIT_MS);
+}
+
+/* Turns the loop until *flag. */
+static void run_until(const bool *flag)
+{
+    assert_int_equal(uv_timer_start(&s_world.limit, too_late, LIMIT_MS, 0), 0);
+    while (!*flag) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    (void)uv_timer_stop(&s_world.limit);
+}
+
+static void dial(struct end *e, const char *target, struct hws_tls_bundle *bundle,
+                 const char *expect)
+{
+    struct hws_net_dial_config config = {
+        .target = target, .bundle = bundle, .expect = expect, .ops = &s_client_ops, .owner = e};
+    struct hws_err err;
+
+    memset(e, 0, sizeof(*e));
+    hws_buf_init(&e->answer, 0);
+    assert_ok(hws_net_dial(&s_world.net, &config, &e->conn, &err), &err);
+}
+
+static void call_echo(struct end *e, const void *bytes, size_t n)
+{
+    struct hws_err err;
+
+    e->answered = false;
+    hws_buf_reset(&e->answer);
+    e->unary = (struct hws_grpc_unary){.path = "/t.Echo/Once",
+                                       .request = bytes,
+                                       .n_request = n,
+                                       .timeout_ms = 10000,
+                                       .cb = answered,
+                                       .data = e};
+    assert_ok(hws_grpc_unary_start(hws_net_conn_grpc(e->conn), &e->unary,
+                                   hws_net_now_ms(&s_world.net), &err),
+              &err);
+    run_until(&e->answered);
+}
+
+static void hang_up(struct end *e)
+{
+    if (e->conn != NULL) {
+        hws_net_conn_close(e->conn);
+        run_until(&e->closed);
+    }
+    hws_buf_deinit(&e->answer);
+}
+
+/* ---- the world ----------------------------------------------------------------------------------
+ */
+
+static struct hws_tls_bundle *load(const char *name, const char *ca_name)
+{
+    char file[64];
+    struct hws_tls_pem pem = {0};
+    struct hws_tls_bundle *bundle = NULL;
+    struct hws_err err;
+
+    assert_true(hws_str_print(file, sizeof(file), "%s.crt", name));
+    char *cert = hws_pki_read(&s_pki, file, &pem.cert.n);
+    assert_true(hws_str_print(file, sizeof(file), "%s.key", name));
+    char *key = hws_pki_read(&s_pki, file, &pem.key.n);
+    char *ca = hws_pki_read(&s_pki, ca_name, &pem.ca.n);
+    pem.cert.bytes = (const uint8_t *)cert;
+    pem.key.bytes = (const uint8_t *)key;
+    pem.ca.bytes = (const uint8_t *)ca;
+    assert_ok(hws_tls_bundle_new(s_world.rng, &pem, (uint64_t)time(NULL), &bundle, &err), &err);
+    hws_mem_free(cert);
+    hws_mem_free(key);
+    hws_mem_free(ca);
+    return bundle;
+}
+
+static int setup(void **state)
+{
+    static const struct hws_grpc_method methods[] = {
+        {.path = "/t.Echo/Once", .kind = HWS_GRPC_UNARY}};
+    struct world *w = &s_world;
+    struct hws_err err;
+    (void)state;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    hws_pki_make(&s_pki);
+    assert_int_equal(uv_loop_init(&w->loop), 0);
+    assert_int_equal(uv_timer_init(&w->loop, &w->limit), 0);
+    assert_ok(hws_net_init(&w->net, &w->loop, &err), &err);
+    assert_ok(hws_tls_rng_open(&w->rng, &err), &err);
+    w->host = load("agent-host", "ca.crt");
+    w->olga = load("operator-olga", "ca.crt");
+    hws_grpc_server_init(&w->server);
+    assert_ok(hws_grpc_server_add(&w->server, methods, 1, &s_echo, NULL, &err), &err);
+    struct hws_net_listen_config config = {.address = "127.0.0.1:0",
+                                           .bundle = w->host,
+                                           .ops = &s_server_ops,
+                                           .owner = w,
+                                           .max_conns_per_identity = 3};
+    assert_ok(hws_net_listener_open(&w->tcp, &w->net, &config, &err), &err);
+    assert_true(hws_str_print(w->socket_path, sizeof(w->socket_path), "%s/sock", s_pki.dir));
+    config.address = w->socket_path;
+    config.bundle = NULL;
+    assert_ok(hws_net_listener_open(&w->local, &w->net, &config, &err), &err);
+    return 0;
+}
+
+static void listener_closed(struct hws_net_listener *listener)
+{
+    (void)listener;
+    s_world.n_listeners_closed++;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = &s_world;
+    (void)state;
+    hws_net_listener_close(&w->tcp, listener_closed);
+    hws_net_listener_close(&w->local, listener_closed);
+    uv_close((uv_handle_t *)&w->limit, NULL);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_int_equal(w->n_listeners_closed, 2);
+    hws_grpc_server_deinit(&w->server);
+    hws_tls_bundle_unref(w->host);
+    hws_tls_bundle_unref(w->olga);
+    hws_tls_rng_free(w->rng);
+    hws_net_deinit(&w->net);
+    assert_int_equal(uv_loop_close(&w->loop), 0);
+    hws_pki_remove(&s_pki);
+    return 0;
+}
+
+/* ---- claims -------------------------------------------------------------------------------------
+ */
+
+static void a_call_over_mutual_tls_carries_both_identities(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga,
+         "spiffe://" HWS_PKI_DOMAIN "/agent/");
+    run_until(&e.opened);
+
+    call_echo(&e, "hello", 5);
+
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    assert_int_equal(hws_buf_len(&e.answer), 5);
+    assert_memory_equal(hws_buf_peek(&e.answer), "hello", 5);
+    assert_string_equal(s_world.principal, "spiffe://" HWS_PKI_DOMAIN "/operator/olga");
+    assert_string_equal(hws_net_conn_peer(e.conn)->principal,
+                        "spiffe://" HWS_PKI_DOMAIN "/agent/host");
+    hang_up(&e);
+}
+
+static void megabytes_pass_on_tls_and_on_the_unix_socket(void **state)
+{
+    enum { N = 3000 * 1000 };
+    uint8_t *data = hws_mem_alloc(N);
+    uint64_t seed = hws_test_seed();
+    char target[128];
+    struct end e;
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        data[i] = (uint8_t)hws_test_rand(&seed);
+    }
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    for (int i = 0; i < 2; i++) {
+        dial(&e, i == 0 ? target : hws_net_listener_address(&s_world.tcp),
+             i == 0 ? NULL : s_world.olga, NULL);
+        run_until(&e.opened);
+        call_echo(&e, data, N);
+        assert_int_equal(e.code, HWS_GRPC_OK);
+        assert_int_equal(hws_buf_len(&e.answer), N);
+        assert_memory_equal(hws_buf_peek(&e.answer), data, N);
+        hang_up(&e);
+    }
+    hws_mem_free(data);
+}
+
+static void the_unix_socket_tells_who_by_the_kernels_word(void **state)
+{
+    char target[128];
+    char me[32];
+    struct end e;
+    (void)state;
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    assert_true(hws_str_print(me, sizeof(me), "unix:uid:%u", (unsigned)geteuid()));
+    dial(&e, target, NULL, NULL);
+    run_until(&e.opened);
+
+    call_echo(&e, "x", 1);
+
+    assert_string_equal(s_world.principal, me);
+    hang_up(&e);
+}
+
+static void a_client_of_another_ca_is_refused_in_the_handshake_and_counted(void **state)
+{
+    struct hws_tls_bundle *stranger = load("bad/wrong-ca", "bad/other-ca/ca.crt");
+    uint64_t before = s_world.net.stats.closed;
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), stranger, NULL);
+
+    run_until(&e.closed);
+
+    assert_false(e.opened);
+    assert_int_equal(e.err.code, HWS_E_DENIED);
+    while (s_world.net.stats.closed < before + 2) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    assert_true(strlen(s_world.refused) > 0);
+    hws_buf_deinit(&e.answer);
+    hws_tls_bundle_unref(stranger);
+}
+
+static void a_server_other_than_the_expected_one_is_refused(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga,
+         "spiffe://" HWS_PKI_DOMAIN "/agent/other");
+
+    run_until(&e.closed);
+
+    assert_false(e.opened);
+    assert_int_equal(e.err.code, HWS_E_DENIED);
+    hws_buf_deinit(&e.answer);
+}
+
+static void nobody_listening_is_gone(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, "unix:/nonexistent/hawser.sock", NULL, NULL);
+    run_until(&e.closed);
+    assert_int_equal(e.err.code, HWS_E_GONE);
+    hws_buf_deinit(&e.answer);
+
+    dial(&e, "127.0.0.1:1", s_world.olga, NULL);
+    run_until(&e.closed);
+    assert_int_equal(e.err.code, HWS_E_GONE);
+    hws_buf_deinit(&e.answer);
+}
+
+static void one_identity_cannot_take_all_connections(void **state)
+{
+    struct end e[4];
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        dial(&e[i], hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+        run_until(&e[i].opened);
+        call_echo(&e[i], "x", 1);
+    }
+
+    dial(&e[3], hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e[3].closed);
+
+    assert_string_equal(s_world.refused, "limit");
+    call_echo(&e[0], "y", 1);
+    assert_int_equal(e[0].code, HWS_GRPC_OK);
+    for (size_t i = 0; i < 4; i++) {
+        hang_up(&e[i]);
+    }
+}
+
+static void a_drained_connection_ends_by_itself(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    hws_net_listener_drain(&s_world.tcp, 1000);
+    run_until(&e.closed);
+
+    hws_buf_deinit(&e.answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_over_mutual_tls_carries_both_identities),
+        cmocka_unit_test(megabytes_pass_on_tls_and_on_the_unix_socket),
+        cmocka_unit_test(the_unix_socket_tells_who_by_the_kernels_word),
+        cmocka_unit_test(a_client_of_another_ca_is_refused_in_the_handshake_and_counted),
+        cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
+        cmocka_unit_test(nobody_listening_is_gone),
+        cmocka_unit_test(one_identity_cannot_take_all_connections),
+        cmocka_unit_test(a_drained_connection_ends_by_itself),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
