@@ -58,7 +58,7 @@ struct reader {
     struct hws_config cfg;
     const char *dir;
     const char *name;
-    struct hws_err *err;
+    struct hws_err err; /* why, when something was refused */
 };
 
 static unsigned line_of(struct fy_node *node)
@@ -69,14 +69,13 @@ static unsigned line_of(struct fy_node *node)
     return mark == NULL ? 0 : (unsigned)mark->line + 1;
 }
 
-static enum hws_code refuse(const struct reader *r, unsigned line, const char *what,
-                            const char *reason)
+static enum hws_code refuse(struct reader *r, unsigned line, const char *what, const char *reason)
 {
-    return hws_err_set(r->err, HWS_E_INVALID, "%s:%u: %s %s", r->name, line, what, reason);
+    return hws_err_set(&r->err, HWS_E_INVALID, "%s:%u: %s %s", r->name, line, what, reason);
 }
 
 /* Copies a scalar into dst; refuses aliases, emptiness, NULs and what does not fit. */
-static enum hws_code read_text(const struct reader *r, struct fy_node *node, unsigned line,
+static enum hws_code read_text(struct reader *r, struct fy_node *node, unsigned line,
                                const char *key, char *dst, size_t cap)
 {
     size_t n = 0;
@@ -98,7 +97,7 @@ static enum hws_code read_text(const struct reader *r, struct fy_node *node, uns
     return HWS_OK;
 }
 
-static enum hws_code read_path(const struct reader *r, struct fy_node *node, unsigned line,
+static enum hws_code read_path(struct reader *r, struct fy_node *node, unsigned line,
                                const char *key, char *dst)
 {
     char raw[HWS_CONFIG_PATH_BYTES];
@@ -113,8 +112,7 @@ static enum hws_code read_path(const struct reader *r, struct fy_node *node, uns
     return whole ? HWS_OK : refuse(r, line, key, "is too long");
 }
 
-static enum hws_code read_host(const struct reader *r, struct fy_node *node, unsigned line,
-                               char *dst)
+static enum hws_code read_host(struct reader *r, struct fy_node *node, unsigned line, char *dst)
 {
     enum hws_code code = read_text(r, node, line, "host", dst, HWS_CONFIG_HOST_BYTES);
 
@@ -201,33 +199,32 @@ static const struct field *find_field(const struct field *fields, const char *ke
     return NULL;
 }
 
-/* Reads one key into *out_field and marks it seen. */
-static enum hws_code read_key(const struct reader *r, struct fy_node *node,
-                              const struct field *fields, uint32_t *seen,
-                              const struct field **out_field)
+/* The field that a key names, marked as seen; NULL and r->err if there is none or it was seen. */
+static const struct field *read_key(struct reader *r, struct fy_node *node,
+                                    const struct field *fields, uint32_t *seen)
 {
     char key[32];
     unsigned line = line_of(node);
-    enum hws_code code = read_text(r, node, line, "a key", key, sizeof(key));
 
-    if (code != HWS_OK) {
-        return code;
+    if (read_text(r, node, line, "a key", key, sizeof(key)) != HWS_OK) {
+        return NULL;
     }
     const struct field *f = find_field(fields, key);
     if (f == NULL) {
-        return hws_err_set(r->err, HWS_E_INVALID, "%s:%u: unknown key \"%s\"", r->name, line, key);
+        hws_err_set(&r->err, HWS_E_INVALID, "%s:%u: unknown key \"%s\"", r->name, line, key);
+        return NULL;
     }
     uint32_t bit = UINT32_C(1) << (unsigned)(f - fields);
     if ((*seen & bit) != 0) {
-        return refuse(r, line, f->key, "is given twice");
+        (void)refuse(r, line, f->key, "is given twice");
+        return NULL;
     }
     *seen |= bit;
-    *out_field = f;
-    return HWS_OK;
+    return f;
 }
 
-static enum hws_code check_required(const struct reader *r, const struct field *fields,
-                                    uint32_t seen, unsigned line)
+static enum hws_code check_required(struct reader *r, const struct field *fields, uint32_t seen,
+                                    unsigned line)
 {
     for (const struct field *f = fields; f->key != NULL; f++) {
         if (f->required && (seen & UINT32_C(1) << (unsigned)(f - fields)) == 0) {
@@ -249,14 +246,10 @@ static enum hws_code read_flat_map(struct reader *r, const struct field *fields,
         return refuse(r, line, "the value", "must be a mapping");
     }
     while ((pair = fy_node_mapping_iterate(map, &it)) != NULL) {
-        const struct field *f = NULL;
         struct fy_node *key = fy_node_pair_key(pair);
-        enum hws_code code = read_key(r, key, fields, &seen, &f);
-        if (code == HWS_OK) {
-            code = read_leaf(r, f, fy_node_pair_value(pair), line_of(key));
-        }
-        if (code != HWS_OK) {
-            return code;
+        const struct field *f = read_key(r, key, fields, &seen);
+        if (f == NULL || read_leaf(r, f, fy_node_pair_value(pair), line_of(key)) != HWS_OK) {
+            return r->err.code;
         }
     }
     return check_required(r, fields, seen, line);
@@ -272,14 +265,14 @@ static enum hws_code read_root(struct reader *r, struct fy_node *root)
         return refuse(r, 1, "the file", "must be a mapping");
     }
     while ((pair = fy_node_mapping_iterate(root, &it)) != NULL) {
-        const struct field *f = NULL;
         struct fy_node *key = fy_node_pair_key(pair);
         struct fy_node *value = fy_node_pair_value(pair);
-        enum hws_code code = read_key(r, key, root_fields, &seen, &f);
-        if (code == HWS_OK) {
-            code = f->kind == FIELD_MAP ? read_flat_map(r, f->fields, value, line_of(key))
-                                        : read_leaf(r, f, value, line_of(key));
+        const struct field *f = read_key(r, key, root_fields, &seen);
+        if (f == NULL) {
+            return r->err.code;
         }
+        enum hws_code code = f->kind == FIELD_MAP ? read_flat_map(r, f->fields, value, line_of(key))
+                                                  : read_leaf(r, f, value, line_of(key));
         if (code != HWS_OK) {
             return code;
         }
@@ -288,7 +281,7 @@ static enum hws_code read_root(struct reader *r, struct fy_node *root)
 }
 
 /* What one key says about another. */
-static enum hws_code check_whole(const struct reader *r)
+static enum hws_code check_whole(struct reader *r)
 {
     const struct hws_config *c = &r->cfg;
 
@@ -343,8 +336,7 @@ static struct fy_document *build(const char *text, size_t n, struct hws_buf *sai
     if (diag == NULL) {
         return NULL;
     }
-    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET, .diag = diag};
-    cfg.flags = (enum fy_parse_cfg_flags)0;
+    struct fy_parse_cfg cfg = {.flags = (enum fy_parse_cfg_flags)0, .diag = diag};
     struct fy_document *doc = fy_document_build_from_string(&cfg, text, n);
     fy_diag_unref(diag);
     return doc;
@@ -365,7 +357,6 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     }
     r->dir = dir;
     r->name = name;
-    r->err = err;
     hws_buf_init(&said, 256);
     struct fy_document *doc = build(text, n, &said);
     enum hws_code code;
@@ -377,6 +368,9 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
         code = read_root(r, fy_document_root(doc));
         if (code == HWS_OK) {
             code = check_whole(r);
+        }
+        if (code != HWS_OK && err != NULL) {
+            *err = r->err;
         }
         fy_document_destroy(doc);
     }

@@ -127,8 +127,8 @@ static void add_entry(struct details *d, const char *key, const char *value)
     Google__Rpc__ErrorInfo__MetadataEntry *e = &d->entries[d->info.n_metadata];
 
     google__rpc__error_info__metadata_entry__init(e);
-    e->key = (char *)(uintptr_t)key;
-    e->value = (char *)(uintptr_t)value;
+    e->key = (char *)key;
+    e->value = (char *)value;
     d->entry_ptrs[d->info.n_metadata++] = e;
 }
 
@@ -147,7 +147,7 @@ static void add_any(struct details *d, const char *type, const ProtobufCMessage 
         return; /* details are a courtesy; code and message stand without them */
     }
     google__protobuf__any__init(any);
-    any->type_url = (char *)(uintptr_t)type;
+    any->type_url = (char *)type;
     any->value.len = protobuf_c_message_pack(m, d->packed[d->n_any]);
     any->value.data = d->packed[d->n_any];
     d->any_ptrs[d->n_any++] = any;
@@ -156,8 +156,8 @@ static void add_any(struct details *d, const char *type, const ProtobufCMessage 
 static void add_info(struct details *d, const struct hws_err *err)
 {
     google__rpc__error_info__init(&d->info);
-    d->info.reason = (char *)(uintptr_t)hws_code_name(err->code);
-    d->info.domain = (char *)(uintptr_t)HWS_CONVERT_DOMAIN;
+    d->info.reason = (char *)hws_code_name(err->code);
+    d->info.domain = (char *)HWS_CONVERT_DOMAIN;
     d->info.metadata = d->entry_ptrs;
     if (err->stage != HWS_STAGE_NONE) {
         add_entry(d, "stage", hws_stage_name(err->stage));
@@ -176,8 +176,8 @@ static void add_bad_request(struct details *d, const struct hws_err *err, const 
 {
     google__rpc__bad_request__init(&d->bad);
     google__rpc__bad_request__field_violation__init(&d->violation);
-    d->violation.field = (char *)(uintptr_t)field;
-    d->violation.description = (char *)(uintptr_t)err->msg;
+    d->violation.field = (char *)field;
+    d->violation.description = (char *)err->msg;
     d->violation_ptr = &d->violation;
     d->bad.field_violations = &d->violation_ptr;
     d->bad.n_field_violations = 1;
@@ -209,7 +209,7 @@ enum hws_code hws_convert_details(const struct hws_err *err, const char *field, 
         add_retry(&d, retry_ms);
     }
     status.code = (int32_t)hws_convert_code(err->code, err->stage);
-    status.message = (char *)(uintptr_t)err->msg;
+    status.message = (char *)err->msg;
     status.details = d.any_ptrs;
     status.n_details = d.n_any;
 
@@ -220,5 +220,76 @@ enum hws_code hws_convert_details(const struct hws_err *err, const char *field, 
         return code;
     }
     hws_buf_commit(out, google__rpc__status__pack(&status, space));
+    return HWS_OK;
+}
+
+/* ---- the way back ---------------------------------------------------------------------------- */
+
+static const char *metadata_of(const Google__Rpc__ErrorInfo *info, const char *key)
+{
+    for (size_t i = 0; i < info->n_metadata; i++) {
+        if (hws_str_eq(info->metadata[i]->key, key)) {
+            return info->metadata[i]->value;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t number_of(const Google__Rpc__ErrorInfo *info, const char *key)
+{
+    const char *text = metadata_of(info, key);
+    uint64_t v = 0;
+
+    if (text == NULL || hws_str_to_u64(text, UINT32_MAX, &v, NULL) != HWS_OK) {
+        return 0;
+    }
+    return (uint32_t)v;
+}
+
+static void take_info(const Google__Rpc__ErrorInfo *info, struct hws_err *out)
+{
+    const char *stage = metadata_of(info, "stage");
+
+    for (unsigned i = 0; i < HWS_N_CODES; i++) {
+        if (hws_str_eq(info->reason, hws_code_name((enum hws_code)i))) {
+            out->code = (enum hws_code)i;
+        }
+    }
+    for (unsigned i = 0; stage != NULL && i < HWS_N_STAGES; i++) {
+        if (hws_str_eq(stage, hws_stage_name((enum hws_stage)i))) {
+            out->stage = (enum hws_stage)i;
+        }
+    }
+    out->delivery_status = (uint8_t)number_of(info, "delivery_status");
+    out->fw_status = (uint8_t)number_of(info, "status");
+    out->syndrome = number_of(info, "syndrome");
+}
+
+enum hws_code hws_convert_from_details(const void *bytes, size_t n, uint32_t status,
+                                       struct hws_err *out)
+{
+    struct hws_err err;
+    Google__Rpc__Status *s = google__rpc__status__unpack(NULL, n, bytes);
+
+    if (s == NULL) {
+        return HWS_E_PROTO;
+    }
+    hws_err_set(&err, HWS_E_CONFLICT, "%s", s->message);
+    for (size_t i = 0; i < s->n_details; i++) {
+        if (!hws_str_eq(s->details[i]->type_url, TYPE_PREFIX "ErrorInfo")) {
+            continue;
+        }
+        Google__Rpc__ErrorInfo *info = google__rpc__error_info__unpack(
+            NULL, s->details[i]->value.len, s->details[i]->value.data);
+        if (info != NULL) {
+            take_info(info, &err);
+            google__rpc__error_info__free_unpacked(info, NULL);
+        }
+    }
+    google__rpc__status__free_unpacked(s, NULL);
+    if ((uint32_t)hws_convert_code(err.code, err.stage) != status) {
+        return HWS_E_PROTO;
+    }
+    *out = err;
     return HWS_OK;
 }

@@ -7,6 +7,7 @@
 #ifndef HWS_HAWSERD_CONVERT_H
 #define HWS_HAWSERD_CONVERT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -51,5 +52,12 @@ uint32_t hws_convert_retry_ms(enum hws_code code, enum hws_stage stage);
  */
 enum hws_code hws_convert_details(const struct hws_err *err, const char *field, struct hws_buf *out)
     HWS_MUST_USE;
+
+/*
+ * The inverse, for an answer stored earlier: message, stage and statuses from a packed
+ * google.rpc.Status; code is one of ours that maps to status. HWS_E_PROTO, HWS_E_NOMEM.
+ */
+enum hws_code hws_convert_from_details(const void *bytes, size_t n, uint32_t status,
+                                       struct hws_err *out) HWS_MUST_USE;
 
 #endif

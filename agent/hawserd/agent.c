@@ -1,0 +1,483 @@
+/*
+ * The keeper's life.
+ *
+ * Happy path: folders and lock -> policy -> database -> door -> start or adopt the other processes
+ * -> serve -> SIGTERM -> drain -> stop the others -> close everything -> 0.
+ * Failures: configuration or policy (exit 3, no restart can help); a database that is damaged or
+ * missing on an enrolled host (SAFE: reads only); a database that fails while serving (exit 4: the
+ * next start opens it again and reads the cards).
+ */
+#include "hawserd/agent.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "common/build.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "hawserd/op.h"
+#include "sock/sock.h"
+#include "table/table.h"
+
+#define TURNS_PER_WAIT 4
+#define DRAIN_TICK_MS  20u
+
+uint64_t hws_agent_now(const struct hws_agent *agent)
+{
+    return uv_now(&agent->loop);
+}
+
+uint64_t hws_agent_unix_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+const char *hws_agent_state_name(int state)
+{
+    static const char *const names[HWS_AGENT_N_STATES] = {"serving", "draining", "safe"};
+
+    return (unsigned)state < HWS_AGENT_N_STATES ? names[state] : "?";
+}
+
+enum hws_code hws_agent_may_change(const struct hws_agent *agent, struct hws_err *err)
+{
+    switch (agent->state) {
+    case HWS_AGENT_SERVING:
+        return HWS_OK;
+    case HWS_AGENT_DRAINING:
+        return hws_err_set(err, HWS_E_GONE, "the agent is stopping");
+    default:
+        return hws_err_set(err, HWS_E_STATE, "changes are refused in state safe: %.180s",
+                           agent->state_reason);
+    }
+}
+
+void hws_agent_be_safe(struct hws_agent *agent, const char *why)
+{
+    struct hws_log_q q;
+
+    hws_str_copy(agent->state_reason, sizeof(agent->state_reason), why);
+    if (agent->state == HWS_AGENT_SERVING) {
+        agent->state = HWS_AGENT_SAFE;
+    }
+    hws_log("state_safe", "reason=%s", hws_log_q(&q, why));
+}
+
+void hws_agent_adapters_changed(struct hws_agent *agent)
+{
+    agent->adapters_news = true;
+}
+
+/* ---- policy ---------------------------------------------------------------------------------- */
+
+static enum hws_code read_policy(const char *path, struct hws_policy **out, struct hws_err *err)
+{
+    struct hws_policy_method known[HWS_N_METHODS];
+    struct hws_buf text;
+
+    for (size_t i = 0; i < HWS_N_METHODS; i++) {
+        known[i].path = hws_method_at(i)->path;
+        known[i].permission = hws_method_at(i)->permission;
+    }
+    hws_buf_init(&text, 0);
+    enum hws_code code = hws_file_read(path, HWS_POLICY_MAX_BYTES, &text, err);
+    if (code == HWS_OK) {
+        code = hws_policy_load(hws_buf_peek(&text), hws_buf_len(&text), path, known, HWS_N_METHODS,
+                               out, err);
+    }
+    hws_buf_deinit(&text);
+    return code;
+}
+
+static void log_policy(const struct hws_agent *agent, const char *event)
+{
+    char hex[HWS_DIGEST_HEX_BYTES];
+
+    hws_digest_hex(hws_policy_hash(agent->policy), hex);
+    hws_log(event, "sha256=%s", hex);
+}
+
+enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err)
+{
+    struct hws_policy *policy;
+    enum hws_code code = read_policy(agent->config.policy, &policy, err);
+
+    if (code != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("policy_refused", "reason=%s", hws_log_q(&q, err->msg));
+        return code;
+    }
+    hws_policy_unref(agent->policy);
+    agent->policy = policy;
+    log_policy(agent, "policy_loaded");
+    return HWS_OK;
+}
+
+/* ---- database -------------------------------------------------------------------------------- */
+
+static void on_audit(void *data, uint64_t head_seq)
+{
+    struct hws_agent *agent = data;
+    (void)head_seq;
+
+    agent->audit_news = true;
+}
+
+static void on_store(uv_poll_t *poll, int status, int events)
+{
+    struct hws_agent *agent = poll->data;
+    struct hws_err why;
+    (void)status;
+    (void)events;
+
+    hws_store_turn(agent->store);
+    if (!agent->store_closed && hws_store_failed(agent->store, &why)) {
+        struct hws_log_q q;
+        hws_log("database_failed", "reason=%s action=exit", hws_log_q(&q, why.msg));
+        /* What is on disk is in doubt: the next start opens it anew and reads the cards. */
+        _exit(HWS_EXIT_FAILED);
+    }
+}
+
+/* The marker that says: this host had a database once. */
+static bool is_enrolled(const struct hws_agent *agent, char *marker, size_t cap)
+{
+    return hws_str_print(marker, cap, "%s/enrolled", agent->config.state_dir) &&
+           access(marker, F_OK) == 0;
+}
+
+static enum hws_code open_database(struct hws_agent *agent, struct hws_err *err)
+{
+    char path[HWS_CONFIG_PATH_BYTES + 16];
+    char marker[HWS_CONFIG_PATH_BYTES + 16];
+    struct hws_store_options o = {.path = path, .audit_cb = on_audit, .data = agent};
+    struct stat st;
+
+    bool enrolled = is_enrolled(agent, marker, sizeof(marker));
+    hws_str_print(path, sizeof(path), "%s/hawser.db", agent->config.state_dir);
+    if (enrolled && stat(path, &st) != 0) {
+        return hws_err_set(err, HWS_E_PROTO,
+                           "the database is missing on an enrolled host; restore hawser.db, or "
+                           "remove the file `enrolled` beside it to begin a new one");
+    }
+    enum hws_code code = hws_store_open(&o, &agent->store, err);
+    if (code != HWS_OK) {
+        agent->store = NULL;
+        return code;
+    }
+    if (!enrolled) {
+        code = hws_file_replace(marker, "1\n", 2, err);
+    }
+    return code;
+}
+
+static enum hws_code watch_database(struct hws_agent *agent, struct hws_err *err)
+{
+    agent->store_poll.data = agent;
+    if (uv_poll_init(&agent->loop, &agent->store_poll, hws_store_fd(agent->store)) != 0 ||
+        uv_poll_start(&agent->store_poll, UV_READABLE, on_store) != 0) {
+        return hws_err_set(err, HWS_E_IO, "cannot watch the database");
+    }
+    agent->store_watched = true;
+    return HWS_OK;
+}
+
+/* A database that cannot be trusted leaves the agent SAFE; one in use by another process ends it.
+ */
+static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err)
+{
+    enum hws_code code = open_database(agent, err);
+
+    if (code == HWS_OK) {
+        code = watch_database(agent, err);
+        return code == HWS_OK ? hws_recover_start(&agent->recover, agent, err) : code;
+    }
+    if (code == HWS_E_PROTO || code == HWS_E_IO || code == HWS_E_CONFLICT) {
+        char why[HWS_ERR_MSG_BYTES];
+        hws_str_print(why, sizeof(why), "%s", err->msg);
+        hws_agent_be_safe(agent, why);
+        return HWS_OK;
+    }
+    return code;
+}
+
+/* ---- signals and drain ----------------------------------------------------------------------- */
+
+static void close_all(struct hws_agent *agent);
+
+static void on_drain_tick(uv_timer_t *timer)
+{
+    struct hws_agent *agent = timer->data;
+    uint64_t now_ms = hws_agent_now(agent);
+    uint64_t age_ms = now_ms - agent->drain_started_ms;
+
+    if (!agent->children.stopping) {
+        if (agent->n_ops > 0 && age_ms < HWS_AGENT_DRAIN_MS) {
+            return;
+        }
+        hws_children_stop(&agent->children);
+        hws_wire_drain(&agent->wire);
+        hws_ctl_ipc_drain(&agent->devices.ipc);
+        hws_devices_kick(&agent->devices);
+        agent->stop_started_ms = now_ms;
+        if (!agent->options->no_spawn) {
+            hws_children_kill(&agent->children, SIGTERM);
+        }
+        return;
+    }
+    uint64_t stopped_ms = now_ms - agent->stop_started_ms;
+    if (hws_children_running(&agent->children) && !agent->options->no_spawn) {
+        if (stopped_ms > HWS_AGENT_STOP_MS) {
+            hws_children_kill(&agent->children, SIGKILL);
+        }
+        if (stopped_ms < 2 * (uint64_t)HWS_AGENT_STOP_MS) {
+            return;
+        }
+    }
+    close_all(agent);
+}
+
+void hws_agent_drain(struct hws_agent *agent)
+{
+    if (agent->draining) {
+        return;
+    }
+    hws_log("draining", "operations=%zu", agent->n_ops);
+    agent->draining = true;
+    agent->state = HWS_AGENT_DRAINING;
+    agent->drain_started_ms = hws_agent_now(agent);
+    hws_wire_drain(&agent->wire);
+    agent->stop_followers = true;
+    (void)uv_timer_start(&agent->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct hws_agent *agent = handle->data;
+
+    if (number == SIGHUP) {
+        struct hws_err err;
+        (void)!hws_agent_reload(agent, &err); /* logged there */
+        return;
+    }
+    hws_agent_drain(agent);
+}
+
+static void watch_signals(struct hws_agent *agent)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)uv_signal_init(&agent->loop, &agent->signals[i]);
+        agent->signals[i].data = agent;
+        (void)uv_signal_start(&agent->signals[i], on_signal, numbers[i]);
+        sigaddset(&set, numbers[i]);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor keeps them blocked until now */
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void spread_news(struct hws_agent *agent)
+{
+    if (agent->adapters_news) {
+        agent->adapters_news = false;
+        hws_op_news(agent, HWS_FOLLOW_ADAPTERS);
+    }
+    if (agent->audit_news) {
+        agent->audit_news = false;
+        hws_op_news(agent, HWS_FOLLOW_AUDIT);
+    }
+    if (agent->stop_followers) {
+        agent->stop_followers = false;
+        hws_op_stop_followers(agent);
+    }
+}
+
+/* Before each wait: everything that is due is done, and what is to leave leaves. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct hws_agent *agent = prepare->data;
+
+    for (int i = 0; i < TURNS_PER_WAIT; i++) {
+        hws_devices_turn(&agent->devices);
+        spread_news(agent);
+        hws_wire_turn(&agent->wire);
+        if (!agent->devices.kicked && !agent->adapters_news && !agent->audit_news) {
+            return;
+        }
+    }
+    hws_devices_again(&agent->devices);
+}
+
+static void closed_store(void *data)
+{
+    struct hws_agent *agent = data;
+
+    agent->store_closed = true;
+    uv_close((uv_handle_t *)&agent->store_poll, NULL);
+}
+
+static void close_all(struct hws_agent *agent)
+{
+    if (agent->closing) {
+        return;
+    }
+    agent->closing = true;
+    hws_door_close(&agent->door);
+    hws_children_close(&agent->children);
+    hws_wire_close(&agent->wire);
+    hws_devices_close(&agent->devices);
+    uv_close((uv_handle_t *)&agent->prepare, NULL);
+    uv_close((uv_handle_t *)&agent->drain_timer, NULL);
+    for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++) {
+        uv_close((uv_handle_t *)&agent->signals[i], NULL);
+    }
+    if (agent->store != NULL && agent->store_watched) {
+        hws_store_close(agent->store, closed_store, agent);
+    }
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static enum hws_code take_folders(struct hws_agent *agent, struct hws_err *err)
+{
+    char lock[HWS_CONFIG_PATH_BYTES + 16];
+    enum hws_code code = hws_file_make_dir(agent->config.run_dir, err);
+
+    if (code == HWS_OK) {
+        code = hws_file_make_dir(agent->config.state_dir, err);
+    }
+    if (code != HWS_OK) {
+        return code;
+    }
+    hws_str_print(lock, sizeof(lock), "%s/hawserd.lock", agent->config.run_dir);
+    code = hws_sock_lock(lock, &agent->lock_fd, err);
+    return code == HWS_OK ? HWS_OK : hws_err_wrap(err, "%s", agent->config.run_dir);
+}
+
+static enum hws_code hash_table(struct hws_agent *agent, struct hws_err *err)
+{
+    struct hws_buf text;
+
+    hws_buf_init(&text, 0);
+    enum hws_code code = hws_table_text(&text);
+    if (code == HWS_OK) {
+        code = hws_sha256_of(hws_buf_peek(&text), hws_buf_len(&text), &agent->table_hash);
+    }
+    hws_buf_deinit(&text);
+    return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "out of memory");
+}
+
+static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
+{
+    enum hws_code code;
+
+    if ((code = take_folders(agent, err)) != HWS_OK || (code = hash_table(agent, err)) != HWS_OK ||
+        (code = read_policy(agent->config.policy, &agent->policy, err)) != HWS_OK) {
+        return code;
+    }
+    (void)uv_prepare_init(&agent->loop, &agent->prepare);
+    agent->prepare.data = agent;
+    (void)uv_timer_init(&agent->loop, &agent->drain_timer);
+    agent->drain_timer.data = agent;
+    hws_wire_open(&agent->wire, agent);
+    watch_signals(agent);
+    agent->handles_open = true;
+    if ((code = hws_devices_open(&agent->devices, agent, err)) != HWS_OK ||
+        (code = hws_spool_open(&agent->spool, agent->config.state_dir, err)) != HWS_OK ||
+        (code = start_database(agent, err)) != HWS_OK ||
+        (code = hws_children_open(&agent->children, agent, err)) != HWS_OK ||
+        (code = hws_door_open(&agent->door, agent, agent->children.socket, err)) != HWS_OK) {
+        return code;
+    }
+    (void)uv_prepare_start(&agent->prepare, on_prepare);
+    hws_children_start(&agent->children);
+    log_policy(agent, "started");
+    return HWS_OK;
+}
+
+static void deinit(struct hws_agent *agent)
+{
+    hws_devices_deinit(&agent->devices);
+    hws_spool_deinit(&agent->spool);
+    hws_recover_deinit(&agent->recover);
+    hws_policy_unref(agent->policy);
+    hws_sock_close(&agent->lock_fd);
+}
+
+static int serve(struct hws_agent *agent)
+{
+    struct hws_err err;
+    int status = HWS_EXIT_OK;
+
+    if (start(agent, &err) != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("start_failed", "reason=%s", hws_log_q(&q, err.msg));
+        status = HWS_EXIT_CONFIG;
+        if (agent->handles_open) {
+            close_all(agent);
+        }
+    }
+    (void)uv_run(&agent->loop, UV_RUN_DEFAULT);
+    if (agent->n_ops > 0) {
+        /* Work that did not end in time still refers to what deinit would free. */
+        hws_log("stopped", "status=%d unfinished=%zu", status, agent->n_ops);
+        _exit(status);
+    }
+    deinit(agent);
+    hws_log("stopped", "status=%d unfinished=0", status);
+    return status;
+}
+
+int hws_agent_run(const struct hws_config *config, const struct hws_options *options)
+{
+    struct hws_agent *agent = hws_mem_zalloc(1, sizeof(*agent));
+    int status = HWS_EXIT_FAILED;
+
+    if (agent == NULL) {
+        return status;
+    }
+    agent->config = *config;
+    agent->options = options;
+    agent->lock_fd = -1;
+    agent->door.fd = -1;
+    hws_list_init(&agent->ops);
+    hws_common_build_id(agent->build_id, sizeof(agent->build_id));
+    if (uv_loop_init(&agent->loop) == 0) {
+        agent->started_ms = hws_agent_now(agent);
+        if (getrandom(&agent->generation, sizeof(agent->generation), 0) > 0 &&
+            agent->generation != 0) {
+            status = serve(agent);
+        }
+        (void)uv_loop_close(&agent->loop);
+    }
+    hws_mem_free(agent);
+    return status;
+}
+
+enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err)
+{
+    struct hws_policy *policy;
+    enum hws_code code = read_policy(config->policy, &policy, err);
+
+    if (code == HWS_OK) {
+        hws_policy_unref(policy);
+    }
+    return code;
+}

@@ -1,0 +1,117 @@
+/*
+ * The keeper: everything of one hawserd, and its loop. One struct, no process-global state.
+ * Thread rule: the loop thread; the store's thread is behind store.h.
+ */
+#ifndef HWS_HAWSERD_AGENT_H
+#define HWS_HAWSERD_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "crypt/digest.h"
+#include "hawserd/children.h"
+#include "hawserd/config.h"
+#include "hawserd/device.h"
+#include "hawserd/door.h"
+#include "hawserd/options.h"
+#include "hawserd/recover.h"
+#include "hawserd/spool.h"
+#include "hawserd/wire_channel.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+#define HWS_AGENT_DRAIN_MS 30000u /* SIGTERM: running work gets this long */
+#define HWS_AGENT_STOP_MS  5000u  /* then the other processes get this long before SIGKILL */
+
+enum hws_agent_state {
+    HWS_AGENT_SERVING,
+    HWS_AGENT_DRAINING, /* no new work; ends when the old is done */
+    HWS_AGENT_SAFE,     /* no trustworthy database: reads only */
+    HWS_AGENT_N_STATES
+};
+
+/* Counted since the start; shown by AgentService.Info. */
+enum hws_counter {
+    HWS_COUNT_CALLS,     /* rpcs opened */
+    HWS_COUNT_OK,        /* ended OK */
+    HWS_COUNT_FAILED,    /* ended otherwise */
+    HWS_COUNT_DENIED,    /* refused by policy */
+    HWS_COUNT_MUTATIONS, /* intents stored */
+    HWS_COUNT_REPEATED,  /* repeated requests answered from the ledger */
+    HWS_COUNT_COMMANDS,  /* firmware commands handed to the device process */
+    HWS_COUNT_TIMEOUTS,  /* commands that did not return in time */
+    HWS_COUNT_DUMPS,     /* dumps spooled */
+    HWS_N_COUNTERS
+};
+
+struct hws_agent {
+    uv_loop_t loop;
+    struct hws_config config;
+    const struct hws_options *options; /* borrowed from main */
+    uint64_t generation;               /* random, drawn at start */
+    char build_id[48];
+    uint64_t started_ms;
+    int state;              /* enum hws_agent_state */
+    char state_reason[256]; /* why SAFE, or "" */
+    struct hws_digest table_hash;
+    struct hws_policy *policy; /* one reference */
+    struct hws_store *store;   /* owned; NULL in SAFE state without a database */
+    bool store_watched;        /* store_poll is open */
+    bool store_closed;
+    uv_poll_t store_poll;
+    uv_prepare_t prepare; /* before each wait: devices turn, channel flush */
+    uv_signal_t signals[3];
+    uv_timer_t drain_timer;
+    bool draining;
+    uint64_t drain_started_ms;
+    uint64_t stop_started_ms; /* the other processes were told to end */
+    struct hws_door door;
+    struct hws_wire wire;
+    struct hws_devices devices;
+    struct hws_children children;
+    struct hws_spool spool;
+    struct hws_recover recover;
+    struct hws_list ops; /* struct hws_op: live operations */
+    size_t n_ops;
+    uint64_t counters[HWS_N_COUNTERS];
+    int lock_fd;         /* RUN/hawserd.lock */
+    bool handles_open;   /* there is something to close */
+    bool closing;        /* handles are being closed */
+    bool adapters_news;  /* adapters changed: followers hear of it before the next wait */
+    bool audit_news;     /* records became durable: likewise */
+    bool stop_followers; /* a drain began: streams that follow end before the next wait */
+};
+
+/* The loop's clock, in milliseconds: steady within one loop turn. */
+uint64_t hws_agent_now(const struct hws_agent *agent);
+
+/* Wall clock, milliseconds since 1970. */
+uint64_t hws_agent_unix_ms(void);
+
+/* Judges what the configuration names (the policy file) without starting anything. */
+enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err) HWS_MUST_USE;
+
+/* Runs the keeper to its end; returns the exit status for main. */
+int hws_agent_run(const struct hws_config *config, const struct hws_options *options);
+
+/* SIGTERM: no new work, finish the old, stop the other processes, end. */
+void hws_agent_drain(struct hws_agent *agent);
+
+/* Adapters changed: tells the calls that follow them. */
+void hws_agent_adapters_changed(struct hws_agent *agent);
+
+/* Reads the policy file again. A bad file is refused with line and reason, and the old stays. */
+enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;
+
+/* Changes are refused from now on; why goes into the refusals. */
+void hws_agent_be_safe(struct hws_agent *agent, const char *why);
+
+/* "serving", "draining", "safe". */
+const char *hws_agent_state_name(int state);
+
+/* HWS_OK if changes are accepted now; HWS_E_STATE or HWS_E_GONE saying what to do. */
+enum hws_code hws_agent_may_change(const struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * The other two processes: started when their lock is free, adopted by HELLO when it is held,
+ * restarted when they die (child.h decides when), stopped at the end.
+ *
+ * They run in sessions of their own and outlive hawserd. Thread rule: the loop thread.
+ */
+#ifndef HWS_HAWSERD_CHILDREN_H
+#define HWS_HAWSERD_CHILDREN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "hawserd/child.h"
+#include "hawserd/config.h"
+#include "link/hello.h"
+
+#define HWS_CHILDREN_PATH_BYTES 512u
+#define HWS_CHILDREN_MAX_ARGS   64u
+
+struct hws_agent;
+struct hws_children;
+
+struct hws_process {
+    struct hws_children *all;
+    const char *name; /* "hawser-wire" */
+    enum hws_link_role role;
+    struct hws_child child;
+    char program[HWS_CHILDREN_PATH_BYTES];
+    char lock[HWS_CHILDREN_PATH_BYTES];      /* lock file */
+    const char *args[HWS_CHILDREN_MAX_ARGS]; /* ends with NULL; borrowed from the texts below */
+    uv_process_t *spawned; /* owned; what we started and what has not ended; or NULL */
+};
+
+struct hws_children {
+    struct hws_agent *agent; /* borrowed */
+    struct hws_process wire;
+    struct hws_process device;
+    uv_timer_t timer; /* runs only while somebody is away or started */
+    bool open;
+    bool stopping;
+    char socket[HWS_CHILDREN_PATH_BYTES]; /* RUN/hawserd.sock */
+    char local[HWS_CHILDREN_PATH_BYTES];  /* RUN/hawser.sock */
+};
+
+/* Finds programs and makes their arguments; starts nothing. HWS_E_INVALID: a path is too long. */
+enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
+                                struct hws_err *err) HWS_MUST_USE;
+
+/* Starts what is not there. */
+void hws_children_start(struct hws_children *c);
+
+/* HELLO came; the connection of a role ended. */
+void hws_children_hello(struct hws_children *c, const struct hws_link_hello *hello);
+void hws_children_lost(struct hws_children *c, enum hws_link_role role, const struct hws_err *why);
+
+/* No restarts from now on. */
+void hws_children_stop(struct hws_children *c);
+
+/* True while one of them holds its lock. */
+bool hws_children_running(const struct hws_children *c);
+
+/* Kills what is still connected or was started by us. */
+void hws_children_kill(struct hws_children *c, int signal);
+
+/* Closes handles. */
+void hws_children_close(struct hws_children *c);
+
+#endif

@@ -1,0 +1,501 @@
+/*
+ * The adapters.
+ *
+ * Happy path: HELLO -> attach -> announcements (on_adapter) -> identify each -> READY.
+ * Failures: the process goes away (all GONE until it is back); a card cannot be identified (FAILED,
+ * tried again); a command does not return (STUCK until it does).
+ */
+#include "hawserd/device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "common/log.h"
+#include "hawserd/agent.h"
+#include "table/table.h"
+
+#define TURNS_PER_LOOP 8 /* others get their turn after this many rounds */
+
+HWS_STEPPER(identify, hws_hca_identify, hws_hca_identify)
+
+static void start_identify(struct hws_adapter *a);
+
+const char *hws_device_state_name(enum hws_device_state state)
+{
+    switch (state) {
+    case HWS_DEVICE_READY:
+        return "ready";
+    case HWS_DEVICE_STARTING:
+        return "starting";
+    case HWS_DEVICE_STUCK:
+        return "stuck";
+    case HWS_DEVICE_GONE:
+        return "gone";
+    case HWS_DEVICE_FAILED:
+        return "failed";
+    }
+    return "?";
+}
+
+static void changed(struct hws_adapter *a)
+{
+    a->version++;
+    a->agent->devices.version++;
+    hws_agent_adapters_changed(a->agent);
+}
+
+static void make_id(struct hws_adapter *a)
+{
+    const char *serial = a->known ? a->identity.serial : "?";
+
+    hws_str_print(a->id, sizeof(a->id), "%s:%s@%s", a->port->kind, serial, a->port->pci);
+}
+
+static bool has_hung(const struct hws_adapter *a)
+{
+    return a->n_hung > 0 || a->sched.n_hung > 0;
+}
+
+/* The state as the facts have it; reason is written for all but READY. */
+static enum hws_device_state judge(const struct hws_adapter *a, char *reason, size_t cap)
+{
+    const struct hws_ctl_ipc_adapter *p = a->port;
+
+    reason[0] = '\0';
+    if (!p->present || p->state == HWS_LINK_ADAPTER_AWAY) {
+        hws_str_copy(reason, cap,
+                     !p->present         ? "the device process is away"
+                     : p->reason[0] != 0 ? p->reason
+                                         : "the card is away");
+        return HWS_DEVICE_GONE;
+    }
+    if (p->state == HWS_LINK_ADAPTER_FAILED) {
+        hws_str_print(reason, cap, "cannot be opened: %s", p->reason);
+        return HWS_DEVICE_FAILED;
+    }
+    if (has_hung(a)) {
+        hws_str_copy(reason, cap, "a command has not returned; it may still take effect");
+        return HWS_DEVICE_STUCK;
+    }
+    if (p->n_earlier > 0) {
+        hws_str_copy(reason, cap, "a command of an earlier session is still running");
+        return HWS_DEVICE_STUCK;
+    }
+    if (a->known) {
+        return HWS_DEVICE_READY;
+    }
+    if (a->identify_err.code != HWS_OK) {
+        hws_str_print(reason, cap, "identity could not be read: %.200s", a->identify_err.msg);
+        return HWS_DEVICE_FAILED;
+    }
+    hws_str_copy(reason, cap, "identity is being read");
+    return HWS_DEVICE_STARTING;
+}
+
+static void log_state(const struct hws_adapter *a, enum hws_device_state before)
+{
+    struct hws_log_q id;
+    struct hws_log_q why;
+
+    if (a->agent->closing) {
+        return;
+    }
+    hws_log("adapter_state", "adapter=%s from=%s to=%s reason=%s", hws_log_q(&id, a->id),
+            hws_device_state_name(before), hws_device_state_name(a->state),
+            hws_log_q(&why, a->reason));
+}
+
+static void update(struct hws_adapter *a)
+{
+    char reason[sizeof(a->reason)];
+    enum hws_device_state before = a->state;
+    enum hws_device_state state = judge(a, reason, sizeof(reason));
+
+    if (state == before && hws_str_eq(reason, a->reason)) {
+        return;
+    }
+    a->state = state;
+    hws_str_copy(a->reason, sizeof(a->reason), reason);
+    if (state != before) {
+        a->since_ms = hws_agent_now(a->agent);
+        log_state(a, before);
+        if (state == HWS_DEVICE_GONE || state == HWS_DEVICE_FAILED) {
+            hws_sched_flush(&a->sched, HWS_E_GONE, a->reason);
+        }
+    }
+    changed(a);
+}
+
+/* ---- identity -------------------------------------------------------------------------------- */
+
+static void identified(struct hws_run *run)
+{
+    struct hws_adapter *a = run->data;
+    uint64_t now_ms = hws_agent_now(a->agent);
+
+    if (run->err.code != HWS_OK) {
+        a->identify_err = run->err;
+        a->retry_ms = a->port->present ? now_ms + HWS_DEVICE_RETRY_MS : UINT64_MAX;
+    } else {
+        bool differs = !a->known || memcmp(&a->identity.ports, &a->identify.identity.ports,
+                                           sizeof(a->identity.ports)) != 0;
+        hws_err_clear(&a->identify_err);
+        a->known = true;
+        a->identity = a->identify.identity;
+        a->facts_ms = now_ms;
+        a->retry_ms = UINT64_MAX;
+        make_id(a);
+        if (differs) {
+            changed(a);
+        }
+    }
+    update(a);
+    hws_agent_adapters_changed(a->agent); /* whoever waits for fresh facts */
+    hws_recover_turn(&a->agent->recover);
+}
+
+static void start_identify(struct hws_adapter *a)
+{
+    struct hws_stepper s = {identify_next, identify_feed, &a->identify.err, &a->identify};
+    uint64_t now_ms = hws_agent_now(a->agent);
+    struct hws_err err;
+
+    if (a->identify_run.state != HWS_RUN_IDLE) {
+        return;
+    }
+    hws_hca_identify_init(&a->identify);
+    a->identify.timeout_ms = HWS_DEVICE_IDENTIFY_MS / 2;
+    a->identify_run.done = identified;
+    a->identify_run.data = a;
+    a->identify_run.deadline_ms = now_ms + HWS_DEVICE_IDENTIFY_MS;
+    a->identify_run.queue_deadline_ms = a->identify_run.deadline_ms;
+    a->retry_ms = UINT64_MAX;
+    if (hws_run_start(&a->identify_run, a, HWS_SCHED_READ, "hawserd", &s, &err) != HWS_OK) {
+        a->identify_err = err;
+        a->retry_ms = now_ms + HWS_DEVICE_RETRY_MS;
+    }
+}
+
+bool hws_device_refresh(struct hws_adapter *a)
+{
+    if (a->state != HWS_DEVICE_READY) {
+        return false;
+    }
+    start_identify(a);
+    return hws_device_refreshing(a);
+}
+
+bool hws_device_refreshing(const struct hws_adapter *a)
+{
+    return a->identify_run.state != HWS_RUN_IDLE;
+}
+
+/* ---- announcements --------------------------------------------------------------------------- */
+
+static struct hws_adapter *find_port(struct hws_devices *d, const struct hws_ctl_ipc_adapter *port)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->adapters[i]->port == port) {
+            return d->adapters[i];
+        }
+    }
+    return NULL;
+}
+
+static struct hws_adapter *add(struct hws_devices *d, struct hws_ctl_ipc_adapter *port)
+{
+    struct hws_sched_options opt = {0};
+
+    if (d->n == HWS_LINK_MAX_ADAPTERS) {
+        return NULL;
+    }
+    struct hws_adapter *a = hws_mem_zalloc(1, sizeof(*a));
+    if (a == NULL) {
+        return NULL;
+    }
+    /* One slot of our own queue is kept for a writer; a kernel driver's are not ours to fill. */
+    uint32_t ours = port->depth > 1 ? port->depth - 1u : 1u;
+    bool kernel = hws_str_eq(port->backend, "fwctl");
+    opt.max_reads = kernel && ours > HWS_SCHED_KERNEL_READS ? HWS_SCHED_KERNEL_READS : ours;
+    a->agent = d->agent;
+    a->port = port;
+    a->state = HWS_DEVICE_STARTING;
+    a->since_ms = hws_agent_now(d->agent);
+    a->retry_ms = UINT64_MAX;
+    hws_list_init(&a->lingering);
+    hws_sched_init(&a->sched, &opt);
+    make_id(a);
+    d->adapters[d->n++] = a;
+    a->recovering = hws_recover_concerns(&d->agent->recover, a);
+    return a;
+}
+
+static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
+{
+    struct hws_devices *d = data;
+    struct hws_adapter *a = find_port(d, port);
+
+    if (a == NULL) {
+        a = add(d, port);
+        if (a == NULL) {
+            struct hws_log_q q;
+            hws_log("adapter_refused", "pci=%s reason=limit", hws_log_q(&q, port->pci));
+            return;
+        }
+        changed(a);
+    }
+    bool up = port->present && port->state == HWS_LINK_ADAPTER_UP;
+    if (!up && a->was_up) {
+        a->known = false; /* what comes back may have restarted: its facts are read again */
+        hws_err_clear(&a->identify_err);
+    }
+    bool came = up && !a->was_up;
+    a->was_up = up;
+    update(a);
+    if (came) {
+        start_identify(a);
+    }
+    hws_devices_kick(d);
+}
+
+static void on_end(void *data, const struct hws_err *why)
+{
+    struct hws_devices *d = data;
+
+    hws_children_lost(&d->agent->children, HWS_LINK_ROLE_DEVICE, why);
+    hws_devices_kick(d);
+}
+
+static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
+                       const struct hws_ctl_call *call)
+{
+    struct hws_devices *d = data;
+    const struct hws_table_row *row =
+        hws_table_of_inbox(hws_kind_from_name(port->kind), call->in, call->in_bytes);
+
+    d->agent->counters[HWS_COUNT_COMMANDS]++;
+    return row == NULL ? 0 : hws_table_id(row);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+/* Commands given up earlier have returned: their turns end. */
+static void release_lingering(struct hws_adapter *a, uint64_t now_ms)
+{
+    if (a->port->n_abandoned > 0) {
+        return;
+    }
+    a->n_hung = 0;
+    HWS_LIST_FOREACH (it, tmp, &a->lingering) {
+        hws_run_release(hws_container_of(it, struct hws_lease, link), now_ms);
+    }
+}
+
+static uint64_t turn_adapter(struct hws_adapter *a, uint64_t now_ms)
+{
+    release_lingering(a, now_ms);
+    uint64_t next = hws_sched_turn(&a->sched, now_ms);
+    update(a);
+    if (a->retry_ms <= now_ms) {
+        a->retry_ms = UINT64_MAX;
+        if (a->was_up && !a->known) {
+            hws_err_clear(&a->identify_err);
+            start_identify(a);
+        }
+    }
+    return a->retry_ms < next ? a->retry_ms : next;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    hws_devices_kick(timer->data);
+}
+
+static void arm(struct hws_devices *d, uint64_t next_ms, uint64_t now_ms)
+{
+    if (next_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&d->timer);
+        return;
+    }
+    (void)uv_timer_start(&d->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static void end_dropped(struct hws_devices *d)
+{
+    struct hws_list *it;
+
+    while ((it = hws_list_pop(&d->dropped)) != NULL) {
+        hws_run_dropped(hws_container_of(it, struct hws_lease, link));
+    }
+}
+
+void hws_devices_turn(struct hws_devices *d)
+{
+    uint64_t now_ms = hws_agent_now(d->agent);
+    uint64_t next_ms = UINT64_MAX;
+
+    if (!d->kicked || !d->open) {
+        return;
+    }
+    for (int i = 0; i < TURNS_PER_LOOP && d->kicked; i++) {
+        d->kicked = false;
+        next_ms = hws_ctl_ipc_turn(&d->ipc, now_ms);
+        end_dropped(d);
+        for (size_t k = 0; k < d->n; k++) {
+            uint64_t t = turn_adapter(d->adapters[k], now_ms);
+            next_ms = t < next_ms ? t : next_ms;
+        }
+    }
+    arm(d, d->kicked ? now_ms : next_ms, now_ms);
+}
+
+void hws_devices_again(struct hws_devices *d)
+{
+    if (d->open) {
+        (void)uv_timer_start(&d->timer, on_timer, 0, 0);
+    }
+}
+
+void hws_devices_kick(struct hws_devices *d)
+{
+    d->kicked = true;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    hws_devices_kick(poll->data);
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+enum hws_code hws_devices_open(struct hws_devices *d, struct hws_agent *agent, struct hws_err *err)
+{
+    struct hws_ctl_ipc_config config = {
+        .generation = agent->generation,
+        .name = "hawserd",
+        .build_id = agent->build_id,
+        .row_of = row_of,
+        .on_adapter = on_adapter,
+        .on_end = on_end,
+        .data = d,
+    };
+
+    d->agent = agent;
+    hws_list_init(&d->dropped);
+    enum hws_code code = hws_ctl_ipc_init(&d->ipc, &config, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    d->poll.data = d;
+    d->timer.data = d;
+    (void)uv_timer_init(&agent->loop, &d->timer);
+    if (uv_poll_init(&agent->loop, &d->poll, hws_ctl_ipc_fd(&d->ipc)) != 0 ||
+        uv_poll_start(&d->poll, UV_READABLE, on_readable) != 0) {
+        hws_ctl_ipc_deinit(&d->ipc);
+        return hws_err_set(err, HWS_E_IO, "cannot watch the device channel");
+    }
+    d->open = true;
+    return HWS_OK;
+}
+
+void hws_devices_close(struct hws_devices *d)
+{
+    if (!d->open) {
+        return;
+    }
+    d->open = false;
+    uv_close((uv_handle_t *)&d->poll, NULL);
+    uv_close((uv_handle_t *)&d->timer, NULL);
+}
+
+void hws_devices_deinit(struct hws_devices *d)
+{
+    hws_ctl_ipc_deinit(&d->ipc);
+    for (size_t i = 0; i < d->n; i++) {
+        struct hws_adapter *a = d->adapters[i];
+        hws_sched_flush(&a->sched, HWS_E_CANCELED, "the agent ends");
+        HWS_LIST_FOREACH (it, tmp, &a->lingering) {
+            hws_run_release(hws_container_of(it, struct hws_lease, link), hws_agent_now(a->agent));
+        }
+        hws_mem_free(a);
+    }
+    d->n = 0;
+}
+
+enum hws_code hws_devices_attach(struct hws_devices *d, int sock_fd,
+                                 const struct hws_link_hello *hello, struct hws_err *err)
+{
+    enum hws_code code = hws_ctl_ipc_attach(&d->ipc, sock_fd, hello, err);
+
+    hws_devices_kick(d);
+    return code;
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+static bool matches(const struct hws_adapter *a, const char *text)
+{
+    return hws_str_eq(a->id, text) || hws_str_eq(a->port->pci, text) ||
+           (a->known && hws_str_eq(a->identity.serial, text));
+}
+
+/* The ids of all adapters, as many as fit. */
+static void list_ids(const struct hws_devices *d, char *dst, size_t cap)
+{
+    size_t used = 0;
+
+    dst[0] = '\0';
+    for (size_t i = 0; i < d->n && used + 1 < cap; i++) {
+        hws_str_print(dst + used, cap - used, "%s%s", i == 0 ? "" : ", ", d->adapters[i]->id);
+        used += strlen(dst + used);
+    }
+}
+
+enum hws_code hws_devices_find(const struct hws_devices *d, const char *text,
+                               struct hws_adapter **out, struct hws_err *err)
+{
+    struct hws_adapter *found = NULL;
+    char ids[160];
+
+    if (text[0] == '\0') {
+        list_ids(d, ids, sizeof(ids));
+        return hws_err_set(err, HWS_E_INVALID, "device is required; this host has %s",
+                           d->n == 0 ? "none" : ids);
+    }
+    for (size_t i = 0; i < d->n; i++) {
+        if (!matches(d->adapters[i], text)) {
+            continue;
+        }
+        if (found != NULL) {
+            return hws_err_set(err, HWS_E_INVALID,
+                               "device \"%.60s\" is the serial of several adapters: %.60s and "
+                               "%.60s; name one by its id or PCI address",
+                               text, found->id, d->adapters[i]->id);
+        }
+        found = d->adapters[i];
+    }
+    if (found == NULL) {
+        char quoted[64];
+        hws_str_quote(quoted, sizeof(quoted), text, strlen(text));
+        list_ids(d, ids, sizeof(ids));
+        return hws_err_set(err, HWS_E_NOT_FOUND, "no device \"%s\"; this host has %s", quoted,
+                           d->n == 0 ? "none" : ids);
+    }
+    *out = found;
+    return HWS_OK;
+}
+
+enum hws_code hws_device_usable(const struct hws_adapter *a, struct hws_err *err)
+{
+    if (a->state == HWS_DEVICE_READY) {
+        return HWS_OK;
+    }
+    hws_err_set(err, HWS_E_GONE, "adapter %.100s is %s: %.120s", a->id,
+                hws_device_state_name(a->state), a->reason);
+    hws_err_at(err, HWS_STAGE_NOT_SENT);
+    return HWS_E_GONE;
+}

@@ -1,0 +1,215 @@
+/* Building one command from a row, and running it. */
+#include "hawserd/exec.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/bits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "hca/cmd.h"
+#include "table/table.h"
+
+#define OPCODE_ACCESS_REG 0x805u
+#define OP_MOD_OFFSET     6u
+
+void hws_exec_deinit(struct hws_exec *x)
+{
+    hws_mem_free(x->in);
+    hws_mem_free(x->out);
+    x->in = NULL;
+    x->out = NULL;
+}
+
+void hws_exec_name(const struct hws_table_row *row, char *dst, size_t cap)
+{
+    if (row->method == HWS_REG_NONE) {
+        hws_str_copy(dst, cap, row->name);
+        return;
+    }
+    hws_str_print(dst, cap, "ACCESS_REG %s %s", row->name, hws_reg_method_name(row->method));
+}
+
+static enum hws_code allocate(struct hws_exec *x, size_t in_bytes, size_t out_cap,
+                              struct hws_err *err)
+{
+    enum hws_code code = hws_table_check_lengths(x->row, in_bytes, out_cap, err);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    x->in = hws_mem_zalloc(1, in_bytes);
+    x->out = hws_mem_zalloc(1, out_cap);
+    if (x->in == NULL || x->out == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    x->in_bytes = in_bytes;
+    x->out_cap = out_cap;
+    return HWS_OK;
+}
+
+/* ---- registers ------------------------------------------------------------------------------- */
+
+static enum hws_code encode_fields(struct hws_exec *x, const struct hws_reg *reg,
+                                   const struct hws_reg_assign *fields, size_t n_fields,
+                                   struct hws_err *err)
+{
+    if (n_fields == 0) {
+        return HWS_OK;
+    }
+    return hws_reg_encode(reg, x->row->method == HWS_REG_WRITE, fields, n_fields,
+                          x->in + HWS_HCA_HEADER_BYTES, reg->size_bytes, err);
+}
+
+enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *row,
+                                const struct hws_reg_assign *fields, size_t n_fields,
+                                const uint8_t *data, size_t n_data, const char **out_field,
+                                struct hws_err *err)
+{
+    const struct hws_reg *reg = hws_reg_by_id(row->register_id);
+    size_t n = n_data;
+
+    x->row = row;
+    *out_field = "register.fields";
+    if (n_fields > 0 && n_data > 0) {
+        return hws_err_set(err, HWS_E_INVALID, "give fields or data, not both");
+    }
+    if (reg == NULL && n_data == 0) {
+        return hws_err_set(err, HWS_E_INVALID, "register %s has no field layout here: give data",
+                           row->name);
+    }
+    if (row->method == HWS_REG_WRITE && n_fields == 0 && n_data == 0) {
+        return hws_err_set(err, HWS_E_INVALID, "a write of %s needs fields or data", row->name);
+    }
+    if (reg != NULL && n_data == 0) {
+        n = reg->size_bytes;
+    }
+    if (reg != NULL && n_data > 0 && n_data != reg->size_bytes) {
+        *out_field = "register.data";
+        return hws_err_set(err, HWS_E_INVALID, "data of %s must be %u bytes, not %zu", row->name,
+                           reg->size_bytes, n_data);
+    }
+    enum hws_code code = allocate(x, HWS_HCA_HEADER_BYTES + n, HWS_HCA_HEADER_BYTES + n, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    (void)hws_hca_access_reg(x->in, x->in_bytes, row->register_id, row->method == HWS_REG_WRITE,
+                             n_data > 0 ? data : NULL, n);
+    return reg == NULL ? HWS_OK : encode_fields(x, reg, fields, n_fields, err);
+}
+
+/* ---- raw commands ---------------------------------------------------------------------------- */
+
+/* Whether the text names the command that the inbox's header is. */
+static bool agrees(const char *command, uint16_t opcode, const struct hws_table_row *row)
+{
+    uint64_t number;
+
+    if (hws_str_to_u64(command, UINT16_MAX, &number, NULL) == HWS_OK) {
+        return number == opcode;
+    }
+    if (opcode == OPCODE_ACCESS_REG && strcasecmp(command, "ACCESS_REG") == 0) {
+        return true;
+    }
+    return row->method == HWS_REG_NONE && strcasecmp(command, row->name) == 0;
+}
+
+static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind, const char *command,
+                                const uint8_t *inbox, size_t n_inbox, struct hws_err *err)
+{
+    if (n_inbox < HWS_HCA_HEADER_BYTES) {
+        return hws_err_set(err, HWS_E_INVALID, "an inbox has at least %u bytes, not %zu",
+                           HWS_HCA_HEADER_BYTES, n_inbox);
+    }
+    uint16_t opcode = hws_load_be16(inbox);
+    x->row = hws_table_of_inbox(kind, inbox, n_inbox);
+    if (x->row == NULL) {
+        return hws_err_set(err, HWS_E_DENIED,
+                           "no table row for opcode 0x%x, op_mod 0x%x: what has no row does not "
+                           "run",
+                           opcode, hws_load_be16(inbox + OP_MOD_OFFSET));
+    }
+    if (!agrees(command, opcode, x->row)) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "the inbox is of opcode 0x%x (%s), but command says \"%.40s\"", opcode,
+                           x->row->name, command);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const char *command,
+                           uint32_t op_mod, const uint8_t *inbox, size_t n_inbox,
+                           uint32_t out_bytes, const char **out_field, struct hws_err *err)
+{
+    enum hws_code code;
+
+    *out_field = "raw.op_mod";
+    if (op_mod > UINT16_MAX) {
+        return hws_err_set(err, HWS_E_INVALID, "op_mod 0x%x is over 0xffff", op_mod);
+    }
+    *out_field = n_inbox > 0 ? "raw.inbox" : "raw.command";
+    code = n_inbox > 0 ? with_inbox(x, kind, command, inbox, n_inbox, err)
+                       : hws_table_find_command(kind, command, (uint16_t)op_mod, &x->row, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    size_t in_bytes = n_inbox > 0 ? n_inbox : x->row->in_min_bytes;
+    code = allocate(x, in_bytes, out_bytes == 0 ? x->row->out_bytes : out_bytes, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (n_inbox > 0) {
+        memcpy(x->in, inbox, n_inbox);
+    } else {
+        hws_hca_header(x->in, x->in_bytes, x->row->opcode, (uint16_t)op_mod);
+    }
+    return HWS_OK;
+}
+
+/* ---- the stepper ----------------------------------------------------------------------------- */
+
+static enum hws_step next(void *self, uint64_t now_ms, struct hws_ctl_call *call)
+{
+    struct hws_exec *x = self;
+    (void)now_ms;
+
+    if (x->fed) {
+        return x->err.code == HWS_OK ? HWS_STEP_DONE : HWS_STEP_FAILED;
+    }
+    call->in = x->in;
+    call->in_bytes = x->in_bytes;
+    call->out = x->out;
+    call->out_cap_bytes = x->out_cap;
+    call->scope = x->row->scope;
+    call->deadline_ms = x->deadline_ms;
+    return HWS_STEP_CALL;
+}
+
+static void feed(void *self, const struct hws_ctl_call *call)
+{
+    struct hws_exec *x = self;
+
+    x->fed = true;
+    x->out_bytes = call->out_bytes;
+    if (call->err.stage == HWS_STAGE_REJECTED || call->err.stage == HWS_STAGE_EXECUTED) {
+        x->answer = call->err;
+        return;
+    }
+    if (call->err.code != HWS_OK) {
+        x->err = call->err;
+        return;
+    }
+    /* The channel is content; the outbox has the last word. */
+    (void)hws_hca_result(call, HWS_HCA_HEADER_BYTES, &x->answer);
+    if (x->answer.code == HWS_E_PROTO) {
+        x->err = x->answer;
+    }
+}
+
+struct hws_stepper hws_exec_stepper(struct hws_exec *x)
+{
+    struct hws_stepper s = {next, feed, &x->err, x};
+
+    return s;
+}

@@ -1,0 +1,48 @@
+/*
+ * The handlers: one for every method row, found by the row's index. A row without a handler does
+ * not compile. Handlers never ask the policy: op.c does, for all of them.
+ */
+#ifndef HWS_HAWSERD_HANDLER_H
+#define HWS_HAWSERD_HANDLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "link/methods.h"
+
+struct ProtobufCMessageDescriptor;
+struct hws_op;
+struct hws_rpc;
+
+struct hws_handler {
+    const struct ProtobufCMessageDescriptor *request; /* of the message that prepare gets */
+    /* Checks the request and fills op->want; no I/O. On failure want.field may name the field. */
+    enum hws_code (*prepare)(struct hws_op *op, struct hws_err *err);
+    /* Does it; ends with hws_op_done or hws_op_fail, maybe at once. */
+    void (*run)(struct hws_op *op);
+    /* A stream has room again, or what it follows has news. NULL for unary methods. */
+    void (*resume)(struct hws_op *op);
+    /* The caller of a stream is gone: end it with hws_op_fail. NULL: the run is cancelled. */
+    void (*stop)(struct hws_op *op);
+    /* Frees op->work. NULL: there is none. */
+    void (*drop)(struct hws_op *op);
+    /* A message of a stream of items, and its last. NULL for all but bidirectional methods. */
+    void (*item)(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
+    void (*item_end)(struct hws_rpc *rpc);
+    void (*item_sent)(struct hws_rpc *rpc); /* one of its answers has left */
+    void (*item_stop)(struct hws_rpc *rpc);
+    uint32_t repeated_field; /* number of `repeated_request` in the response; 0 = none */
+};
+
+/* The handler of row idx. */
+const struct hws_handler *hws_handler_at(enum hws_method_id idx);
+
+#define HWS_HANDLER(name, path, kind, permission, lock, audit, fenced, repeatable)                 \
+    extern const struct hws_handler hws_handler_##name;
+#define HWS_METHOD HWS_HANDLER
+#include "link/methods.def"
+#undef HWS_METHOD
+#undef HWS_HANDLER
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * One RPC. Messages of a unary or server-streaming call are kept until the caller has half-closed;
+ * those of a bidirectional one go to its handler one by one.
+ */
+#include "hawserd/rpc.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "hawserd/agent.h"
+#include "hawserd/convert.h"
+#include "hawserd/handler.h"
+#include "hawserd/op.h"
+
+#define DETAILS_MAX_BYTES HWS_LINK_DETAILS_BYTES
+
+/* ---- the caller ------------------------------------------------------------------------------ */
+
+static char *dup_span(struct hws_span s)
+{
+    char *copy = hws_mem_alloc(s.n + 1);
+
+    if (copy != NULL) {
+        hws_str_copy_n(copy, s.n + 1, s.bytes, s.n);
+    }
+    return copy;
+}
+
+struct hws_caller *hws_caller_new(const char *principal, const struct hws_link_call_open *open)
+{
+    struct hws_caller *c = hws_mem_zalloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->n_refs = 1;
+    c->transport = open->transport;
+    c->principal = hws_mem_strdup(principal);
+    c->serial = dup_span(open->serial);
+    c->peer = dup_span(open->peer);
+    if (c->principal == NULL || c->serial == NULL || c->peer == NULL) {
+        hws_caller_unref(c);
+        return NULL;
+    }
+    return c;
+}
+
+struct hws_caller *hws_caller_ref(struct hws_caller *c)
+{
+    c->n_refs++;
+    return c;
+}
+
+void hws_caller_unref(struct hws_caller *c)
+{
+    if (c == NULL || --c->n_refs > 0) {
+        return;
+    }
+    hws_mem_free(c->principal);
+    hws_mem_free(c->serial);
+    hws_mem_free(c->peer);
+    hws_mem_free(c);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct hws_rpc *hws_rpc_new(struct hws_wire *wire, uint64_t id, const struct hws_method *row)
+{
+    struct hws_rpc *rpc = hws_mem_zalloc(1, sizeof(*rpc));
+
+    if (rpc == NULL) {
+        return NULL;
+    }
+    hws_list_init(&rpc->link);
+    hws_list_init(&rpc->ready);
+    hws_list_init(&rpc->out);
+    hws_link_call_init(&rpc->call, id, HWS_LINK_SERVER, HWS_LINK_CALL_MAX_MESSAGE);
+    hws_buf_init(&rpc->request, HWS_LINK_CALL_MAX_MESSAGE);
+    hws_buf_init(&rpc->details, DETAILS_MAX_BYTES);
+    rpc->agent = wire->agent;
+    rpc->wire = wire;
+    rpc->row = row;
+    rpc->deadline_ms = UINT64_MAX;
+    return rpc;
+}
+
+static void free_out(struct hws_rpc_out *out)
+{
+    hws_buf_deinit(&out->bytes);
+    hws_mem_free(out);
+}
+
+/* What has not left will not leave; a message cut off in the middle ends with the call. */
+static void drop_messages(struct hws_rpc *rpc)
+{
+    struct hws_list *it;
+
+    while ((it = hws_list_pop(&rpc->out)) != NULL) {
+        free_out(hws_container_of(it, struct hws_rpc_out, link));
+    }
+    rpc->n_out = 0;
+    rpc->sending = false;
+}
+
+void hws_rpc_free(struct hws_rpc *rpc)
+{
+    drop_messages(rpc);
+    hws_list_remove(&rpc->link);
+    hws_list_remove(&rpc->ready);
+    hws_link_call_deinit(&rpc->call);
+    hws_buf_deinit(&rpc->request);
+    hws_buf_deinit(&rpc->details);
+    hws_caller_unref(rpc->caller);
+    hws_mem_free(rpc);
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+enum hws_code hws_rpc_send(struct hws_rpc *rpc, struct hws_buf *bytes)
+{
+    struct hws_rpc_out *out = rpc->ended ? NULL : hws_mem_zalloc(1, sizeof(*out));
+
+    if (out == NULL) {
+        hws_buf_deinit(bytes);
+        return rpc->ended ? HWS_OK : HWS_E_NOMEM;
+    }
+    out->bytes = *bytes;
+    memset(bytes, 0, sizeof(*bytes));
+    hws_list_push(&rpc->out, &out->link);
+    rpc->n_out++;
+    hws_wire_ready(rpc->wire, rpc);
+    return HWS_OK;
+}
+
+bool hws_rpc_has_room(const struct hws_rpc *rpc)
+{
+    return !rpc->ended && rpc->n_out < HWS_RPC_MAX_OUT;
+}
+
+void hws_rpc_give(struct hws_rpc *rpc)
+{
+    rpc->give++;
+    hws_wire_ready(rpc->wire, rpc);
+}
+
+void hws_rpc_end_status(struct hws_rpc *rpc, uint8_t status, const char *message,
+                        const void *details, size_t n_details)
+{
+    if (rpc->ended) {
+        return;
+    }
+    rpc->ended = true;
+    rpc->status = status;
+    hws_str_copy(rpc->message, sizeof(rpc->message), message);
+    if (hws_buf_put(&rpc->details, details, n_details) != HWS_OK) {
+        hws_buf_reset(&rpc->details); /* code and message stand without details */
+    }
+    rpc->agent->counters[status == HWS_RPC_OK ? HWS_COUNT_OK : HWS_COUNT_FAILED]++;
+    hws_wire_ready(rpc->wire, rpc);
+}
+
+void hws_rpc_end_ok(struct hws_rpc *rpc)
+{
+    hws_rpc_end_status(rpc, HWS_RPC_OK, "", NULL, 0);
+}
+
+void hws_rpc_end(struct hws_rpc *rpc, const struct hws_err *err, const char *field)
+{
+    struct hws_buf details;
+
+    if (err->code == HWS_OK) {
+        hws_rpc_end_ok(rpc);
+        return;
+    }
+    hws_buf_init(&details, DETAILS_MAX_BYTES);
+    if (hws_convert_details(err, field, &details) != HWS_OK) {
+        hws_buf_reset(&details);
+    }
+    hws_rpc_end_status(rpc, (uint8_t)hws_convert_code(err->code, err->stage), err->msg,
+                       hws_buf_peek(&details), hws_buf_len(&details));
+    hws_buf_deinit(&details);
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+static void refuse(struct hws_rpc *rpc, enum hws_code code, const char *why)
+{
+    struct hws_err err;
+
+    hws_err_set(&err, code, "%s", why);
+    hws_rpc_end(rpc, &err, NULL);
+}
+
+void hws_rpc_message(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
+{
+    if (rpc->ended) {
+        return;
+    }
+    if (rpc->row->kind == HWS_METHOD_KIND_BIDI) {
+        rpc->handler->item(rpc, bytes, n);
+        return;
+    }
+    if (rpc->has_request) {
+        refuse(rpc, HWS_E_UNSUPPORTED, "this method takes one request message");
+        return;
+    }
+    rpc->has_request = true;
+    if (hws_buf_put(&rpc->request, bytes, n) != HWS_OK) {
+        refuse(rpc, HWS_E_NOMEM, "out of memory");
+    }
+}
+
+void hws_rpc_half_close(struct hws_rpc *rpc)
+{
+    rpc->half_closed = true;
+    if (rpc->ended) {
+        return;
+    }
+    if (rpc->row->kind == HWS_METHOD_KIND_BIDI) {
+        rpc->handler->item_end(rpc);
+        return;
+    }
+    if (!rpc->has_request) {
+        refuse(rpc, HWS_E_UNSUPPORTED, "this method takes one request message");
+        return;
+    }
+    hws_op_begin(rpc, hws_buf_peek(&rpc->request), hws_buf_len(&rpc->request));
+}
+
+void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)
+{
+    struct hws_op *op = rpc->op;
+
+    if (why == HWS_E_TIMEOUT && !rpc->ended) {
+        struct hws_err err;
+        bool changing = op != NULL && hws_op_mutates(op) && op->state != HWS_OP_CHECKING;
+        hws_err_set(&err, HWS_E_TIMEOUT, "%s",
+                    changing ? "the deadline has passed; the change goes on and its outcome is "
+                               "UNKNOWN to you: repeat the same request_id to learn it"
+                             : "the deadline has passed");
+        hws_err_at(&err, changing ? HWS_STAGE_UNKNOWN : HWS_STAGE_NONE);
+        hws_rpc_end(rpc, &err, NULL);
+        drop_messages(rpc);
+    }
+    rpc->op = NULL;
+    if (op != NULL) {
+        hws_op_orphan(op);
+    }
+    if (rpc->stream != NULL) {
+        rpc->handler->item_stop(rpc);
+    }
+}

@@ -1,0 +1,242 @@
+/* hawser.v1.AgentService: what runs here, who the caller is, what would be allowed, policy reload.
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "hawser/v1/agent.pb-c.h"
+#include "hawserd/agent.h"
+#include "hawserd/authorize.h"
+#include "hawserd/handler.h"
+#include "hawserd/svc.h"
+#include "table/table.h"
+
+#define MAX_RULES    64u
+#define MAX_COUNTERS 96u
+
+static enum hws_code nothing_to_check(struct hws_op *op, struct hws_err *err)
+{
+    (void)op;
+    (void)err;
+    return HWS_OK;
+}
+
+/* ---- Info ------------------------------------------------------------------------------------ */
+
+static void add_process(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *name,
+                        uint32_t pid, uint64_t generation, bool connected, unsigned restarts)
+{
+    Hawser__V1__ProcessInfo *p = hws_arena_alloc(&op->arena, sizeof(*p));
+
+    if (p == NULL) {
+        return;
+    }
+    hawser__v1__process_info__init(p);
+    p->name = hws_arena_str(&op->arena, name);
+    p->pid = pid;
+    p->generation = generation;
+    p->connected = connected;
+    p->restarts = restarts;
+    r->processes[r->n_processes++] = p;
+}
+
+static void add_child(struct hws_op *op, Hawser__V1__InfoResponse *r,
+                      const struct hws_process *process)
+{
+    add_process(op, r, process->name, process->child.pid, process->child.generation,
+                hws_child_connected(&process->child), process->child.n_restarts);
+}
+
+static void add_counter(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *prefix,
+                        const char *name, size_t n_name, uint64_t value)
+{
+    Hawser__V1__Counter *c = hws_arena_alloc(&op->arena, sizeof(*c));
+
+    if (c == NULL || r->n_counters == MAX_COUNTERS) {
+        return;
+    }
+    hawser__v1__counter__init(c);
+    c->name = hws_arena_printf(&op->arena, "%s%.*s", prefix, (int)n_name, name);
+    c->value = value;
+    r->counters[r->n_counters++] = c;
+}
+
+/* "name value\n" lines, as hawser-wire sends them. */
+static void add_stats(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *stats)
+{
+    while (*stats != '\0') {
+        size_t n = strcspn(stats, "\n");
+        const char *space = memchr(stats, ' ', n);
+        char number[24];
+        uint64_t value;
+        if (space != NULL &&
+            hws_str_copy_n(number, sizeof(number), space + 1, n - (size_t)(space + 1 - stats)) &&
+            hws_str_to_u64(number, UINT64_MAX, &value, NULL) == HWS_OK) {
+            add_counter(op, r, "wire.", stats, (size_t)(space - stats), value);
+        }
+        stats += stats[n] == '\n' ? n + 1 : n;
+    }
+}
+
+static void add_counters(struct hws_op *op, Hawser__V1__InfoResponse *r)
+{
+    static const char *const names[HWS_N_COUNTERS] = {
+        [HWS_COUNT_CALLS] = "calls",         [HWS_COUNT_OK] = "calls_ok",
+        [HWS_COUNT_FAILED] = "calls_failed", [HWS_COUNT_DENIED] = "denied",
+        [HWS_COUNT_MUTATIONS] = "mutations", [HWS_COUNT_REPEATED] = "repeated_requests",
+        [HWS_COUNT_COMMANDS] = "commands",   [HWS_COUNT_TIMEOUTS] = "command_timeouts",
+        [HWS_COUNT_DUMPS] = "dumps",
+    };
+
+    r->counters = hws_arena_alloc(&op->arena, MAX_COUNTERS * sizeof(*r->counters));
+    if (r->counters == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < HWS_N_COUNTERS; i++) {
+        add_counter(op, r, "", names[i], strlen(names[i]), op->agent->counters[i]);
+    }
+    add_stats(op, r, op->agent->wire.stats);
+}
+
+static void info_run(struct hws_op *op)
+{
+    Hawser__V1__InfoResponse r = HAWSER__V1__INFO_RESPONSE__INIT;
+    Hawser__V1__ProcessInfo *processes[4];
+    struct hws_agent *agent = op->agent;
+
+    r.processes = processes;
+    add_process(op, &r, "hawserd", (uint32_t)uv_os_getpid(), agent->generation, true, 0);
+    add_child(op, &r, &agent->children.wire);
+    add_child(op, &r, &agent->children.device);
+    r.host = agent->config.host;
+    r.version = hws_arena_str(&op->arena, HWS_VERSION);
+    r.build_id = agent->build_id;
+    r.policy_hash = hws_svc_hex(op, hws_policy_hash(agent->policy));
+    r.table_hash = hws_svc_hex(op, &agent->table_hash);
+    r.state = hws_arena_str(&op->arena, hws_agent_state_name(agent->state));
+    r.state_reason = agent->state_reason;
+    r.uptime_ms = hws_agent_now(agent) - agent->started_ms;
+    r.audit_seq = agent->store == NULL ? 0 : hws_store_audit_head(agent->store);
+    add_counters(op, &r);
+    hws_svc_reply(op, &r.base);
+}
+
+const struct hws_handler hws_handler_AGENT_INFO = {
+    .request = &hawser__v1__info_request__descriptor,
+    .prepare = nothing_to_check,
+    .run = info_run,
+};
+
+/* ---- WhoAmI ---------------------------------------------------------------------------------- */
+
+static void who_run(struct hws_op *op)
+{
+    Hawser__V1__WhoAmIResponse r = HAWSER__V1__WHO_AM_IRESPONSE__INIT;
+    const char *names[MAX_RULES];
+    char *rules[MAX_RULES];
+
+    size_t n = hws_policy_rules_of(op->agent->policy, op->caller->principal, names, MAX_RULES);
+    r.n_rules = n < MAX_RULES ? n : MAX_RULES;
+    for (size_t i = 0; i < r.n_rules; i++) {
+        rules[i] = hws_arena_str(&op->arena, names[i]);
+    }
+    r.rules = rules;
+    r.principal = op->caller->principal;
+    r.cert_serial = op->caller->serial;
+    r.peer = op->caller->peer;
+    hws_svc_reply(op, &r.base);
+}
+
+const struct hws_handler hws_handler_AGENT_WHO_AM_I = {
+    .request = &hawser__v1__who_am_irequest__descriptor,
+    .prepare = nothing_to_check,
+    .run = who_run,
+};
+
+/* ---- Probe ----------------------------------------------------------------------------------- */
+
+static enum hws_code probe_prepare(struct hws_op *op, struct hws_err *err)
+{
+    const Hawser__V1__ProbeRequest *q = op->request;
+
+    op->want.detail = hws_arena_printf(&op->arena, "may %s %s", q->principal, q->method);
+    if (q->principal[0] == '\0') {
+        hws_err_set(err, HWS_E_INVALID, "principal is required");
+        return hws_svc_blame(op, "principal", err);
+    }
+    if (hws_method_find(q->method, strlen(q->method)) == NULL) {
+        hws_err_set(err, HWS_E_INVALID, "no method \"%.100s\"", q->method);
+        return hws_svc_blame(op, "method", err);
+    }
+    if (q->effect <= 0 || (int)q->effect >= HWS_N_EFFECTS) {
+        hws_err_set(err, HWS_E_INVALID, "effect must be one of EFFECT_READ..EFFECT_FULL");
+        return hws_svc_blame(op, "effect", err);
+    }
+    return HWS_OK;
+}
+
+static void probe_run(struct hws_op *op)
+{
+    Hawser__V1__ProbeResponse r = HAWSER__V1__PROBE_RESPONSE__INIT;
+    const Hawser__V1__ProbeRequest *q = op->request;
+    struct hws_adapter *a = NULL;
+    struct hws_policy_decision d;
+
+    /* A device that is not here may still be asked about, by its id. */
+    if (q->device[0] != '\0') {
+        (void)!hws_devices_find(&op->agent->devices, q->device, &a, NULL);
+    }
+    struct hws_authorize_what what = {
+        .device_id = a == NULL ? q->device : a->id,
+        .device_pci = a == NULL ? "" : a->port->pci,
+        .device_serial = a == NULL ? "" : a->identity.serial,
+        .effect = (enum hws_effect)q->effect,
+        .target = q->target,
+        .target_method = "",
+    };
+    hws_authorize(op->agent->policy, hws_method_find(q->method, strlen(q->method)), q->principal,
+                  &what, &d);
+    r.allowed = d.allowed;
+    r.rule = hws_arena_str(&op->arena, d.rule);
+    r.reason = d.reason;
+    hws_svc_reply(op, &r.base);
+}
+
+const struct hws_handler hws_handler_AGENT_PROBE = {
+    .request = &hawser__v1__probe_request__descriptor,
+    .prepare = probe_prepare,
+    .run = probe_run,
+};
+
+/* ---- Reload ---------------------------------------------------------------------------------- */
+
+static enum hws_code reload_prepare(struct hws_op *op, struct hws_err *err)
+{
+    const Hawser__V1__ReloadRequest *q = op->request;
+    (void)err;
+
+    op->want.effect = HWS_EFFECT_CONFIG_LIVE;
+    op->want.detail = "policy file";
+    hws_svc_mutation(op, q->mutation == NULL ? NULL : &q->mutation->base);
+    return HWS_OK;
+}
+
+static void reload_run(struct hws_op *op)
+{
+    Hawser__V1__ReloadResponse r = HAWSER__V1__RELOAD_RESPONSE__INIT;
+    struct hws_err err;
+
+    if (hws_agent_reload(op->agent, &err) != HWS_OK) {
+        op->outcome = HWS_INTENT_OLD;
+        hws_op_fail(op, &err);
+        return;
+    }
+    r.policy_hash = hws_svc_hex(op, hws_policy_hash(op->agent->policy));
+    hws_svc_reply(op, &r.base);
+}
+
+const struct hws_handler hws_handler_AGENT_RELOAD = {
+    .request = &hawser__v1__reload_request__descriptor,
+    .prepare = reload_prepare,
+    .run = reload_run,
+    .repeated_field = 2,
+};

@@ -1,0 +1,214 @@
+/*
+ * hawser.v1.AuditService: the log from a sequence number on, and, with follow, each new record when
+ * it is durable. One query at a time, then as many messages as there is room for.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "hawser/v1/audit.pb-c.h"
+#include "hawserd/agent.h"
+#include "hawserd/handler.h"
+#include "hawserd/svc.h"
+
+#define LAST_MAX 10000u
+
+struct tail {
+    struct hws_store_query query;
+    struct hws_op *op; /* NULL: the caller went away while the query ran */
+    bool asking;       /* the query is with the store */
+    bool has_rows;     /* its rows are being sent */
+    size_t sent_idx;
+    uint64_t after_seq;
+    uint64_t until_seq; /* without follow it ends here: the newest when it began */
+    uint32_t last_n;    /* of the first query */
+    bool follow;
+};
+
+static enum hws_code prepare(struct hws_op *op, struct hws_err *err)
+{
+    const Hawser__V1__TailRequest *q = op->request;
+
+    if (q->last > LAST_MAX) {
+        op->want.field = "last";
+        return hws_err_set(err, HWS_E_INVALID, "last must be at most %u", LAST_MAX);
+    }
+    op->want.detail = q->follow ? "follow" : "";
+    return HWS_OK;
+}
+
+static char *text(const char *s)
+{
+    return s == NULL ? (char *)"" : (char *)s;
+}
+
+static bool send_record(struct hws_op *op, const struct hws_record *from)
+{
+    Hawser__V1__TailResponse r = HAWSER__V1__TAIL_RESPONSE__INIT;
+    Hawser__V1__AuditRecord a = HAWSER__V1__AUDIT_RECORD__INIT;
+
+    a.seq = from->seq;
+    a.unix_ms = from->unix_ms;
+    a.intent_seq = from->intent_seq;
+    a.phase = (Hawser__V1__AuditPhase)from->phase;
+    a.effect = (Hawser__V1__Effect)from->effect;
+    a.principal = text(from->principal);
+    a.cert_serial = text(from->cert_serial);
+    a.peer = text(from->peer);
+    a.method = text(from->method);
+    a.device = text(from->device);
+    a.rule = text(from->rule);
+    a.detail = text(from->detail);
+    a.code = text(from->code);
+    a.request_id = text(from->request_id);
+    a.prev_hash.data = (uint8_t *)from->prev_hash.b;
+    a.prev_hash.len = HWS_DIGEST_BYTES;
+    a.hash.data = (uint8_t *)from->hash.b;
+    a.hash.len = HWS_DIGEST_BYTES;
+    r.record = &a;
+    return hws_svc_send(op, &r.base);
+}
+
+static void answered(struct hws_store_job *job);
+
+static void ask(struct hws_op *op, struct tail *t)
+{
+    struct hws_err err;
+
+    hws_store_query_init(&t->query);
+    t->query.job.cb = answered;
+    t->query.job.data = t;
+    t->query.after_seq = t->after_seq;
+    t->query.last_n = t->last_n;
+    if (hws_store_submit(op->agent->store, &t->query.job, &err) != HWS_OK) {
+        hws_op_fail(op, &err);
+        return;
+    }
+    t->asking = true;
+}
+
+/* Sends while there is room; true when all rows of this query are out. */
+static bool send_rows(struct hws_op *op, struct tail *t)
+{
+    while (t->sent_idx < t->query.n_records) {
+        if (!hws_rpc_has_room(op->rpc)) {
+            return false;
+        }
+        const struct hws_record *r = &t->query.records[t->sent_idx];
+        if (!send_record(op, r)) {
+            return false;
+        }
+        t->after_seq = r->seq;
+        t->sent_idx++;
+    }
+    return true;
+}
+
+static void next(struct hws_op *op)
+{
+    struct tail *t = op->work;
+
+    if (t->asking) {
+        return;
+    }
+    if (t->has_rows) {
+        if (!send_rows(op, t)) {
+            return;
+        }
+        bool limited = t->query.n_records > 0 && t->after_seq < t->until_seq;
+        t->has_rows = false;
+        t->last_n = 0;
+        hws_store_job_deinit(&t->query.job);
+        if (!limited && !t->follow) {
+            hws_op_done(op);
+            return;
+        }
+    }
+    if (hws_store_audit_head(op->agent->store) > t->after_seq) {
+        ask(op, t);
+    }
+}
+
+static void damaged(struct hws_op *op, struct tail *t)
+{
+    struct hws_err err = t->query.job.err;
+
+    hws_store_job_deinit(&t->query.job);
+    hws_op_fail(op, &err);
+}
+
+static void answered(struct hws_store_job *job)
+{
+    struct tail *t = job->data;
+    struct hws_op *op = t->op;
+
+    t->asking = false;
+    if (op == NULL) {
+        hws_store_job_deinit(job);
+        hws_mem_free(t);
+        return;
+    }
+    if (job->err.code != HWS_OK && t->query.n_records == 0) {
+        damaged(op, t);
+        return;
+    }
+    t->has_rows = true;
+    t->sent_idx = 0;
+    if (t->until_seq == 0) {
+        t->until_seq = t->query.head_seq;
+    }
+    if (t->query.n_records == 0 && t->query.head_seq > t->after_seq) {
+        t->after_seq = t->query.head_seq;
+    }
+    next(op);
+}
+
+static void run(struct hws_op *op)
+{
+    const Hawser__V1__TailRequest *q = op->request;
+
+    if (op->agent->store == NULL) {
+        hws_op_refuse(op, HWS_E_STATE, "no audit log: %s", op->agent->state_reason);
+        return;
+    }
+    struct tail *t = hws_mem_zalloc(1, sizeof(*t));
+    if (t == NULL) {
+        hws_op_refuse(op, HWS_E_NOMEM, "out of memory");
+        return;
+    }
+    t->op = op;
+    t->after_seq = q->after_seq;
+    t->last_n = q->last;
+    t->follow = q->follow;
+    op->work = t;
+    op->follows = q->follow ? HWS_FOLLOW_AUDIT : HWS_FOLLOW_NOTHING;
+    ask(op, t);
+}
+
+static void stop(struct hws_op *op)
+{
+    hws_op_refuse(op, HWS_E_CANCELED, "canceled");
+}
+
+static void drop(struct hws_op *op)
+{
+    struct tail *t = op->work;
+
+    op->work = NULL;
+    if (t->asking) {
+        t->op = NULL; /* freed when the query is back */
+        return;
+    }
+    if (t->has_rows) {
+        hws_store_job_deinit(&t->query.job);
+    }
+    hws_mem_free(t);
+}
+
+const struct hws_handler hws_handler_AUDIT_TAIL = {
+    .request = &hawser__v1__tail_request__descriptor,
+    .prepare = prepare,
+    .run = run,
+    .resume = next,
+    .stop = stop,
+    .drop = drop,
+};

@@ -1,0 +1,319 @@
+/*
+ * hawser.v1.CommandService: Execute and Describe. ExecuteStream is svc_stream.c's.
+ *
+ * A refusal by the card is an answer with its status; an error is what never reached the card or
+ * whose outcome is unknown.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "hawser/v1/command.pb-c.h"
+#include "hawserd/agent.h"
+#include "hawserd/exec.h"
+#include "hawserd/handler.h"
+#include "hawserd/svc.h"
+#include "hawserd/svc_exec.h"
+#include "hca/cmd.h"
+#include "ifc/names.h"
+#include "table/table.h"
+
+/* ---- Execute: prepare ------------------------------------------------------------------------ */
+
+static enum hws_code take_register(struct hws_op *op, const Hawser__V1__RegisterAccess *q,
+                                   struct hws_err *err)
+{
+    const struct hws_table_row *row;
+    enum hws_kind kind = hws_kind_from_name(op->want.adapter->port->kind);
+    enum hws_reg_method method = q->write ? HWS_REG_WRITE : HWS_REG_READ;
+    enum hws_code code = hws_table_find_register(kind, q->register_, method, &row, err);
+
+    if (code != HWS_OK) {
+        return hws_svc_blame(op, "register.register", err);
+    }
+    struct hws_reg_assign *fields =
+        hws_arena_alloc(&op->arena, (q->n_fields + 1) * sizeof(*fields));
+    if (fields == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < q->n_fields; i++) {
+        fields[i].name = q->fields[i]->name;
+        fields[i].value = q->fields[i]->value;
+    }
+    return hws_exec_register(op->work, row, fields, q->n_fields, q->data.data, q->data.len,
+                             &op->want.field, err);
+}
+
+static void describe(struct hws_op *op, const Hawser__V1__ExecuteRequest *q)
+{
+    const struct hws_exec *x = op->work;
+    char text[512];
+
+    hws_exec_name(x->row, text, sizeof(text));
+    if (q->what_case == HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER) {
+        size_t used = strlen(text);
+        for (size_t i = 0; i < q->register_->n_fields && used + 1 < sizeof(text); i++) {
+            hws_str_print(text + used, sizeof(text) - used, " %s=%s", q->register_->fields[i]->name,
+                          q->register_->fields[i]->value);
+            used += strlen(text + used);
+        }
+    }
+    op->want.detail = hws_arena_str(&op->arena, text);
+}
+
+enum hws_code hws_svc_exec_prepare(struct hws_op *op, struct hws_err *err)
+{
+    const Hawser__V1__ExecuteRequest *q = op->request;
+
+    hws_svc_mutation(op, q->mutation == NULL ? NULL : &q->mutation->base);
+    enum hws_code code = hws_svc_adapter(op, q->device, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    struct hws_exec *x = hws_mem_zalloc(1, sizeof(*x));
+    if (x == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    op->work = x;
+    switch (q->what_case) {
+    case HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER:
+        code = take_register(op, q->register_, err);
+        break;
+    case HAWSER__V1__EXECUTE_REQUEST__WHAT_RAW:
+        code = hws_exec_raw(x, hws_kind_from_name(op->want.adapter->port->kind), q->raw->command,
+                            q->raw->op_mod, q->raw->inbox.data, q->raw->inbox.len,
+                            q->raw->out_bytes, &op->want.field, err);
+        break;
+    case HAWSER__V1__EXECUTE_REQUEST__WHAT__NOT_SET:
+    default:
+        op->want.field = "what";
+        code = hws_err_set(err, HWS_E_INVALID, "give register or raw");
+        break;
+    }
+    if (x->row != NULL) {
+        op->want.effect = x->row->effect;
+        op->want.target = x->row->name;
+        op->want.target_method = hws_reg_method_name(x->row->method);
+        describe(op, q);
+    }
+    return code;
+}
+
+void hws_svc_exec_drop(struct hws_op *op)
+{
+    hws_exec_deinit(op->work);
+    hws_mem_free(op->work);
+    op->work = NULL;
+}
+
+/* ---- Execute: the answer --------------------------------------------------------------------- */
+
+struct rows {
+    struct hws_op *op;
+    Hawser__V1__FieldValue **fields; /* in the arena */
+    size_t n;
+    size_t cap;
+    size_t n_seen;
+};
+
+static void on_row(void *arg, const struct hws_reg_row *row)
+{
+    struct rows *r = arg;
+
+    /* Status and syndrome come first and stand in CommandStatus already. */
+    if (r->n_seen++ < 2) {
+        return;
+    }
+    if (r->n == r->cap) {
+        size_t cap = r->cap == 0 ? 32 : r->cap * 2;
+        Hawser__V1__FieldValue **more = hws_arena_alloc(&r->op->arena, cap * sizeof(*more));
+        if (more == NULL) {
+            return;
+        }
+        if (r->n > 0) {
+            memcpy(more, r->fields, r->n * sizeof(*more));
+        }
+        r->fields = more;
+        r->cap = cap;
+    }
+    Hawser__V1__FieldValue *f = hws_arena_alloc(&r->op->arena, sizeof(*f));
+    if (f == NULL) {
+        return;
+    }
+    hawser__v1__field_value__init(f);
+    f->name = hws_arena_str(&r->op->arena, row->name);
+    f->value = hws_arena_str(&r->op->arena, row->value);
+    f->meaning = hws_arena_str(&r->op->arena, row->meaning);
+    r->fields[r->n++] = f;
+}
+
+static void fill_status(struct hws_op *op, const struct hws_err *answer,
+                        Hawser__V1__CommandStatus *s)
+{
+    hawser__v1__command_status__init(s);
+    s->stage = answer->stage == HWS_STAGE_REJECTED ? HAWSER__V1__STAGE__STAGE_REJECTED
+                                                   : HAWSER__V1__STAGE__STAGE_EXECUTED;
+    s->delivery_status = answer->delivery_status;
+    s->delivery_status_name =
+        hws_arena_str(&op->arena, hws_ifc_delivery_text(answer->delivery_status));
+    s->status = answer->fw_status;
+    s->status_name = hws_arena_str(&op->arena, hws_hca_status_name(answer->fw_status));
+    s->syndrome = answer->syndrome;
+}
+
+static void answer(struct hws_op *op)
+{
+    Hawser__V1__ExecuteResponse r = HAWSER__V1__EXECUTE_RESPONSE__INIT;
+    Hawser__V1__CommandStatus status;
+    const struct hws_exec *x = op->work;
+    struct rows rows = {.op = op};
+    char name[96];
+
+    fill_status(op, &x->answer, &status);
+    hws_exec_name(x->row, name, sizeof(name));
+    if (x->answer.code == HWS_OK) {
+        /* What has no decoder is shown raw. */
+        (void)hws_hca_decode(x->in, x->in_bytes, x->out, x->out_bytes, on_row, &rows, NULL);
+    }
+    r.status = &status;
+    r.name = name;
+    r.fields = rows.fields;
+    r.n_fields = rows.n;
+    r.outbox.data = x->out;
+    r.outbox.len = x->out_bytes;
+    r.scope = x->row->scope;
+    r.effect = (Hawser__V1__Effect)x->row->effect;
+    r.kernel_api = hws_arena_str(&op->arena, x->row->kernel_api);
+    op->outcome = x->answer.code == HWS_OK ? HWS_INTENT_NEW : HWS_INTENT_OLD;
+    hws_svc_reply(op, &r.base);
+}
+
+static void exec_done(struct hws_run *run)
+{
+    struct hws_op *op = run->data;
+    struct hws_err err = run->err;
+
+    if (err.code == HWS_OK) {
+        answer(op);
+        return;
+    }
+    if (err.stage == HWS_STAGE_UNKNOWN) {
+        struct hws_err whole = err;
+        hws_err_set(&whole, err.code, "%.150s; its outcome is UNKNOWN: read back before a retry",
+                    err.msg);
+        memcpy(err.msg, whole.msg, sizeof(err.msg));
+    }
+    hws_op_fail(op, &err);
+}
+
+void hws_svc_exec_run(struct hws_op *op)
+{
+    const Hawser__V1__ExecuteRequest *q = op->request;
+    struct hws_exec *x = op->work;
+    uint64_t limit_ms =
+        q->timeout_ms == 0 || q->timeout_ms > HWS_EXEC_MAX_MS ? HWS_EXEC_MAX_MS : q->timeout_ms;
+    uint64_t at_ms = hws_agent_now(op->agent) + limit_ms;
+
+    if (at_ms < op->deadline_ms) {
+        op->deadline_ms = at_ms;
+    }
+    x->deadline_ms = op->deadline_ms;
+    struct hws_stepper s = hws_exec_stepper(x);
+    (void)hws_op_drive(op, &s, exec_done);
+}
+
+const struct hws_handler hws_handler_COMMAND_EXECUTE = {
+    .request = &hawser__v1__execute_request__descriptor,
+    .prepare = hws_svc_exec_prepare,
+    .run = hws_svc_exec_run,
+    .drop = hws_svc_exec_drop,
+    .repeated_field = HWS_SVC_EXEC_REPEATED_FIELD,
+};
+
+/* ---- Describe -------------------------------------------------------------------------------- */
+
+static enum hws_code describe_prepare(struct hws_op *op, struct hws_err *err)
+{
+    const Hawser__V1__DescribeRequest *q = op->request;
+    (void)err;
+
+    op->want.target = q->name;
+    op->want.detail = q->name;
+    return HWS_OK;
+}
+
+static bool is_asked_for(const struct hws_table_row *row, const char *name)
+{
+    uint64_t number;
+
+    if (name[0] == '\0' || strcasecmp(row->name, name) == 0) {
+        return true;
+    }
+    if (hws_str_to_u64(name, UINT16_MAX, &number, NULL) != HWS_OK) {
+        return false;
+    }
+    return row->method == HWS_REG_NONE ? row->opcode == number : row->register_id == number;
+}
+
+static void add_field_names(struct hws_op *op, const struct hws_table_row *row,
+                            Hawser__V1__CommandRow *r)
+{
+    const struct hws_reg *reg =
+        row->method == HWS_REG_NONE ? NULL : hws_reg_by_id(row->register_id);
+
+    if (reg == NULL) {
+        return;
+    }
+    r->fields = hws_arena_alloc(&op->arena, (reg->n_fields + 1) * sizeof(*r->fields));
+    for (size_t i = 0; r->fields != NULL && i < reg->n_fields; i++) {
+        r->fields[r->n_fields++] = hws_arena_str(&op->arena, reg->fields[i].name);
+    }
+}
+
+static Hawser__V1__CommandRow *row_of(struct hws_op *op, const struct hws_table_row *row)
+{
+    Hawser__V1__CommandRow *r = hws_arena_alloc(&op->arena, sizeof(*r));
+
+    if (r == NULL) {
+        return NULL;
+    }
+    hawser__v1__command_row__init(r);
+    r->name = hws_arena_str(&op->arena, row->name);
+    r->opcode = row->opcode;
+    r->register_id = row->register_id;
+    r->method = hws_arena_str(&op->arena, hws_reg_method_name(row->method));
+    r->scope = row->scope;
+    r->effect = (Hawser__V1__Effect)row->effect;
+    r->kernel_api = hws_arena_str(&op->arena, row->kernel_api);
+    r->source = hws_arena_str(&op->arena, row->source);
+    add_field_names(op, row, r);
+    return r;
+}
+
+static void describe_run(struct hws_op *op)
+{
+    Hawser__V1__DescribeResponse r = HAWSER__V1__DESCRIBE_RESPONSE__INIT;
+    const Hawser__V1__DescribeRequest *q = op->request;
+
+    r.rows = hws_arena_alloc(&op->arena, hws_table_n() * sizeof(*r.rows));
+    for (uint16_t id = 1; r.rows != NULL && id < hws_table_n(); id++) {
+        const struct hws_table_row *row = hws_table_at(id);
+        if (is_asked_for(row, q->name)) {
+            r.rows[r.n_rows++] = row_of(op, row);
+        }
+    }
+    if (r.rows != NULL && r.n_rows == 0) {
+        op->want.field = "name";
+        hws_op_refuse(op, HWS_E_NOT_FOUND, "no command or register \"%.60s\" in the table",
+                      q->name);
+        return;
+    }
+    hws_svc_reply(op, &r.base);
+}
+
+const struct hws_handler hws_handler_COMMAND_DESCRIBE = {
+    .request = &hawser__v1__describe_request__descriptor,
+    .prepare = describe_prepare,
+    .run = describe_run,
+};

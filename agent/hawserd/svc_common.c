@@ -1,0 +1,112 @@
+/* Helpers of the services. */
+#include "base/mem.h"
+#include "hawser/v1/common.pb-c.h"
+#include "hawserd/agent.h"
+#include "hawserd/rpc.h"
+#include "hawserd/svc.h"
+
+static void *svc_alloc(void *data, size_t n)
+{
+    (void)data;
+    return hws_mem_alloc(n);
+}
+
+static void svc_free(void *data, void *p)
+{
+    (void)data;
+    hws_mem_free(p);
+}
+
+static ProtobufCAllocator *allocator(void)
+{
+    static ProtobufCAllocator a = {.alloc = svc_alloc, .free = svc_free}; /* never changes */
+    return &a;
+}
+
+enum hws_code hws_svc_unpack(const ProtobufCMessageDescriptor *d, const uint8_t *bytes, size_t n,
+                             void **out, struct hws_err *err)
+{
+    void *m = protobuf_c_message_unpack(d, allocator(), n, bytes);
+
+    if (m == NULL) {
+        return hws_err_set(err, HWS_E_PROTO, "the request does not parse as %s", d->name);
+    }
+    *out = m;
+    return HWS_OK;
+}
+
+void hws_svc_free(void *message)
+{
+    if (message != NULL) {
+        protobuf_c_message_free_unpacked(message, allocator());
+    }
+}
+
+enum hws_code hws_svc_pack(const ProtobufCMessage *m, struct hws_buf *out)
+{
+    size_t n = protobuf_c_message_get_packed_size(m);
+    uint8_t *space;
+    enum hws_code code = hws_buf_reserve(out, n, &space);
+
+    if (code == HWS_OK) {
+        hws_buf_commit(out, protobuf_c_message_pack(m, space));
+    }
+    return code;
+}
+
+void hws_svc_reply(struct hws_op *op, const ProtobufCMessage *m)
+{
+    if (op->arena.failed || hws_svc_pack(m, &op->answer) != HWS_OK) {
+        hws_op_refuse(op, HWS_E_NOMEM, "out of memory for the answer");
+        return;
+    }
+    hws_op_done(op);
+}
+
+bool hws_svc_send(struct hws_op *op, const ProtobufCMessage *m)
+{
+    struct hws_buf bytes;
+
+    hws_buf_init(&bytes, HWS_LINK_CALL_MAX_MESSAGE);
+    if (op->arena.failed || hws_svc_pack(m, &bytes) != HWS_OK ||
+        hws_rpc_send(op->rpc, &bytes) != HWS_OK) {
+        hws_buf_deinit(&bytes);
+        hws_op_refuse(op, HWS_E_NOMEM, "out of memory for the answer");
+        return false;
+    }
+    return true;
+}
+
+enum hws_code hws_svc_adapter(struct hws_op *op, const char *device, struct hws_err *err)
+{
+    enum hws_code code = hws_devices_find(&op->agent->devices, device, &op->want.adapter, err);
+
+    return code == HWS_OK ? HWS_OK : hws_svc_blame(op, "device", err);
+}
+
+enum hws_code hws_svc_blame(struct hws_op *op, const char *field, struct hws_err *err)
+{
+    op->want.field = field;
+    return err->code;
+}
+
+char *hws_svc_hex(struct hws_op *op, const struct hws_digest *d)
+{
+    char hex[HWS_DIGEST_HEX_BYTES];
+
+    hws_digest_hex(d, hex);
+    return hws_arena_str(&op->arena, hex);
+}
+
+void hws_svc_mutation(struct hws_op *op, const ProtobufCMessage *message)
+{
+    const Hawser__V1__Mutation *m = (const Hawser__V1__Mutation *)message;
+    struct hws_op_mutation *out = &op->want.mutation;
+
+    out->given = m != NULL;
+    out->role = m == NULL || m->fence == NULL ? "" : m->fence->role;
+    out->high = m == NULL || m->fence == NULL ? 0 : m->fence->election_high;
+    out->low = m == NULL || m->fence == NULL ? 0 : m->fence->election_low;
+    out->request_id = m == NULL ? "" : m->request_id;
+    out->reason = m == NULL ? "" : m->reason;
+}

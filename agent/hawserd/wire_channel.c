@@ -1,0 +1,558 @@
+/*
+ * The connection to hawser-wire.
+ *
+ * In: decode, find the rpc, feed its protocol state, hand on messages. Out: for each rpc that is
+ * ready, credit first, then a fragment of its oldest message, then its status.
+ * Failures: a packet that breaks the protocol ends the connection; a dead peer ends every rpc.
+ */
+#include "hawserd/wire_channel.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "common/log.h"
+#include "hawserd/agent.h"
+#include "hawserd/handler.h"
+#include "hawserd/op.h"
+#include "hawserd/rpc.h"
+#include "link/methods.h"
+#include "sock/sock.h"
+
+static struct hws_list *bucket(struct hws_wire *w, uint64_t id)
+{
+    return &w->table[(id ^ id >> 8) & (HWS_WIRE_BUCKETS - 1)];
+}
+
+static struct hws_rpc *find(struct hws_wire *w, uint64_t id)
+{
+    HWS_LIST_FOREACH (it, tmp, bucket(w, id)) {
+        struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
+        if (rpc->call.id == id) {
+            return rpc;
+        }
+    }
+    return NULL;
+}
+
+static void drop_rpc(struct hws_wire *w, struct hws_rpc *rpc)
+{
+    w->n_rpcs--;
+    hws_rpc_free(rpc);
+}
+
+/* ---- poll ------------------------------------------------------------------------------------ */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void want(struct hws_wire *w, int events)
+{
+    if (w->fd >= 0 && events != w->events && uv_poll_start(w->poll, events, on_poll) == 0) {
+        w->events = events;
+    }
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+    hws_mem_free(handle);
+}
+
+/* Ends the connection and every rpc's caller. */
+static void lose(struct hws_wire *w, const struct hws_err *why)
+{
+    if (w->fd < 0) {
+        return;
+    }
+    uv_close((uv_handle_t *)w->poll, free_poll);
+    w->poll = NULL;
+    w->events = 0;
+    hws_sock_close(&w->fd);
+    w->n_pending = 0;
+    w->reset_due = false;
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
+            struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
+            hws_rpc_abandon(rpc, HWS_E_CANCELED);
+            drop_rpc(w, rpc);
+        }
+    }
+    hws_children_lost(&w->agent->children, HWS_LINK_ROLE_WIRE, why);
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------- */
+
+static void on_deadline(uv_timer_t *timer);
+
+void hws_wire_deadline(struct hws_wire *w, uint64_t deadline_ms)
+{
+    if (deadline_ms >= w->next_deadline_ms) {
+        return;
+    }
+    uint64_t now_ms = hws_agent_now(w->agent);
+    w->next_deadline_ms = deadline_ms;
+    (void)uv_timer_start(&w->timer, on_deadline, deadline_ms > now_ms ? deadline_ms - now_ms : 0,
+                         0);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct hws_wire *w = timer->data;
+    uint64_t now_ms = hws_agent_now(w->agent);
+    uint64_t next_ms = UINT64_MAX;
+
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
+            struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
+            if (rpc->ended) {
+                continue;
+            }
+            if (rpc->deadline_ms <= now_ms) {
+                hws_rpc_abandon(rpc, HWS_E_TIMEOUT);
+            } else if (rpc->deadline_ms < next_ms) {
+                next_ms = rpc->deadline_ms;
+            }
+        }
+    }
+    w->next_deadline_ms = UINT64_MAX;
+    hws_wire_deadline(w, next_ms);
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+static void break_off(struct hws_wire *w, const struct hws_err *err)
+{
+    struct hws_log_q q;
+
+    hws_log("wire_protocol_error", "reason=%s", hws_log_q(&q, err->msg));
+    w->reset_due = true;
+}
+
+/* The principal by the policy's `local` section, for callers on the Unix socket. */
+static const char *principal_of(const struct hws_agent *agent, const char *given, char *buf,
+                                size_t cap)
+{
+    uint64_t uid;
+
+    if (!hws_str_starts(given, "unix:uid:") ||
+        hws_str_to_u64(given + strlen("unix:uid:"), UINT32_MAX, &uid, NULL) != HWS_OK) {
+        return given;
+    }
+    return hws_policy_local(agent->policy, (uint32_t)uid, buf, cap);
+}
+
+static uint64_t deadline_of(const struct hws_wire *w, const struct hws_method *row,
+                            uint64_t deadline_ms)
+{
+    uint64_t now_ms = hws_agent_now(w->agent);
+
+    if (deadline_ms == 0) {
+        return row->kind == HWS_METHOD_KIND_UNARY ? now_ms + HWS_RPC_UNARY_MAX_MS : UINT64_MAX;
+    }
+    /* Answer a little early, so that what we say arrives before the caller's own timer. */
+    uint64_t margin = deadline_ms / 10 < HWS_RPC_MARGIN_MS ? deadline_ms / 10 : HWS_RPC_MARGIN_MS;
+    return now_ms + deadline_ms - margin;
+}
+
+static enum hws_code admit(struct hws_wire *w, struct hws_rpc *rpc,
+                           const struct hws_link_call_open *open, struct hws_err *err)
+{
+    char given[HWS_LINK_PRINCIPAL_BYTES + 1];
+    char buf[64];
+
+    hws_str_copy_n(given, sizeof(given), open->principal.bytes, open->principal.n);
+    rpc->caller = hws_caller_new(principal_of(w->agent, given, buf, sizeof(buf)), open);
+    if (rpc->caller == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    if (w->agent->state == HWS_AGENT_DRAINING) {
+        return hws_err_set(err, HWS_E_GONE, "the agent is stopping");
+    }
+    if (w->n_rpcs > HWS_RPC_MAX_CALLS) {
+        return hws_err_set(err, HWS_E_BUSY, "more than %u calls at once", HWS_RPC_MAX_CALLS);
+    }
+    return HWS_OK;
+}
+
+static void open_call(struct hws_wire *w, const struct hws_link_packet *p)
+{
+    const struct hws_method *row = hws_method_at(p->u.call.method);
+    struct hws_err err;
+
+    if (row == NULL || find(w, p->id) != NULL || w->n_rpcs >= HWS_WIRE_MAX_RPCS) {
+        hws_err_set(&err, HWS_E_PROTO, "bad method, repeated id or too many calls");
+        break_off(w, &err);
+        return;
+    }
+    struct hws_rpc *rpc = hws_rpc_new(w, p->id, row);
+    if (rpc == NULL) {
+        hws_err_set(&err, HWS_E_NOMEM, "out of memory");
+        break_off(w, &err);
+        return;
+    }
+    rpc->handler = hws_handler_at((enum hws_method_id)hws_method_index(row));
+    hws_list_push(bucket(w, p->id), &rpc->link);
+    w->n_rpcs++;
+    w->agent->counters[HWS_COUNT_CALLS]++;
+    if (admit(w, rpc, &p->u.call, &err) != HWS_OK) {
+        hws_rpc_end(rpc, &err, NULL);
+        return;
+    }
+    rpc->deadline_ms = deadline_of(w, row, p->u.call.deadline_ms);
+    hws_wire_deadline(w, rpc->deadline_ms);
+}
+
+static void feed(struct hws_wire *w, const struct hws_link_packet *p)
+{
+    struct hws_rpc *rpc = find(w, p->id);
+    enum hws_link_event event;
+    struct hws_err err;
+
+    if (rpc == NULL) {
+        return; /* it ended here while this was on its way */
+    }
+    if (hws_link_call_feed(&rpc->call, p, &event, &err) != HWS_OK) {
+        if (err.code == HWS_E_NOMEM) {
+            hws_rpc_end(rpc, &err, NULL);
+            return;
+        }
+        break_off(w, &err);
+        return;
+    }
+    switch (event) {
+    case HWS_LINK_EV_MESSAGE:
+        hws_rpc_message(rpc, hws_buf_peek(&rpc->call.message), hws_buf_len(&rpc->call.message));
+        hws_link_call_taken(&rpc->call);
+        break;
+    case HWS_LINK_EV_HALF_CLOSED:
+        hws_rpc_half_close(rpc);
+        break;
+    case HWS_LINK_EV_CANCELED:
+        hws_rpc_abandon(rpc, HWS_E_CANCELED);
+        drop_rpc(w, rpc);
+        break;
+    case HWS_LINK_EV_CREDIT:
+        hws_wire_ready(w, rpc);
+        break;
+    case HWS_LINK_EV_NONE:
+    case HWS_LINK_EV_STATUS:
+        break;
+    }
+}
+
+static void take(struct hws_wire *w, const uint8_t *bytes, size_t n)
+{
+    struct hws_link_packet p;
+    struct hws_err err;
+
+    if (hws_link_decode(bytes, n, &p, &err) != HWS_OK) {
+        break_off(w, &err);
+        return;
+    }
+    switch (p.type) {
+    case HWS_LINK_CALL:
+        open_call(w, &p);
+        return;
+    case HWS_LINK_MSG:
+    case HWS_LINK_HALF_CLOSE:
+    case HWS_LINK_CANCEL:
+    case HWS_LINK_CREDIT:
+        feed(w, &p);
+        return;
+    case HWS_LINK_STATS:
+        hws_str_copy_n(w->stats, sizeof(w->stats), p.u.stats.bytes, p.u.stats.n);
+        return;
+    default:
+        hws_err_set(&err, HWS_E_PROTO, "unexpected %s", hws_link_type_name(p.type));
+        break_off(w, &err);
+        return;
+    }
+}
+
+static void receive(struct hws_wire *w)
+{
+    struct hws_err err;
+
+    for (unsigned i = 0; i < HWS_WIRE_READS_PER_TURN && w->fd >= 0 && !w->reset_due; i++) {
+        size_t n;
+        int passed;
+        enum hws_code code = hws_sock_recv(w->fd, w->packet, sizeof(w->packet), &n, &passed, &err);
+        if (code == HWS_E_BUSY) {
+            return;
+        }
+        if (code != HWS_OK) {
+            lose(w, &err);
+            return;
+        }
+        hws_sock_close(&passed); /* hawser-wire passes none */
+        take(w, w->packet, n);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct hws_wire *w = poll->data;
+    (void)status;
+
+    if ((events & UV_READABLE) != 0 || status < 0) {
+        receive(w);
+    }
+    /* Writing happens in the turn that follows. */
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+enum sent { SENT, BLOCKED, LOST };
+
+static enum sent push_bytes(struct hws_wire *w, const uint8_t *bytes, size_t n)
+{
+    struct hws_err err;
+    enum hws_code code = hws_sock_send(w->fd, bytes, n, -1, &err);
+
+    if (code == HWS_OK) {
+        return SENT;
+    }
+    if (code == HWS_E_BUSY) {
+        if (bytes != w->pending) {
+            memcpy(w->pending, bytes, n);
+            w->n_pending = n;
+        }
+        want(w, UV_READABLE | UV_WRITABLE);
+        return BLOCKED;
+    }
+    lose(w, &err);
+    return LOST;
+}
+
+/* Encodes and sends; a packet that the socket did not take is kept and counts as sent. */
+static enum sent push(struct hws_wire *w, const struct hws_link_packet *p)
+{
+    size_t n = 0;
+    struct hws_err err;
+
+    if (hws_link_encode(p, w->packet, sizeof(w->packet), &n, &err) != HWS_OK) {
+        break_off(w, &err);
+        return LOST;
+    }
+    return push_bytes(w, w->packet, n);
+}
+
+static enum sent push_pending(struct hws_wire *w)
+{
+    if (w->n_pending == 0) {
+        return SENT;
+    }
+    enum sent s = push_bytes(w, w->pending, w->n_pending);
+    if (s == SENT) {
+        w->n_pending = 0;
+        want(w, UV_READABLE);
+    }
+    return s;
+}
+
+static enum sent push_hello(struct hws_wire *w)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
+
+    p.u.hello.role = HWS_LINK_ROLE_KEEPER;
+    p.u.hello.version = HWS_LINK_VERSION;
+    p.u.hello.generation = w->agent->generation;
+    p.u.hello.pid = (uint32_t)uv_os_getpid();
+    p.u.hello.name = hws_link_text("hawserd");
+    p.u.hello.build = hws_link_text(w->agent->build_id);
+    return push(w, &p);
+}
+
+static enum sent push_status(struct hws_wire *w, struct hws_rpc *rpc)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_STATUS, .id = rpc->call.id};
+
+    p.u.status.code = rpc->status;
+    p.u.status.message = hws_link_text(rpc->message);
+    p.u.status.details.bytes = hws_buf_peek(&rpc->details);
+    p.u.status.details.n = hws_buf_len(&rpc->details);
+    hws_link_call_ended(&rpc->call);
+    return push(w, &p);
+}
+
+static void begin_message(struct hws_rpc *rpc)
+{
+    struct hws_rpc_out *out = hws_container_of(rpc->out.next, struct hws_rpc_out, link);
+
+    hws_link_call_send(&rpc->call, hws_buf_peek(&out->bytes), hws_buf_len(&out->bytes),
+                       &rpc->fragments);
+    rpc->sending = true;
+}
+
+static void end_message(struct hws_rpc *rpc)
+{
+    struct hws_rpc_out *out = hws_container_of(hws_list_pop(&rpc->out), struct hws_rpc_out, link);
+
+    hws_buf_deinit(&out->bytes);
+    hws_mem_free(out);
+    rpc->n_out--;
+    rpc->sending = false;
+    if (rpc->op != NULL && rpc->handler->resume != NULL) {
+        rpc->handler->resume(rpc->op);
+    }
+    if (rpc->stream != NULL) {
+        rpc->handler->item_sent(rpc);
+    }
+}
+
+/* The next packet of one rpc; false when it has nothing (more) to send now. */
+static bool next_packet(struct hws_rpc *rpc, struct hws_link_packet *p, bool *out_last)
+{
+    *out_last = false;
+    if (rpc->give > 0 && !rpc->ended) {
+        hws_link_call_give(&rpc->call, rpc->give, p);
+        rpc->give = 0;
+        return true;
+    }
+    if (!rpc->sending && !hws_list_empty(&rpc->out) && hws_link_call_may_send(&rpc->call)) {
+        begin_message(rpc);
+    }
+    if (rpc->sending) {
+        memset(p, 0, sizeof(*p));
+        (void)hws_link_fragment_next(&rpc->fragments, p);
+        *out_last = rpc->fragments.done;
+        return true;
+    }
+    return false;
+}
+
+/* Sends packets of one rpc while the socket takes them. */
+static enum sent flush_rpc(struct hws_wire *w, struct hws_rpc *rpc)
+{
+    struct hws_link_packet p;
+    bool last;
+
+    while (next_packet(rpc, &p, &last)) {
+        enum sent s = push(w, &p);
+        if (s == LOST) {
+            return LOST;
+        }
+        if (last) {
+            end_message(rpc);
+        }
+        if (s == BLOCKED) {
+            return BLOCKED;
+        }
+    }
+    hws_list_remove(&rpc->ready);
+    if (!rpc->ended || !hws_list_empty(&rpc->out) || rpc->op != NULL || rpc->stream != NULL) {
+        return SENT;
+    }
+    enum sent s = push_status(w, rpc);
+    if (s != LOST) {
+        drop_rpc(w, rpc);
+    }
+    return s;
+}
+
+static enum sent flush_control(struct hws_wire *w)
+{
+    enum sent s = push_pending(w);
+
+    if (s == SENT && w->hello_due) {
+        w->hello_due = false;
+        s = push_hello(w);
+    }
+    if (s == SENT && w->drain_due) {
+        struct hws_link_packet p = {.type = HWS_LINK_DRAIN};
+        w->drain_due = false;
+        s = push(w, &p);
+    }
+    return s;
+}
+
+void hws_wire_turn(struct hws_wire *w)
+{
+    if (w->reset_due) {
+        struct hws_err why;
+        hws_err_set(&why, HWS_E_PROTO, "protocol error");
+        lose(w, &why);
+    }
+    if (w->fd < 0 || flush_control(w) != SENT) {
+        return;
+    }
+    while (!hws_list_empty(&w->ready)) {
+        struct hws_rpc *rpc = hws_container_of(w->ready.next, struct hws_rpc, ready);
+        if (flush_rpc(w, rpc) != SENT) {
+            return;
+        }
+    }
+}
+
+void hws_wire_ready(struct hws_wire *w, struct hws_rpc *rpc)
+{
+    if (hws_list_empty(&rpc->ready)) {
+        hws_list_push(&w->ready, &rpc->ready);
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void hws_wire_open(struct hws_wire *w, struct hws_agent *agent)
+{
+    w->agent = agent;
+    w->fd = -1;
+    w->next_deadline_ms = UINT64_MAX;
+    hws_list_init(&w->ready);
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        hws_list_init(&w->table[i]);
+    }
+    (void)uv_timer_init(&agent->loop, &w->timer);
+    w->timer.data = w;
+    w->open = true;
+}
+
+void hws_wire_close(struct hws_wire *w)
+{
+    struct hws_err why;
+
+    if (!w->open) {
+        return;
+    }
+    w->open = false;
+    hws_err_set(&why, HWS_E_CANCELED, "the agent ends");
+    lose(w, &why);
+    uv_close((uv_handle_t *)&w->timer, NULL);
+}
+
+enum hws_code hws_wire_attach(struct hws_wire *w, int fd, const struct hws_link_hello *hello,
+                              struct hws_err *err)
+{
+    if (w->fd >= 0) {
+        return hws_err_set(err, HWS_E_STATE, "another hawser-wire is connected");
+    }
+    if (hello->version != HWS_LINK_VERSION) {
+        return hws_err_set(err, HWS_E_PROTO, "hawser-wire speaks version %u, this is %u",
+                           hello->version, HWS_LINK_VERSION);
+    }
+    w->poll = hws_mem_zalloc(1, sizeof(*w->poll));
+    if (w->poll == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    if (uv_poll_init(&w->agent->loop, w->poll, fd) != 0) {
+        hws_mem_free(w->poll);
+        w->poll = NULL;
+        return hws_err_set(err, HWS_E_IO, "cannot watch the connection");
+    }
+    w->poll->data = w;
+    w->fd = fd;
+    w->hello_due = true;
+    w->drain_due = w->agent->state == HWS_AGENT_DRAINING;
+    w->stats[0] = '\0';
+    want(w, UV_READABLE);
+    return HWS_OK;
+}
+
+bool hws_wire_attached(const struct hws_wire *w)
+{
+    return w->fd >= 0;
+}
+
+void hws_wire_drain(struct hws_wire *w)
+{
+    w->drain_due = true;
+}

@@ -1,0 +1,71 @@
+/*
+ * The keeper's end of the connection to hawser-wire: opens an rpc for every CALL, feeds it the
+ * messages that follow, and sends what rpcs have queued, one packet of each in turn.
+ *
+ * Bounded both ways: reading an rpc's messages stops with its credit, sending with the credit that
+ * its caller grants, and the socket's own queue is small. When the connection ends, every rpc's
+ * caller is gone. Thread rule: the loop thread.
+ */
+#ifndef HWS_HAWSERD_WIRE_CHANNEL_H
+#define HWS_HAWSERD_WIRE_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "link/packet.h"
+
+#define HWS_WIRE_BUCKETS        256u        /* of the table of rpcs; a power of two */
+#define HWS_WIRE_READS_PER_TURN 64u         /* packets read before others get their turn */
+#define HWS_WIRE_MAX_RPCS       (2u * 512u) /* live and refused ones; more end the connection */
+#define HWS_WIRE_STATS_BYTES    4096u
+
+struct hws_agent;
+struct hws_rpc;
+
+struct hws_wire {
+    struct hws_agent *agent; /* borrowed */
+    int fd;                  /* owned; -1 = not connected */
+    uv_poll_t *poll;         /* owned; freed by its close callback */
+    int events;              /* what poll waits for */
+    bool hello_due;          /* our HELLO has not left */
+    bool drain_due;          /* DRAIN has not left */
+    bool reset_due;          /* the peer broke the protocol: the connection ends in the next turn */
+    struct hws_list table[HWS_WIRE_BUCKETS]; /* rpcs by id */
+    struct hws_list ready;                   /* rpcs with something to send */
+    size_t n_rpcs;
+    uint64_t next_deadline_ms; /* earliest of any rpc; may be too early, never too late */
+    uv_timer_t timer;          /* for deadlines */
+    bool open;                 /* timer is initialised */
+    size_t n_pending;          /* bytes of `pending`: a packet that the socket did not take */
+    char stats[HWS_WIRE_STATS_BYTES]; /* last STATS text: "name value\n" lines */
+    uint8_t pending[HWS_LINK_MAX_BYTES];
+    uint8_t packet[HWS_LINK_MAX_BYTES];
+};
+
+void hws_wire_open(struct hws_wire *w, struct hws_agent *agent);
+void hws_wire_close(struct hws_wire *w);
+
+/* hawser-wire said HELLO on fd (taken on success). HWS_E_STATE: another one is connected. */
+enum hws_code hws_wire_attach(struct hws_wire *w, int fd, const struct hws_link_hello *hello,
+                              struct hws_err *err) HWS_MUST_USE;
+
+bool hws_wire_attached(const struct hws_wire *w);
+
+/* Asks it to finish its calls and exit. */
+void hws_wire_drain(struct hws_wire *w);
+
+/* The rpc has something to send. */
+void hws_wire_ready(struct hws_wire *w, struct hws_rpc *rpc);
+
+/* The rpc's deadline is known. */
+void hws_wire_deadline(struct hws_wire *w, uint64_t deadline_ms);
+
+/* The loop's turn: sends, frees what has ended. */
+void hws_wire_turn(struct hws_wire *w);
+
+#endif
