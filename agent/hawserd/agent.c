@@ -24,7 +24,7 @@
 #include "common/build.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "hawserd/op.h"
+#include "hawserd/task.h"
 #include "sock/sock.h"
 #include "table/table.h"
 
@@ -297,15 +297,15 @@ static void spread_news(struct hws_agent *agent)
 {
     if (agent->adapters_news) {
         agent->adapters_news = false;
-        hws_op_news(agent, HWS_FOLLOW_ADAPTERS);
+        hws_task_news(agent, HWS_FOLLOW_ADAPTERS);
     }
     if (agent->audit_news) {
         agent->audit_news = false;
-        hws_op_news(agent, HWS_FOLLOW_AUDIT);
+        hws_task_news(agent, HWS_FOLLOW_AUDIT);
     }
     if (agent->stop_followers) {
         agent->stop_followers = false;
-        hws_op_stop_followers(agent);
+        hws_task_stop_followers(agent);
     }
 }
 

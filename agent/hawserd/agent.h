@@ -73,7 +73,7 @@ struct hws_agent {
     struct hws_children children;
     struct hws_spool spool;
     struct hws_recover recover;
-    struct hws_list ops; /* struct hws_op: live operations */
+    struct hws_list ops; /* struct hws_task: live operations */
     size_t n_ops;
     uint64_t counters[HWS_N_COUNTERS];
     int lock_fd;         /* RUN/hawserd.lock */

@@ -6,61 +6,61 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 
-void hws_audit_fill(const struct hws_op *op, struct hws_record *out)
+void hws_audit_fill(const struct hws_task *task, struct hws_record *out)
 {
     memset(out, 0, sizeof(*out));
     out->unix_ms = hws_agent_unix_ms();
-    out->effect = (uint8_t)op->want.effect;
-    out->principal = op->caller->principal;
-    out->cert_serial = op->caller->serial;
-    out->peer = op->caller->peer;
-    out->method = op->row->path;
-    out->device = op->want.adapter == NULL ? "" : op->want.adapter->id;
-    out->rule = op->rule;
-    out->detail = op->want.detail;
+    out->effect = (uint8_t)task->want.effect;
+    out->principal = task->caller->principal;
+    out->cert_serial = task->caller->serial;
+    out->peer = task->caller->peer;
+    out->method = task->row->path;
+    out->device = task->want.adapter == NULL ? "" : task->want.adapter->id;
+    out->rule = task->rule;
+    out->detail = task->want.detail;
     out->code = "";
-    out->request_id = op->want.mutation.request_id == NULL ? "" : op->want.mutation.request_id;
+    out->request_id = task->want.mutation.request_id == NULL ? "" : task->want.mutation.request_id;
 }
 
-static void log_instead(const struct hws_op *op, const char *event, const char *text)
+static void log_instead(const struct hws_task *task, const char *event, const char *text)
 {
     struct hws_log_q who;
     struct hws_log_q what;
 
-    hws_log(event, "principal=%s method=%s detail=%s", hws_log_q(&who, op->caller->principal),
-            op->row->path, hws_log_q(&what, text));
+    hws_log(event, "principal=%s method=%s detail=%s", hws_log_q(&who, task->caller->principal),
+            task->row->path, hws_log_q(&what, text));
 }
 
-enum hws_code hws_audit_read(struct hws_op *op, const char *code, struct hws_err *err)
+enum hws_code hws_audit_read(struct hws_task *task, const char *code, struct hws_err *err)
 {
     struct hws_record r;
 
-    if (op->noted) {
+    if (task->noted) {
         return HWS_OK;
     }
-    op->noted = true;
-    if (op->agent->store == NULL) {
-        log_instead(op, "read_unrecorded", op->want.detail);
+    task->noted = true;
+    if (task->agent->store == NULL) {
+        log_instead(task, "read_unrecorded", task->want.detail);
         return HWS_OK;
     }
-    hws_audit_fill(op, &r);
+    hws_audit_fill(task, &r);
     r.phase = HWS_RECORD_READ;
     r.code = code;
-    enum hws_code noted = hws_store_note(op->agent->store, &r, err);
+    enum hws_code noted = hws_store_note(task->agent->store, &r, err);
     return noted == HWS_OK ? HWS_OK : hws_err_wrap(err, "audit");
 }
 
-void hws_audit_denied(const struct hws_op *op, const char *reason)
+void hws_audit_denied(const struct hws_task *task, const char *reason)
 {
     struct hws_record r;
     struct hws_err err;
 
-    op->agent->counters[HWS_COUNT_DENIED]++;
-    hws_audit_fill(op, &r);
+    task->agent->counters[HWS_COUNT_DENIED]++;
+    hws_audit_fill(task, &r);
     r.phase = HWS_RECORD_DENIED;
     r.detail = reason;
     r.code = "PERMISSION_DENIED";
-    if (op->agent->store == NULL || hws_store_note(op->agent->store, &r, &err) != HWS_OK) {
-        log_instead(op, "denied_unrecorded", reason);
+    if (task->agent->store == NULL || hws_store_note(task->agent->store, &r, &err) != HWS_OK) {
+        log_instead(task, "denied_unrecorded", reason);
     }
 }

@@ -8,16 +8,17 @@
 #define HWS_HAWSERD_AUDIT_H
 
 #include "base/err.h"
-#include "hawserd/op.h"
+#include "hawserd/task.h"
 
 /* Fills a record's who, what and when from the operation; texts are borrowed from it. */
-void hws_audit_fill(const struct hws_op *op, struct hws_record *out);
+void hws_audit_fill(const struct hws_task *task, struct hws_record *out);
 
 /* Records an allowed read with the gRPC status it came to ("" for a stream that begins).
  * HWS_E_BUSY: the store's queue is full. */
-enum hws_code hws_audit_read(struct hws_op *op, const char *code, struct hws_err *err) HWS_MUST_USE;
+enum hws_code hws_audit_read(struct hws_task *task, const char *code, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* Records a refusal; reason is for people. */
-void hws_audit_denied(const struct hws_op *op, const char *reason);
+void hws_audit_denied(const struct hws_task *task, const char *reason);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The one place that asks the policy. Given the method's row, who calls and what is wanted, it
- * answers yes or no with the rule; what the answer leads to is op.c's. Pure.
+ * answers yes or no with the rule; what the answer leads to is task.c's. Pure.
  */
 #ifndef HWS_HAWSERD_AUTHORIZE_H
 #define HWS_HAWSERD_AUTHORIZE_H

@@ -66,7 +66,7 @@ static void device_args(struct hws_children *c, const struct hws_config *cfg)
     const char **a = c->device.args;
 
     *a++ = c->device.program;
-    *a++ = "--hawserd-socket";
+    *a++ = "--socket";
     *a++ = c->socket;
     *a++ = "--lock";
     *a++ = c->device.lock;

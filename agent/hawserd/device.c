@@ -219,6 +219,7 @@ static struct hws_adapter *add(struct hws_devices *d, struct hws_ctl_ipc_adapter
     uint32_t ours = port->depth > 1 ? port->depth - 1u : 1u;
     bool kernel = hws_str_eq(port->backend, "fwctl");
     opt.max_reads = kernel && ours > HWS_SCHED_KERNEL_READS ? HWS_SCHED_KERNEL_READS : ours;
+    opt.hang_ms = HWS_DEVICE_TURN_MS;
     a->agent = d->agent;
     a->port = port;
     a->state = HWS_DEVICE_STARTING;
@@ -282,20 +283,20 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 /* Commands given up earlier have returned: their turns end. */
-static void release_lingering(struct hws_adapter *a, uint64_t now_ms)
+static void release_lingering(struct hws_adapter *a)
 {
     if (a->port->n_abandoned > 0) {
         return;
     }
     a->n_hung = 0;
     HWS_LIST_FOREACH (it, tmp, &a->lingering) {
-        hws_run_release(hws_container_of(it, struct hws_lease, link), now_ms);
+        hws_run_release(hws_container_of(it, struct hws_lease, link));
     }
 }
 
 static uint64_t turn_adapter(struct hws_adapter *a, uint64_t now_ms)
 {
-    release_lingering(a, now_ms);
+    release_lingering(a);
     uint64_t next = hws_sched_turn(&a->sched, now_ms);
     update(a);
     if (a->retry_ms <= now_ms) {
@@ -419,7 +420,7 @@ void hws_devices_deinit(struct hws_devices *d)
         struct hws_adapter *a = d->adapters[i];
         hws_sched_flush(&a->sched, HWS_E_CANCELED, "the agent ends");
         HWS_LIST_FOREACH (it, tmp, &a->lingering) {
-            hws_run_release(hws_container_of(it, struct hws_lease, link), hws_agent_now(a->agent));
+            hws_run_release(hws_container_of(it, struct hws_lease, link));
         }
         hws_mem_free(a);
     }

@@ -22,10 +22,10 @@
 #include "sched/sched.h"
 
 #define HWS_DEVICE_ID_BYTES    128u
-#define HWS_DEVICE_FRESH_MS    1000u  /* Get reads facts again that are older */
-#define HWS_DEVICE_IDENTIFY_MS 10000u /* limit of the whole identification */
-#define HWS_DEVICE_RETRY_MS    2000u  /* a failed identification is tried again after this */
-#define HWS_DEVICE_EARLIER_MS  1000u  /* commands of an earlier session may take this long */
+#define HWS_DEVICE_FRESH_MS    1000u   /* Get reads facts again that are older */
+#define HWS_DEVICE_IDENTIFY_MS 10000u  /* limit of the whole identification */
+#define HWS_DEVICE_RETRY_MS    2000u   /* a failed identification is tried again after this */
+#define HWS_DEVICE_TURN_MS     600000u /* one turn of many commands; each has its own deadline */
 
 struct hws_agent;
 

@@ -59,7 +59,7 @@ static enum hws_code encode_fields(struct hws_exec *x, const struct hws_reg *reg
         return HWS_OK;
     }
     return hws_reg_encode(reg, x->row->method == HWS_REG_WRITE, fields, n_fields,
-                          x->in + HWS_HCA_HEADER_BYTES, reg->size_bytes, err);
+                          x->in + HWS_ACCESS_REG_DATA, reg->size_bytes, err);
 }
 
 enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *row,
@@ -90,7 +90,7 @@ enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *
         return hws_err_set(err, HWS_E_INVALID, "data of %s must be %u bytes, not %zu", row->name,
                            reg->size_bytes, n_data);
     }
-    enum hws_code code = allocate(x, HWS_HCA_HEADER_BYTES + n, HWS_HCA_HEADER_BYTES + n, err);
+    enum hws_code code = allocate(x, HWS_ACCESS_REG_DATA + n, HWS_ACCESS_REG_DATA + n, err);
     if (code != HWS_OK) {
         return code;
     }
@@ -118,9 +118,9 @@ static bool agrees(const char *command, uint16_t opcode, const struct hws_table_
 static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind, const char *command,
                                 const uint8_t *inbox, size_t n_inbox, struct hws_err *err)
 {
-    if (n_inbox < HWS_HCA_HEADER_BYTES) {
+    if (n_inbox < HWS_ACCESS_REG_DATA) {
         return hws_err_set(err, HWS_E_INVALID, "an inbox has at least %u bytes, not %zu",
-                           HWS_HCA_HEADER_BYTES, n_inbox);
+                           HWS_ACCESS_REG_DATA, n_inbox);
     }
     uint16_t opcode = hws_load_be16(inbox);
     x->row = hws_table_of_inbox(kind, inbox, n_inbox);
@@ -201,7 +201,7 @@ static void feed(void *self, const struct hws_ctl_call *call)
         return;
     }
     /* The channel is content; the outbox has the last word. */
-    (void)hws_hca_result(call, HWS_HCA_HEADER_BYTES, &x->answer);
+    (void)!hws_hca_result(call, HWS_ACCESS_REG_DATA, &x->answer);
     if (x->answer.code == HWS_E_PROTO) {
         x->err = x->answer;
     }

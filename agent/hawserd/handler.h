@@ -1,6 +1,6 @@
 /*
  * The handlers: one for every method row, found by the row's index. A row without a handler does
- * not compile. Handlers never ask the policy: op.c does, for all of them.
+ * not compile. Handlers never ask the policy: task.c does, for all of them.
  */
 #ifndef HWS_HAWSERD_HANDLER_H
 #define HWS_HAWSERD_HANDLER_H
@@ -12,21 +12,21 @@
 #include "link/methods.h"
 
 struct ProtobufCMessageDescriptor;
-struct hws_op;
+struct hws_task;
 struct hws_rpc;
 
 struct hws_handler {
     const struct ProtobufCMessageDescriptor *request; /* of the message that prepare gets */
-    /* Checks the request and fills op->want; no I/O. On failure want.field may name the field. */
-    enum hws_code (*prepare)(struct hws_op *op, struct hws_err *err);
-    /* Does it; ends with hws_op_done or hws_op_fail, maybe at once. */
-    void (*run)(struct hws_op *op);
+    /* Checks the request and fills task->want; no I/O. On failure want.field may name the field. */
+    enum hws_code (*prepare)(struct hws_task *task, struct hws_err *err);
+    /* Does it; ends with hws_task_done or hws_task_fail, maybe at once. */
+    void (*run)(struct hws_task *task);
     /* A stream has room again, or what it follows has news. NULL for unary methods. */
-    void (*resume)(struct hws_op *op);
-    /* The caller of a stream is gone: end it with hws_op_fail. NULL: the run is cancelled. */
-    void (*stop)(struct hws_op *op);
-    /* Frees op->work. NULL: there is none. */
-    void (*drop)(struct hws_op *op);
+    void (*resume)(struct hws_task *task);
+    /* The caller of a stream is gone: end it with hws_task_fail. NULL: the run is cancelled. */
+    void (*stop)(struct hws_task *task);
+    /* Frees task->work. NULL: there is none. */
+    void (*drop)(struct hws_task *task);
     /* A message of a stream of items, and its last. NULL for all but bidirectional methods. */
     void (*item)(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
     void (*item_end)(struct hws_rpc *rpc);

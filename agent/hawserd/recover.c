@@ -14,11 +14,11 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 #include "hawserd/convert.h"
-#include "hawserd/op.h"
+#include "hawserd/task.h"
 
 HWS_STEPPER(read, hws_nv_get, hws_nv_get)
 
-enum hws_code hws_recover_describe(struct hws_op *op, const struct hws_nv_setting *settings,
+enum hws_code hws_recover_describe(struct hws_task *task, const struct hws_nv_setting *settings,
                                    size_t n, const struct hws_digest *revision, struct hws_err *err)
 {
     size_t bytes = 0;
@@ -26,7 +26,7 @@ enum hws_code hws_recover_describe(struct hws_op *op, const struct hws_nv_settin
     for (size_t i = 0; i < n; i++) {
         bytes += strlen(settings[i].name) + strlen(settings[i].value) + 2;
     }
-    uint8_t *state = hws_arena_alloc(&op->arena, bytes + HWS_DIGEST_BYTES);
+    uint8_t *state = hws_arena_alloc(&task->arena, bytes + HWS_DIGEST_BYTES);
     if (state == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
@@ -38,12 +38,12 @@ enum hws_code hws_recover_describe(struct hws_op *op, const struct hws_nv_settin
         memcpy(at + n_name, settings[i].value, n_value);
         at += n_name + n_value;
     }
-    op->want.new_state.bytes = state;
-    op->want.new_state.n = bytes;
+    task->want.new_state.bytes = state;
+    task->want.new_state.n = bytes;
     if (revision != NULL) {
         memcpy(at, revision->b, HWS_DIGEST_BYTES);
-        op->want.old_state.bytes = at;
-        op->want.old_state.n = HWS_DIGEST_BYTES;
+        task->want.old_state.bytes = at;
+        task->want.old_state.n = HWS_DIGEST_BYTES;
     }
     return HWS_OK;
 }

@@ -28,7 +28,7 @@
 
 struct hws_adapter;
 struct hws_agent;
-struct hws_op;
+struct hws_task;
 
 struct hws_recover {
     struct hws_agent *agent; /* borrowed */
@@ -59,8 +59,9 @@ void hws_recover_turn(struct hws_recover *r);
 /* True if unfinished changes of this adapter are not resolved (or the list is not known yet). */
 bool hws_recover_concerns(const struct hws_recover *r, const struct hws_adapter *a);
 
-/* Fills old_state and new_state of op->want from settings and the revision before (may be NULL). */
-enum hws_code hws_recover_describe(struct hws_op *op, const struct hws_nv_setting *settings,
+/* Fills old_state and new_state of task->want from settings and the revision before (may be NULL).
+ */
+enum hws_code hws_recover_describe(struct hws_task *task, const struct hws_nv_setting *settings,
                                    size_t n, const struct hws_digest *revision, struct hws_err *err)
     HWS_MUST_USE;
 

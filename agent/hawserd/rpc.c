@@ -11,7 +11,7 @@
 #include "hawserd/agent.h"
 #include "hawserd/convert.h"
 #include "hawserd/handler.h"
-#include "hawserd/op.h"
+#include "hawserd/task.h"
 
 #define DETAILS_MAX_BYTES HWS_LINK_DETAILS_BYTES
 
@@ -225,16 +225,16 @@ void hws_rpc_half_close(struct hws_rpc *rpc)
         refuse(rpc, HWS_E_UNSUPPORTED, "this method takes one request message");
         return;
     }
-    hws_op_begin(rpc, hws_buf_peek(&rpc->request), hws_buf_len(&rpc->request));
+    hws_task_begin(rpc, hws_buf_peek(&rpc->request), hws_buf_len(&rpc->request));
 }
 
 void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)
 {
-    struct hws_op *op = rpc->op;
+    struct hws_task *task = rpc->task;
 
     if (why == HWS_E_TIMEOUT && !rpc->ended) {
         struct hws_err err;
-        bool changing = op != NULL && hws_op_mutates(op) && op->state != HWS_OP_CHECKING;
+        bool changing = task != NULL && hws_task_mutates(task) && task->state != HWS_TASK_CHECKING;
         hws_err_set(&err, HWS_E_TIMEOUT, "%s",
                     changing ? "the deadline has passed; the change goes on and its outcome is "
                                "UNKNOWN to you: repeat the same request_id to learn it"
@@ -243,9 +243,9 @@ void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)
         hws_rpc_end(rpc, &err, NULL);
         drop_messages(rpc);
     }
-    rpc->op = NULL;
-    if (op != NULL) {
-        hws_op_orphan(op);
+    rpc->task = NULL;
+    if (task != NULL) {
+        hws_task_orphan(task);
     }
     if (rpc->stream != NULL) {
         rpc->handler->item_stop(rpc);

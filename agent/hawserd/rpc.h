@@ -1,12 +1,12 @@
 /*
  * One RPC as the keeper sees it: who calls which method until when, the messages on their way out,
- * and how it ends. The wire channel owns every rpc and moves its bytes; an operation (op.h) or a
+ * and how it ends. The wire channel owns every rpc and moves its bytes; an operation (task.h) or a
  * stream (svc_stream) does its work.
  *
  * An rpc lives until its status has left or its caller has gone. Work may outlive it: the
- * operation's pointer to the rpc is cut (hws_op_orphan) before the rpc is freed. Ending only marks
- * the end; nothing is freed before the channel's next turn, so callers may go on using the rpc
- * until they return to the loop.
+ * operation's pointer to the rpc is cut (hws_task_orphan) before the rpc is freed. Ending only
+ * marks the end; nothing is freed before the channel's next turn, so callers may go on using the
+ * rpc until they return to the loop.
  */
 #ifndef HWS_HAWSERD_RPC_H
 #define HWS_HAWSERD_RPC_H
@@ -30,7 +30,7 @@
 
 struct hws_agent;
 struct hws_handler;
-struct hws_op;
+struct hws_task;
 struct hws_stream;
 struct hws_wire;
 
@@ -59,7 +59,7 @@ struct hws_rpc {
     const struct hws_handler *handler;
     struct hws_caller *caller; /* one reference */
     uint64_t deadline_ms;      /* on the loop's clock; UINT64_MAX = none */
-    struct hws_op *op;         /* its one operation; NULL before, after, and for streams of items */
+    struct hws_task *task;     /* its one operation; NULL before, after, and for streams of items */
     struct hws_stream *stream; /* a stream of items; NULL otherwise */
     struct hws_buf request;    /* the one message of a unary or server-streaming call */
     bool has_request;
@@ -84,7 +84,7 @@ void hws_caller_unref(struct hws_caller *c); /* NULL is allowed */
  */
 struct hws_rpc *hws_rpc_new(struct hws_wire *wire, uint64_t id, const struct hws_method *row);
 
-/* Frees it; op and stream must be gone. */
+/* Frees it; task and stream must be gone. */
 void hws_rpc_free(struct hws_rpc *rpc);
 
 /* Queues a message; takes *bytes (also when it fails, or when the rpc has ended). HWS_E_NOMEM. */

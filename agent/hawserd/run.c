@@ -22,11 +22,11 @@ static const uint32_t moves[HWS_RUN_N_STATES] = {
     [HWS_RUN_CALLING] = HWS_FSM_TO(HWS_RUN_IDLE),
 };
 
-void hws_run_release(struct hws_lease *lease, uint64_t now_ms)
+void hws_run_release(struct hws_lease *lease)
 {
     struct hws_adapter *a = lease->ticket.data;
 
-    hws_sched_leave(&a->sched, &lease->ticket, now_ms);
+    hws_sched_leave(&a->sched, &lease->ticket);
     hws_list_remove(&lease->link);
     hws_mem_free(lease);
     hws_devices_kick(&a->agent->devices);
@@ -44,7 +44,7 @@ static void give_back(struct hws_run *run)
         hws_list_push(&a->lingering, &lease->link);
         return;
     }
-    hws_run_release(lease, hws_agent_now(a->agent));
+    hws_run_release(lease);
 }
 
 static void finish(struct hws_run *run, const struct hws_err *err)

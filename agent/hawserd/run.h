@@ -88,6 +88,6 @@ void hws_run_cancel(struct hws_run *run);
 void hws_run_dropped(struct hws_lease *lease);
 
 /* Frees a lease that lingered; the adapter's. */
-void hws_run_release(struct hws_lease *lease, uint64_t now_ms);
+void hws_run_release(struct hws_lease *lease);
 
 #endif

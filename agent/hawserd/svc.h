@@ -7,7 +7,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "hawserd/op.h"
+#include "hawserd/task.h"
 #include "hca/reg.h"
 
 /* Unpacks; HWS_E_PROTO when the bytes are not such a message, HWS_E_NOMEM. */
@@ -21,22 +21,22 @@ void hws_svc_free(void *message);
 enum hws_code hws_svc_pack(const ProtobufCMessage *m, struct hws_buf *out) HWS_MUST_USE;
 
 /* Packs the answer and ends the operation's run; fails it if the arena or the packing failed. */
-void hws_svc_reply(struct hws_op *op, const ProtobufCMessage *m);
+void hws_svc_reply(struct hws_task *task, const ProtobufCMessage *m);
 
 /* Packs and queues one message of a server stream; false if the operation was failed instead. */
-bool hws_svc_send(struct hws_op *op, const ProtobufCMessage *m);
+bool hws_svc_send(struct hws_task *task, const ProtobufCMessage *m);
 
-/* Finds the adapter a request names and puts it into op->want. */
-enum hws_code hws_svc_adapter(struct hws_op *op, const char *device, struct hws_err *err)
+/* Finds the adapter a request names and puts it into task->want. */
+enum hws_code hws_svc_adapter(struct hws_task *task, const char *device, struct hws_err *err)
     HWS_MUST_USE;
 
 /* Blames a field: sets want.field and returns err's code. */
-enum hws_code hws_svc_blame(struct hws_op *op, const char *field, struct hws_err *err);
+enum hws_code hws_svc_blame(struct hws_task *task, const char *field, struct hws_err *err);
 
-/* Takes a hawser.v1.Mutation (NULL: not given) into op->want.mutation. */
-void hws_svc_mutation(struct hws_op *op, const ProtobufCMessage *message);
+/* Takes a hawser.v1.Mutation (NULL: not given) into task->want.mutation. */
+void hws_svc_mutation(struct hws_task *task, const ProtobufCMessage *message);
 
 /* The digest as hex in the operation's arena. */
-char *hws_svc_hex(struct hws_op *op, const struct hws_digest *d);
+char *hws_svc_hex(struct hws_task *task, const struct hws_digest *d);
 
 #endif

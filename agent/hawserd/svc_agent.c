@@ -13,25 +13,25 @@
 #define MAX_RULES    64u
 #define MAX_COUNTERS 96u
 
-static enum hws_code nothing_to_check(struct hws_op *op, struct hws_err *err)
+static enum hws_code nothing_to_check(struct hws_task *task, struct hws_err *err)
 {
-    (void)op;
+    (void)task;
     (void)err;
     return HWS_OK;
 }
 
 /* ---- Info ------------------------------------------------------------------------------------ */
 
-static void add_process(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *name,
+static void add_process(struct hws_task *task, Hawser__V1__InfoResponse *r, const char *name,
                         uint32_t pid, uint64_t generation, bool connected, unsigned restarts)
 {
-    Hawser__V1__ProcessInfo *p = hws_arena_alloc(&op->arena, sizeof(*p));
+    Hawser__V1__ProcessInfo *p = hws_arena_alloc(&task->arena, sizeof(*p));
 
     if (p == NULL) {
         return;
     }
     hawser__v1__process_info__init(p);
-    p->name = hws_arena_str(&op->arena, name);
+    p->name = hws_arena_str(&task->arena, name);
     p->pid = pid;
     p->generation = generation;
     p->connected = connected;
@@ -39,29 +39,29 @@ static void add_process(struct hws_op *op, Hawser__V1__InfoResponse *r, const ch
     r->processes[r->n_processes++] = p;
 }
 
-static void add_child(struct hws_op *op, Hawser__V1__InfoResponse *r,
+static void add_child(struct hws_task *task, Hawser__V1__InfoResponse *r,
                       const struct hws_process *process)
 {
-    add_process(op, r, process->name, process->child.pid, process->child.generation,
+    add_process(task, r, process->name, process->child.pid, process->child.generation,
                 hws_child_connected(&process->child), process->child.n_restarts);
 }
 
-static void add_counter(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *prefix,
+static void add_counter(struct hws_task *task, Hawser__V1__InfoResponse *r, const char *prefix,
                         const char *name, size_t n_name, uint64_t value)
 {
-    Hawser__V1__Counter *c = hws_arena_alloc(&op->arena, sizeof(*c));
+    Hawser__V1__Counter *c = hws_arena_alloc(&task->arena, sizeof(*c));
 
     if (c == NULL || r->n_counters == MAX_COUNTERS) {
         return;
     }
     hawser__v1__counter__init(c);
-    c->name = hws_arena_printf(&op->arena, "%s%.*s", prefix, (int)n_name, name);
+    c->name = hws_arena_printf(&task->arena, "%s%.*s", prefix, (int)n_name, name);
     c->value = value;
     r->counters[r->n_counters++] = c;
 }
 
 /* "name value\n" lines, as hawser-wire sends them. */
-static void add_stats(struct hws_op *op, Hawser__V1__InfoResponse *r, const char *stats)
+static void add_stats(struct hws_task *task, Hawser__V1__InfoResponse *r, const char *stats)
 {
     while (*stats != '\0') {
         size_t n = strcspn(stats, "\n");
@@ -71,13 +71,13 @@ static void add_stats(struct hws_op *op, Hawser__V1__InfoResponse *r, const char
         if (space != NULL &&
             hws_str_copy_n(number, sizeof(number), space + 1, n - (size_t)(space + 1 - stats)) &&
             hws_str_to_u64(number, UINT64_MAX, &value, NULL) == HWS_OK) {
-            add_counter(op, r, "wire.", stats, (size_t)(space - stats), value);
+            add_counter(task, r, "wire.", stats, (size_t)(space - stats), value);
         }
         stats += stats[n] == '\n' ? n + 1 : n;
     }
 }
 
-static void add_counters(struct hws_op *op, Hawser__V1__InfoResponse *r)
+static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
 {
     static const char *const names[HWS_N_COUNTERS] = {
         [HWS_COUNT_CALLS] = "calls",         [HWS_COUNT_OK] = "calls_ok",
@@ -87,37 +87,37 @@ static void add_counters(struct hws_op *op, Hawser__V1__InfoResponse *r)
         [HWS_COUNT_DUMPS] = "dumps",
     };
 
-    r->counters = hws_arena_alloc(&op->arena, MAX_COUNTERS * sizeof(*r->counters));
+    r->counters = hws_arena_alloc(&task->arena, MAX_COUNTERS * sizeof(*r->counters));
     if (r->counters == NULL) {
         return;
     }
     for (size_t i = 0; i < HWS_N_COUNTERS; i++) {
-        add_counter(op, r, "", names[i], strlen(names[i]), op->agent->counters[i]);
+        add_counter(task, r, "", names[i], strlen(names[i]), task->agent->counters[i]);
     }
-    add_stats(op, r, op->agent->wire.stats);
+    add_stats(task, r, task->agent->wire.stats);
 }
 
-static void info_run(struct hws_op *op)
+static void info_run(struct hws_task *task)
 {
     Hawser__V1__InfoResponse r = HAWSER__V1__INFO_RESPONSE__INIT;
     Hawser__V1__ProcessInfo *processes[4];
-    struct hws_agent *agent = op->agent;
+    struct hws_agent *agent = task->agent;
 
     r.processes = processes;
-    add_process(op, &r, "hawserd", (uint32_t)uv_os_getpid(), agent->generation, true, 0);
-    add_child(op, &r, &agent->children.wire);
-    add_child(op, &r, &agent->children.device);
+    add_process(task, &r, "hawserd", (uint32_t)uv_os_getpid(), agent->generation, true, 0);
+    add_child(task, &r, &agent->children.wire);
+    add_child(task, &r, &agent->children.device);
     r.host = agent->config.host;
-    r.version = hws_arena_str(&op->arena, HWS_VERSION);
+    r.version = hws_arena_str(&task->arena, HWS_VERSION);
     r.build_id = agent->build_id;
-    r.policy_hash = hws_svc_hex(op, hws_policy_hash(agent->policy));
-    r.table_hash = hws_svc_hex(op, &agent->table_hash);
-    r.state = hws_arena_str(&op->arena, hws_agent_state_name(agent->state));
+    r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
+    r.table_hash = hws_svc_hex(task, &agent->table_hash);
+    r.state = hws_arena_str(&task->arena, hws_agent_state_name(agent->state));
     r.state_reason = agent->state_reason;
     r.uptime_ms = hws_agent_now(agent) - agent->started_ms;
     r.audit_seq = agent->store == NULL ? 0 : hws_store_audit_head(agent->store);
-    add_counters(op, &r);
-    hws_svc_reply(op, &r.base);
+    add_counters(task, &r);
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_AGENT_INFO = {
@@ -128,22 +128,22 @@ const struct hws_handler hws_handler_AGENT_INFO = {
 
 /* ---- WhoAmI ---------------------------------------------------------------------------------- */
 
-static void who_run(struct hws_op *op)
+static void who_run(struct hws_task *task)
 {
     Hawser__V1__WhoAmIResponse r = HAWSER__V1__WHO_AM_IRESPONSE__INIT;
     const char *names[MAX_RULES];
     char *rules[MAX_RULES];
 
-    size_t n = hws_policy_rules_of(op->agent->policy, op->caller->principal, names, MAX_RULES);
+    size_t n = hws_policy_rules_of(task->agent->policy, task->caller->principal, names, MAX_RULES);
     r.n_rules = n < MAX_RULES ? n : MAX_RULES;
     for (size_t i = 0; i < r.n_rules; i++) {
-        rules[i] = hws_arena_str(&op->arena, names[i]);
+        rules[i] = hws_arena_str(&task->arena, names[i]);
     }
     r.rules = rules;
-    r.principal = op->caller->principal;
-    r.cert_serial = op->caller->serial;
-    r.peer = op->caller->peer;
-    hws_svc_reply(op, &r.base);
+    r.principal = task->caller->principal;
+    r.cert_serial = task->caller->serial;
+    r.peer = task->caller->peer;
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_AGENT_WHO_AM_I = {
@@ -154,36 +154,36 @@ const struct hws_handler hws_handler_AGENT_WHO_AM_I = {
 
 /* ---- Probe ----------------------------------------------------------------------------------- */
 
-static enum hws_code probe_prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code probe_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__ProbeRequest *q = op->request;
+    const Hawser__V1__ProbeRequest *q = task->request;
 
-    op->want.detail = hws_arena_printf(&op->arena, "may %s %s", q->principal, q->method);
+    task->want.detail = hws_arena_printf(&task->arena, "may %s %s", q->principal, q->method);
     if (q->principal[0] == '\0') {
         hws_err_set(err, HWS_E_INVALID, "principal is required");
-        return hws_svc_blame(op, "principal", err);
+        return hws_svc_blame(task, "principal", err);
     }
     if (hws_method_find(q->method, strlen(q->method)) == NULL) {
         hws_err_set(err, HWS_E_INVALID, "no method \"%.100s\"", q->method);
-        return hws_svc_blame(op, "method", err);
+        return hws_svc_blame(task, "method", err);
     }
     if (q->effect <= 0 || (int)q->effect >= HWS_N_EFFECTS) {
         hws_err_set(err, HWS_E_INVALID, "effect must be one of EFFECT_READ..EFFECT_FULL");
-        return hws_svc_blame(op, "effect", err);
+        return hws_svc_blame(task, "effect", err);
     }
     return HWS_OK;
 }
 
-static void probe_run(struct hws_op *op)
+static void probe_run(struct hws_task *task)
 {
     Hawser__V1__ProbeResponse r = HAWSER__V1__PROBE_RESPONSE__INIT;
-    const Hawser__V1__ProbeRequest *q = op->request;
+    const Hawser__V1__ProbeRequest *q = task->request;
     struct hws_adapter *a = NULL;
     struct hws_policy_decision d;
 
     /* A device that is not here may still be asked about, by its id. */
     if (q->device[0] != '\0') {
-        (void)!hws_devices_find(&op->agent->devices, q->device, &a, NULL);
+        (void)!hws_devices_find(&task->agent->devices, q->device, &a, NULL);
     }
     struct hws_authorize_what what = {
         .device_id = a == NULL ? q->device : a->id,
@@ -193,12 +193,12 @@ static void probe_run(struct hws_op *op)
         .target = q->target,
         .target_method = "",
     };
-    hws_authorize(op->agent->policy, hws_method_find(q->method, strlen(q->method)), q->principal,
+    hws_authorize(task->agent->policy, hws_method_find(q->method, strlen(q->method)), q->principal,
                   &what, &d);
     r.allowed = d.allowed;
-    r.rule = hws_arena_str(&op->arena, d.rule);
+    r.rule = hws_arena_str(&task->arena, d.rule);
     r.reason = d.reason;
-    hws_svc_reply(op, &r.base);
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_AGENT_PROBE = {
@@ -209,29 +209,29 @@ const struct hws_handler hws_handler_AGENT_PROBE = {
 
 /* ---- Reload ---------------------------------------------------------------------------------- */
 
-static enum hws_code reload_prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code reload_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__ReloadRequest *q = op->request;
+    const Hawser__V1__ReloadRequest *q = task->request;
     (void)err;
 
-    op->want.effect = HWS_EFFECT_CONFIG_LIVE;
-    op->want.detail = "policy file";
-    hws_svc_mutation(op, q->mutation == NULL ? NULL : &q->mutation->base);
+    task->want.effect = HWS_EFFECT_CONFIG_LIVE;
+    task->want.detail = "policy file";
+    hws_svc_mutation(task, q->mutation == NULL ? NULL : &q->mutation->base);
     return HWS_OK;
 }
 
-static void reload_run(struct hws_op *op)
+static void reload_run(struct hws_task *task)
 {
     Hawser__V1__ReloadResponse r = HAWSER__V1__RELOAD_RESPONSE__INIT;
     struct hws_err err;
 
-    if (hws_agent_reload(op->agent, &err) != HWS_OK) {
-        op->outcome = HWS_INTENT_OLD;
-        hws_op_fail(op, &err);
+    if (hws_agent_reload(task->agent, &err) != HWS_OK) {
+        task->outcome = HWS_INTENT_OLD;
+        hws_task_fail(task, &err);
         return;
     }
-    r.policy_hash = hws_svc_hex(op, hws_policy_hash(op->agent->policy));
-    hws_svc_reply(op, &r.base);
+    r.policy_hash = hws_svc_hex(task, hws_policy_hash(task->agent->policy));
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_AGENT_RELOAD = {

@@ -14,9 +14,9 @@
 
 struct tail {
     struct hws_store_query query;
-    struct hws_op *op; /* NULL: the caller went away while the query ran */
-    bool asking;       /* the query is with the store */
-    bool has_rows;     /* its rows are being sent */
+    struct hws_task *task; /* NULL: the caller went away while the query ran */
+    bool asking;           /* the query is with the store */
+    bool has_rows;         /* its rows are being sent */
     size_t sent_idx;
     uint64_t after_seq;
     uint64_t until_seq; /* without follow it ends here: the newest when it began */
@@ -24,15 +24,15 @@ struct tail {
     bool follow;
 };
 
-static enum hws_code prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__TailRequest *q = op->request;
+    const Hawser__V1__TailRequest *q = task->request;
 
     if (q->last > LAST_MAX) {
-        op->want.field = "last";
+        task->want.field = "last";
         return hws_err_set(err, HWS_E_INVALID, "last must be at most %u", LAST_MAX);
     }
-    op->want.detail = q->follow ? "follow" : "";
+    task->want.detail = q->follow ? "follow" : "";
     return HWS_OK;
 }
 
@@ -41,7 +41,7 @@ static char *text(const char *s)
     return s == NULL ? (char *)"" : (char *)s;
 }
 
-static bool send_record(struct hws_op *op, const struct hws_record *from)
+static bool send_record(struct hws_task *task, const struct hws_record *from)
 {
     Hawser__V1__TailResponse r = HAWSER__V1__TAIL_RESPONSE__INIT;
     Hawser__V1__AuditRecord a = HAWSER__V1__AUDIT_RECORD__INIT;
@@ -65,12 +65,12 @@ static bool send_record(struct hws_op *op, const struct hws_record *from)
     a.hash.data = (uint8_t *)from->hash.b;
     a.hash.len = HWS_DIGEST_BYTES;
     r.record = &a;
-    return hws_svc_send(op, &r.base);
+    return hws_svc_send(task, &r.base);
 }
 
 static void answered(struct hws_store_job *job);
 
-static void ask(struct hws_op *op, struct tail *t)
+static void ask(struct hws_task *task, struct tail *t)
 {
     struct hws_err err;
 
@@ -79,22 +79,22 @@ static void ask(struct hws_op *op, struct tail *t)
     t->query.job.data = t;
     t->query.after_seq = t->after_seq;
     t->query.last_n = t->last_n;
-    if (hws_store_submit(op->agent->store, &t->query.job, &err) != HWS_OK) {
-        hws_op_fail(op, &err);
+    if (hws_store_submit(task->agent->store, &t->query.job, &err) != HWS_OK) {
+        hws_task_fail(task, &err);
         return;
     }
     t->asking = true;
 }
 
 /* Sends while there is room; true when all rows of this query are out. */
-static bool send_rows(struct hws_op *op, struct tail *t)
+static bool send_rows(struct hws_task *task, struct tail *t)
 {
     while (t->sent_idx < t->query.n_records) {
-        if (!hws_rpc_has_room(op->rpc)) {
+        if (!hws_rpc_has_room(task->rpc)) {
             return false;
         }
         const struct hws_record *r = &t->query.records[t->sent_idx];
-        if (!send_record(op, r)) {
+        if (!send_record(task, r)) {
             return false;
         }
         t->after_seq = r->seq;
@@ -103,15 +103,15 @@ static bool send_rows(struct hws_op *op, struct tail *t)
     return true;
 }
 
-static void next(struct hws_op *op)
+static void next(struct hws_task *task)
 {
-    struct tail *t = op->work;
+    struct tail *t = task->work;
 
     if (t->asking) {
         return;
     }
     if (t->has_rows) {
-        if (!send_rows(op, t)) {
+        if (!send_rows(task, t)) {
             return;
         }
         bool limited = t->query.n_records > 0 && t->after_seq < t->until_seq;
@@ -119,36 +119,36 @@ static void next(struct hws_op *op)
         t->last_n = 0;
         hws_store_job_deinit(&t->query.job);
         if (!limited && !t->follow) {
-            hws_op_done(op);
+            hws_task_done(task);
             return;
         }
     }
-    if (hws_store_audit_head(op->agent->store) > t->after_seq) {
-        ask(op, t);
+    if (hws_store_audit_head(task->agent->store) > t->after_seq) {
+        ask(task, t);
     }
 }
 
-static void damaged(struct hws_op *op, struct tail *t)
+static void damaged(struct hws_task *task, struct tail *t)
 {
     struct hws_err err = t->query.job.err;
 
     hws_store_job_deinit(&t->query.job);
-    hws_op_fail(op, &err);
+    hws_task_fail(task, &err);
 }
 
 static void answered(struct hws_store_job *job)
 {
     struct tail *t = job->data;
-    struct hws_op *op = t->op;
+    struct hws_task *task = t->task;
 
     t->asking = false;
-    if (op == NULL) {
+    if (task == NULL) {
         hws_store_job_deinit(job);
         hws_mem_free(t);
         return;
     }
     if (job->err.code != HWS_OK && t->query.n_records == 0) {
-        damaged(op, t);
+        damaged(task, t);
         return;
     }
     t->has_rows = true;
@@ -159,43 +159,43 @@ static void answered(struct hws_store_job *job)
     if (t->query.n_records == 0 && t->query.head_seq > t->after_seq) {
         t->after_seq = t->query.head_seq;
     }
-    next(op);
+    next(task);
 }
 
-static void run(struct hws_op *op)
+static void run(struct hws_task *task)
 {
-    const Hawser__V1__TailRequest *q = op->request;
+    const Hawser__V1__TailRequest *q = task->request;
 
-    if (op->agent->store == NULL) {
-        hws_op_refuse(op, HWS_E_STATE, "no audit log: %s", op->agent->state_reason);
+    if (task->agent->store == NULL) {
+        hws_task_refuse(task, HWS_E_STATE, "no audit log: %s", task->agent->state_reason);
         return;
     }
     struct tail *t = hws_mem_zalloc(1, sizeof(*t));
     if (t == NULL) {
-        hws_op_refuse(op, HWS_E_NOMEM, "out of memory");
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory");
         return;
     }
-    t->op = op;
+    t->task = task;
     t->after_seq = q->after_seq;
     t->last_n = q->last;
     t->follow = q->follow;
-    op->work = t;
-    op->follows = q->follow ? HWS_FOLLOW_AUDIT : HWS_FOLLOW_NOTHING;
-    ask(op, t);
+    task->work = t;
+    task->follows = q->follow ? HWS_FOLLOW_AUDIT : HWS_FOLLOW_NOTHING;
+    ask(task, t);
 }
 
-static void stop(struct hws_op *op)
+static void stop(struct hws_task *task)
 {
-    hws_op_refuse(op, HWS_E_CANCELED, "canceled");
+    hws_task_refuse(task, HWS_E_CANCELED, "canceled");
 }
 
-static void drop(struct hws_op *op)
+static void drop(struct hws_task *task)
 {
-    struct tail *t = op->work;
+    struct tail *t = task->work;
 
-    op->work = NULL;
+    task->work = NULL;
     if (t->asking) {
-        t->op = NULL; /* freed when the query is back */
+        t->task = NULL; /* freed when the query is back */
         return;
     }
     if (t->has_rows) {

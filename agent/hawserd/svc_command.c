@@ -21,19 +21,19 @@
 
 /* ---- Execute: prepare ------------------------------------------------------------------------ */
 
-static enum hws_code take_register(struct hws_op *op, const Hawser__V1__RegisterAccess *q,
+static enum hws_code take_register(struct hws_task *task, const Hawser__V1__RegisterAccess *q,
                                    struct hws_err *err)
 {
     const struct hws_table_row *row;
-    enum hws_kind kind = hws_kind_from_name(op->want.adapter->port->kind);
+    enum hws_kind kind = hws_kind_from_name(task->want.adapter->port->kind);
     enum hws_reg_method method = q->write ? HWS_REG_WRITE : HWS_REG_READ;
     enum hws_code code = hws_table_find_register(kind, q->register_, method, &row, err);
 
     if (code != HWS_OK) {
-        return hws_svc_blame(op, "register.register", err);
+        return hws_svc_blame(task, "register.register", err);
     }
     struct hws_reg_assign *fields =
-        hws_arena_alloc(&op->arena, (q->n_fields + 1) * sizeof(*fields));
+        hws_arena_alloc(&task->arena, (q->n_fields + 1) * sizeof(*fields));
     if (fields == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
@@ -41,13 +41,13 @@ static enum hws_code take_register(struct hws_op *op, const Hawser__V1__Register
         fields[i].name = q->fields[i]->name;
         fields[i].value = q->fields[i]->value;
     }
-    return hws_exec_register(op->work, row, fields, q->n_fields, q->data.data, q->data.len,
-                             &op->want.field, err);
+    return hws_exec_register(task->work, row, fields, q->n_fields, q->data.data, q->data.len,
+                             &task->want.field, err);
 }
 
-static void describe(struct hws_op *op, const Hawser__V1__ExecuteRequest *q)
+static void describe(struct hws_task *task, const Hawser__V1__ExecuteRequest *q)
 {
-    const struct hws_exec *x = op->work;
+    const struct hws_exec *x = task->work;
     char text[512];
 
     hws_exec_name(x->row, text, sizeof(text));
@@ -59,15 +59,15 @@ static void describe(struct hws_op *op, const Hawser__V1__ExecuteRequest *q)
             used += strlen(text + used);
         }
     }
-    op->want.detail = hws_arena_str(&op->arena, text);
+    task->want.detail = hws_arena_str(&task->arena, text);
 }
 
-enum hws_code hws_svc_exec_prepare(struct hws_op *op, struct hws_err *err)
+enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__ExecuteRequest *q = op->request;
+    const Hawser__V1__ExecuteRequest *q = task->request;
 
-    hws_svc_mutation(op, q->mutation == NULL ? NULL : &q->mutation->base);
-    enum hws_code code = hws_svc_adapter(op, q->device, err);
+    hws_svc_mutation(task, q->mutation == NULL ? NULL : &q->mutation->base);
+    enum hws_code code = hws_svc_adapter(task, q->device, err);
     if (code != HWS_OK) {
         return code;
     }
@@ -75,42 +75,42 @@ enum hws_code hws_svc_exec_prepare(struct hws_op *op, struct hws_err *err)
     if (x == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
-    op->work = x;
+    task->work = x;
     switch (q->what_case) {
     case HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER:
-        code = take_register(op, q->register_, err);
+        code = take_register(task, q->register_, err);
         break;
     case HAWSER__V1__EXECUTE_REQUEST__WHAT_RAW:
-        code = hws_exec_raw(x, hws_kind_from_name(op->want.adapter->port->kind), q->raw->command,
+        code = hws_exec_raw(x, hws_kind_from_name(task->want.adapter->port->kind), q->raw->command,
                             q->raw->op_mod, q->raw->inbox.data, q->raw->inbox.len,
-                            q->raw->out_bytes, &op->want.field, err);
+                            q->raw->out_bytes, &task->want.field, err);
         break;
     case HAWSER__V1__EXECUTE_REQUEST__WHAT__NOT_SET:
     default:
-        op->want.field = "what";
+        task->want.field = "what";
         code = hws_err_set(err, HWS_E_INVALID, "give register or raw");
         break;
     }
     if (x->row != NULL) {
-        op->want.effect = x->row->effect;
-        op->want.target = x->row->name;
-        op->want.target_method = hws_reg_method_name(x->row->method);
-        describe(op, q);
+        task->want.effect = x->row->effect;
+        task->want.target = x->row->name;
+        task->want.target_method = hws_reg_method_name(x->row->method);
+        describe(task, q);
     }
     return code;
 }
 
-void hws_svc_exec_drop(struct hws_op *op)
+void hws_svc_exec_drop(struct hws_task *task)
 {
-    hws_exec_deinit(op->work);
-    hws_mem_free(op->work);
-    op->work = NULL;
+    hws_exec_deinit(task->work);
+    hws_mem_free(task->work);
+    task->work = NULL;
 }
 
 /* ---- Execute: the answer --------------------------------------------------------------------- */
 
 struct rows {
-    struct hws_op *op;
+    struct hws_task *task;
     Hawser__V1__FieldValue **fields; /* in the arena */
     size_t n;
     size_t cap;
@@ -127,7 +127,7 @@ static void on_row(void *arg, const struct hws_reg_row *row)
     }
     if (r->n == r->cap) {
         size_t cap = r->cap == 0 ? 32 : r->cap * 2;
-        Hawser__V1__FieldValue **more = hws_arena_alloc(&r->op->arena, cap * sizeof(*more));
+        Hawser__V1__FieldValue **more = hws_arena_alloc(&r->task->arena, cap * sizeof(*more));
         if (more == NULL) {
             return;
         }
@@ -137,18 +137,18 @@ static void on_row(void *arg, const struct hws_reg_row *row)
         r->fields = more;
         r->cap = cap;
     }
-    Hawser__V1__FieldValue *f = hws_arena_alloc(&r->op->arena, sizeof(*f));
+    Hawser__V1__FieldValue *f = hws_arena_alloc(&r->task->arena, sizeof(*f));
     if (f == NULL) {
         return;
     }
     hawser__v1__field_value__init(f);
-    f->name = hws_arena_str(&r->op->arena, row->name);
-    f->value = hws_arena_str(&r->op->arena, row->value);
-    f->meaning = hws_arena_str(&r->op->arena, row->meaning);
+    f->name = hws_arena_str(&r->task->arena, row->name);
+    f->value = hws_arena_str(&r->task->arena, row->value);
+    f->meaning = hws_arena_str(&r->task->arena, row->meaning);
     r->fields[r->n++] = f;
 }
 
-static void fill_status(struct hws_op *op, const struct hws_err *answer,
+static void fill_status(struct hws_task *task, const struct hws_err *answer,
                         Hawser__V1__CommandStatus *s)
 {
     hawser__v1__command_status__init(s);
@@ -156,25 +156,25 @@ static void fill_status(struct hws_op *op, const struct hws_err *answer,
                                                    : HAWSER__V1__STAGE__STAGE_EXECUTED;
     s->delivery_status = answer->delivery_status;
     s->delivery_status_name =
-        hws_arena_str(&op->arena, hws_ifc_delivery_text(answer->delivery_status));
+        hws_arena_str(&task->arena, hws_ifc_delivery_text(answer->delivery_status));
     s->status = answer->fw_status;
-    s->status_name = hws_arena_str(&op->arena, hws_hca_status_name(answer->fw_status));
+    s->status_name = hws_arena_str(&task->arena, hws_ifc_fw_status_name(answer->fw_status));
     s->syndrome = answer->syndrome;
 }
 
-static void answer(struct hws_op *op)
+static void answer(struct hws_task *task)
 {
     Hawser__V1__ExecuteResponse r = HAWSER__V1__EXECUTE_RESPONSE__INIT;
     Hawser__V1__CommandStatus status;
-    const struct hws_exec *x = op->work;
-    struct rows rows = {.op = op};
+    const struct hws_exec *x = task->work;
+    struct rows rows = {.task = task};
     char name[96];
 
-    fill_status(op, &x->answer, &status);
+    fill_status(task, &x->answer, &status);
     hws_exec_name(x->row, name, sizeof(name));
     if (x->answer.code == HWS_OK) {
         /* What has no decoder is shown raw. */
-        (void)hws_hca_decode(x->in, x->in_bytes, x->out, x->out_bytes, on_row, &rows, NULL);
+        (void)!hws_hca_decode(x->in, x->in_bytes, x->out, x->out_bytes, on_row, &rows, NULL);
     }
     r.status = &status;
     r.name = name;
@@ -184,18 +184,18 @@ static void answer(struct hws_op *op)
     r.outbox.len = x->out_bytes;
     r.scope = x->row->scope;
     r.effect = (Hawser__V1__Effect)x->row->effect;
-    r.kernel_api = hws_arena_str(&op->arena, x->row->kernel_api);
-    op->outcome = x->answer.code == HWS_OK ? HWS_INTENT_NEW : HWS_INTENT_OLD;
-    hws_svc_reply(op, &r.base);
+    r.kernel_api = hws_arena_str(&task->arena, x->row->kernel_api);
+    task->outcome = x->answer.code == HWS_OK ? HWS_INTENT_NEW : HWS_INTENT_OLD;
+    hws_svc_reply(task, &r.base);
 }
 
 static void exec_done(struct hws_run *run)
 {
-    struct hws_op *op = run->data;
+    struct hws_task *task = run->data;
     struct hws_err err = run->err;
 
     if (err.code == HWS_OK) {
-        answer(op);
+        answer(task);
         return;
     }
     if (err.stage == HWS_STAGE_UNKNOWN) {
@@ -204,23 +204,23 @@ static void exec_done(struct hws_run *run)
                     err.msg);
         memcpy(err.msg, whole.msg, sizeof(err.msg));
     }
-    hws_op_fail(op, &err);
+    hws_task_fail(task, &err);
 }
 
-void hws_svc_exec_run(struct hws_op *op)
+void hws_svc_exec_run(struct hws_task *task)
 {
-    const Hawser__V1__ExecuteRequest *q = op->request;
-    struct hws_exec *x = op->work;
+    const Hawser__V1__ExecuteRequest *q = task->request;
+    struct hws_exec *x = task->work;
     uint64_t limit_ms =
         q->timeout_ms == 0 || q->timeout_ms > HWS_EXEC_MAX_MS ? HWS_EXEC_MAX_MS : q->timeout_ms;
-    uint64_t at_ms = hws_agent_now(op->agent) + limit_ms;
+    uint64_t at_ms = hws_agent_now(task->agent) + limit_ms;
 
-    if (at_ms < op->deadline_ms) {
-        op->deadline_ms = at_ms;
+    if (at_ms < task->deadline_ms) {
+        task->deadline_ms = at_ms;
     }
-    x->deadline_ms = op->deadline_ms;
+    x->deadline_ms = task->deadline_ms;
     struct hws_stepper s = hws_exec_stepper(x);
-    (void)hws_op_drive(op, &s, exec_done);
+    (void)hws_task_drive(task, &s, exec_done);
 }
 
 const struct hws_handler hws_handler_COMMAND_EXECUTE = {
@@ -233,13 +233,13 @@ const struct hws_handler hws_handler_COMMAND_EXECUTE = {
 
 /* ---- Describe -------------------------------------------------------------------------------- */
 
-static enum hws_code describe_prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code describe_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__DescribeRequest *q = op->request;
+    const Hawser__V1__DescribeRequest *q = task->request;
     (void)err;
 
-    op->want.target = q->name;
-    op->want.detail = q->name;
+    task->want.target = q->name;
+    task->want.detail = q->name;
     return HWS_OK;
 }
 
@@ -256,7 +256,7 @@ static bool is_asked_for(const struct hws_table_row *row, const char *name)
     return row->method == HWS_REG_NONE ? row->opcode == number : row->register_id == number;
 }
 
-static void add_field_names(struct hws_op *op, const struct hws_table_row *row,
+static void add_field_names(struct hws_task *task, const struct hws_table_row *row,
                             Hawser__V1__CommandRow *r)
 {
     const struct hws_reg *reg =
@@ -265,51 +265,51 @@ static void add_field_names(struct hws_op *op, const struct hws_table_row *row,
     if (reg == NULL) {
         return;
     }
-    r->fields = hws_arena_alloc(&op->arena, (reg->n_fields + 1) * sizeof(*r->fields));
+    r->fields = hws_arena_alloc(&task->arena, (reg->n_fields + 1) * sizeof(*r->fields));
     for (size_t i = 0; r->fields != NULL && i < reg->n_fields; i++) {
-        r->fields[r->n_fields++] = hws_arena_str(&op->arena, reg->fields[i].name);
+        r->fields[r->n_fields++] = hws_arena_str(&task->arena, reg->fields[i].name);
     }
 }
 
-static Hawser__V1__CommandRow *row_of(struct hws_op *op, const struct hws_table_row *row)
+static Hawser__V1__CommandRow *row_of(struct hws_task *task, const struct hws_table_row *row)
 {
-    Hawser__V1__CommandRow *r = hws_arena_alloc(&op->arena, sizeof(*r));
+    Hawser__V1__CommandRow *r = hws_arena_alloc(&task->arena, sizeof(*r));
 
     if (r == NULL) {
         return NULL;
     }
     hawser__v1__command_row__init(r);
-    r->name = hws_arena_str(&op->arena, row->name);
+    r->name = hws_arena_str(&task->arena, row->name);
     r->opcode = row->opcode;
     r->register_id = row->register_id;
-    r->method = hws_arena_str(&op->arena, hws_reg_method_name(row->method));
+    r->method = hws_arena_str(&task->arena, hws_reg_method_name(row->method));
     r->scope = row->scope;
     r->effect = (Hawser__V1__Effect)row->effect;
-    r->kernel_api = hws_arena_str(&op->arena, row->kernel_api);
-    r->source = hws_arena_str(&op->arena, row->source);
-    add_field_names(op, row, r);
+    r->kernel_api = hws_arena_str(&task->arena, row->kernel_api);
+    r->source = hws_arena_str(&task->arena, row->source);
+    add_field_names(task, row, r);
     return r;
 }
 
-static void describe_run(struct hws_op *op)
+static void describe_run(struct hws_task *task)
 {
     Hawser__V1__DescribeResponse r = HAWSER__V1__DESCRIBE_RESPONSE__INIT;
-    const Hawser__V1__DescribeRequest *q = op->request;
+    const Hawser__V1__DescribeRequest *q = task->request;
 
-    r.rows = hws_arena_alloc(&op->arena, hws_table_n() * sizeof(*r.rows));
+    r.rows = hws_arena_alloc(&task->arena, hws_table_n() * sizeof(*r.rows));
     for (uint16_t id = 1; r.rows != NULL && id < hws_table_n(); id++) {
         const struct hws_table_row *row = hws_table_at(id);
         if (is_asked_for(row, q->name)) {
-            r.rows[r.n_rows++] = row_of(op, row);
+            r.rows[r.n_rows++] = row_of(task, row);
         }
     }
     if (r.rows != NULL && r.n_rows == 0) {
-        op->want.field = "name";
-        hws_op_refuse(op, HWS_E_NOT_FOUND, "no command or register \"%.60s\" in the table",
-                      q->name);
+        task->want.field = "name";
+        hws_task_refuse(task, HWS_E_NOT_FOUND, "no command or register \"%.60s\" in the table",
+                        q->name);
         return;
     }
-    hws_svc_reply(op, &r.base);
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_COMMAND_DESCRIBE = {

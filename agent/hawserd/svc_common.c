@@ -54,54 +54,54 @@ enum hws_code hws_svc_pack(const ProtobufCMessage *m, struct hws_buf *out)
     return code;
 }
 
-void hws_svc_reply(struct hws_op *op, const ProtobufCMessage *m)
+void hws_svc_reply(struct hws_task *task, const ProtobufCMessage *m)
 {
-    if (op->arena.failed || hws_svc_pack(m, &op->answer) != HWS_OK) {
-        hws_op_refuse(op, HWS_E_NOMEM, "out of memory for the answer");
+    if (task->arena.failed || hws_svc_pack(m, &task->answer) != HWS_OK) {
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory for the answer");
         return;
     }
-    hws_op_done(op);
+    hws_task_done(task);
 }
 
-bool hws_svc_send(struct hws_op *op, const ProtobufCMessage *m)
+bool hws_svc_send(struct hws_task *task, const ProtobufCMessage *m)
 {
     struct hws_buf bytes;
 
     hws_buf_init(&bytes, HWS_LINK_CALL_MAX_MESSAGE);
-    if (op->arena.failed || hws_svc_pack(m, &bytes) != HWS_OK ||
-        hws_rpc_send(op->rpc, &bytes) != HWS_OK) {
+    if (task->arena.failed || hws_svc_pack(m, &bytes) != HWS_OK ||
+        hws_rpc_send(task->rpc, &bytes) != HWS_OK) {
         hws_buf_deinit(&bytes);
-        hws_op_refuse(op, HWS_E_NOMEM, "out of memory for the answer");
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory for the answer");
         return false;
     }
     return true;
 }
 
-enum hws_code hws_svc_adapter(struct hws_op *op, const char *device, struct hws_err *err)
+enum hws_code hws_svc_adapter(struct hws_task *task, const char *device, struct hws_err *err)
 {
-    enum hws_code code = hws_devices_find(&op->agent->devices, device, &op->want.adapter, err);
+    enum hws_code code = hws_devices_find(&task->agent->devices, device, &task->want.adapter, err);
 
-    return code == HWS_OK ? HWS_OK : hws_svc_blame(op, "device", err);
+    return code == HWS_OK ? HWS_OK : hws_svc_blame(task, "device", err);
 }
 
-enum hws_code hws_svc_blame(struct hws_op *op, const char *field, struct hws_err *err)
+enum hws_code hws_svc_blame(struct hws_task *task, const char *field, struct hws_err *err)
 {
-    op->want.field = field;
+    task->want.field = field;
     return err->code;
 }
 
-char *hws_svc_hex(struct hws_op *op, const struct hws_digest *d)
+char *hws_svc_hex(struct hws_task *task, const struct hws_digest *d)
 {
     char hex[HWS_DIGEST_HEX_BYTES];
 
     hws_digest_hex(d, hex);
-    return hws_arena_str(&op->arena, hex);
+    return hws_arena_str(&task->arena, hex);
 }
 
-void hws_svc_mutation(struct hws_op *op, const ProtobufCMessage *message)
+void hws_svc_mutation(struct hws_task *task, const ProtobufCMessage *message)
 {
     const Hawser__V1__Mutation *m = (const Hawser__V1__Mutation *)message;
-    struct hws_op_mutation *out = &op->want.mutation;
+    struct hws_task_mutation *out = &task->want.mutation;
 
     out->given = m != NULL;
     out->role = m == NULL || m->fence == NULL ? "" : m->fence->role;

@@ -25,7 +25,7 @@ struct pull {
     struct hws_buf lines;
     struct hws_err err; /* of the spool, while the card is read */
     uint64_t offset;
-    struct hws_op *op;
+    struct hws_task *task;
 };
 
 static uint8_t n_ports(const struct hws_adapter *a)
@@ -35,25 +35,25 @@ static uint8_t n_ports(const struct hws_adapter *a)
 
 /* ---- ListSources ----------------------------------------------------------------------------- */
 
-static enum hws_code list_prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code list_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__ListSourcesRequest *q = op->request;
+    const Hawser__V1__ListSourcesRequest *q = task->request;
 
-    return hws_svc_adapter(op, q->device, err);
+    return hws_svc_adapter(task, q->device, err);
 }
 
-static void list_run(struct hws_op *op)
+static void list_run(struct hws_task *task)
 {
     Hawser__V1__ListSourcesResponse r = HAWSER__V1__LIST_SOURCES_RESPONSE__INIT;
     Hawser__V1__Source source = HAWSER__V1__SOURCE__INIT;
     Hawser__V1__Source *sources[] = {&source};
 
-    source.name = hws_arena_str(&op->arena, HWS_DUMP_REGISTERS_NAME);
-    source.description = hws_arena_str(&op->arena, HWS_DUMP_REGISTERS_DESCRIPTION);
-    source.estimated_bytes = hws_dump_snapshot_estimate_bytes(n_ports(op->want.adapter));
+    source.name = hws_arena_str(&task->arena, HWS_DUMP_REGISTERS_NAME);
+    source.description = hws_arena_str(&task->arena, HWS_DUMP_REGISTERS_DESCRIPTION);
+    source.estimated_bytes = hws_dump_snapshot_estimate_bytes(n_ports(task->want.adapter));
     r.sources = sources;
     r.n_sources = 1;
-    hws_svc_reply(op, &r.base);
+    hws_svc_reply(task, &r.base);
 }
 
 const struct hws_handler hws_handler_DUMP_LIST_SOURCES = {
@@ -64,44 +64,44 @@ const struct hws_handler hws_handler_DUMP_LIST_SOURCES = {
 
 /* ---- Pull: prepare --------------------------------------------------------------------------- */
 
-static enum hws_code check_resume(struct hws_op *op, const Hawser__V1__PullRequest *q,
+static enum hws_code check_resume(struct hws_task *task, const Hawser__V1__PullRequest *q,
                                   struct hws_err *err)
 {
     if (q->dump_id[0] == '\0' && q->offset != 0) {
         hws_err_set(err, HWS_E_INVALID, "offset %llu needs the dump_id that it is of",
                     (unsigned long long)q->offset);
-        return hws_svc_blame(op, "dump_id", err);
+        return hws_svc_blame(task, "dump_id", err);
     }
     if (q->offset % HWS_DUMP_CHUNK_BYTES != 0) {
         hws_err_set(err, HWS_E_INVALID, "offset %llu is no multiple of %u",
                     (unsigned long long)q->offset, HWS_DUMP_CHUNK_BYTES);
-        return hws_svc_blame(op, "offset", err);
+        return hws_svc_blame(task, "offset", err);
     }
     return HWS_OK;
 }
 
-static enum hws_code pull_prepare(struct hws_op *op, struct hws_err *err)
+static enum hws_code pull_prepare(struct hws_task *task, struct hws_err *err)
 {
-    const Hawser__V1__PullRequest *q = op->request;
-    enum hws_code code = hws_svc_adapter(op, q->device, err);
+    const Hawser__V1__PullRequest *q = task->request;
+    enum hws_code code = hws_svc_adapter(task, q->device, err);
 
-    if (code != HWS_OK || (code = check_resume(op, q, err)) != HWS_OK) {
+    if (code != HWS_OK || (code = check_resume(task, q, err)) != HWS_OK) {
         return code;
     }
     if (!hws_str_eq(q->source, HWS_DUMP_REGISTERS_NAME)) {
         hws_err_set(err, HWS_E_NOT_FOUND, "no dump source \"%.60s\"; this adapter has %s",
                     q->source, HWS_DUMP_REGISTERS_NAME);
-        return hws_svc_blame(op, "source", err);
+        return hws_svc_blame(task, "source", err);
     }
-    op->want.target = q->source;
-    op->want.detail = hws_arena_printf(&op->arena, "source=%s dump_id=%s offset=%llu", q->source,
-                                       q->dump_id, (unsigned long long)q->offset);
+    task->want.target = q->source;
+    task->want.detail = hws_arena_printf(&task->arena, "source=%s dump_id=%s offset=%llu",
+                                         q->source, q->dump_id, (unsigned long long)q->offset);
     return HWS_OK;
 }
 
 /* ---- Pull: the stream ------------------------------------------------------------------------ */
 
-static bool send_manifest(struct hws_op *op, const struct hws_spool_file *f)
+static bool send_manifest(struct hws_task *task, const struct hws_spool_file *f)
 {
     Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
     Hawser__V1__Manifest m = HAWSER__V1__MANIFEST__INIT;
@@ -113,14 +113,14 @@ static bool send_manifest(struct hws_op *op, const struct hws_spool_file *f)
     m.firmware_version = (char *)f->firmware;
     m.total_bytes = f->manifest.total_bytes;
     m.chunk_bytes = f->manifest.chunk_bytes;
-    m.sha256 = hws_svc_hex(op, &f->manifest.sha256);
+    m.sha256 = hws_svc_hex(task, &f->manifest.sha256);
     m.taken_unix_ms = f->taken_unix_ms;
     r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_MANIFEST;
     r.manifest = &m;
-    return hws_svc_send(op, &r.base);
+    return hws_svc_send(task, &r.base);
 }
 
-static bool send_chunk(struct hws_op *op, struct pull *p, size_t n)
+static bool send_chunk(struct hws_task *task, struct pull *p, size_t n)
 {
     Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
     Hawser__V1__Chunk c = HAWSER__V1__CHUNK__INIT;
@@ -128,12 +128,12 @@ static bool send_chunk(struct hws_op *op, struct pull *p, size_t n)
 
     uint8_t *bytes = hws_mem_alloc(n);
     if (bytes == NULL) {
-        hws_op_refuse(op, HWS_E_NOMEM, "out of memory");
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory");
         return false;
     }
     if (hws_spool_read(p->file, p->offset, bytes, n, &err) != HWS_OK) {
         hws_mem_free(bytes);
-        hws_op_fail(op, &err);
+        hws_task_fail(task, &err);
         return false;
     }
     c.offset = p->offset;
@@ -143,59 +143,59 @@ static bool send_chunk(struct hws_op *op, struct pull *p, size_t n)
     r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_CHUNK;
     r.chunk = &c;
     p->offset += n;
-    bool sent = hws_svc_send(op, &r.base);
+    bool sent = hws_svc_send(task, &r.base);
     hws_mem_free(bytes);
     return sent;
 }
 
-static bool send_end(struct hws_op *op, const struct hws_spool_file *f)
+static bool send_end(struct hws_task *task, const struct hws_spool_file *f)
 {
     Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
     Hawser__V1__End e = HAWSER__V1__END__INIT;
 
     e.total_bytes = f->manifest.total_bytes;
-    e.sha256 = hws_svc_hex(op, &f->manifest.sha256);
+    e.sha256 = hws_svc_hex(task, &f->manifest.sha256);
     r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_END;
     r.end = &e;
-    return hws_svc_send(op, &r.base);
+    return hws_svc_send(task, &r.base);
 }
 
 /* One message; false when the operation has ended. */
-static bool stream_one(struct hws_op *op, struct pull *p)
+static bool stream_one(struct hws_task *task, struct pull *p)
 {
     struct hws_err err;
     size_t n;
 
     if (p->state == PULL_MANIFEST) {
         p->state = PULL_CHUNKS;
-        return send_manifest(op, p->file);
+        return send_manifest(task, p->file);
     }
     if (p->state == PULL_END) {
-        if (send_end(op, p->file)) {
-            hws_op_done(op);
+        if (send_end(task, p->file)) {
+            hws_task_done(task);
         }
         return false;
     }
     if (hws_dump_chunk_at(&p->file->manifest, p->offset, &n, &err) != HWS_OK) {
-        op->want.field = "offset";
-        hws_op_fail(op, &err);
+        task->want.field = "offset";
+        hws_task_fail(task, &err);
         return false;
     }
     if (n == 0) {
         p->state = PULL_END;
         return true;
     }
-    return send_chunk(op, p, n);
+    return send_chunk(task, p, n);
 }
 
-static void pull_resume(struct hws_op *op)
+static void pull_resume(struct hws_task *task)
 {
-    struct pull *p = op->work;
+    struct pull *p = task->work;
 
     if (p->state == PULL_TAKING) {
         return;
     }
-    while (hws_rpc_has_room(op->rpc) && stream_one(op, p)) {
+    while (hws_rpc_has_room(task->rpc) && stream_one(task, p)) {
     }
 }
 
@@ -236,29 +236,29 @@ static void take_feed(void *self, const struct hws_ctl_call *call)
 
 static void taken(struct hws_run *run)
 {
-    struct hws_op *op = run->data;
-    struct pull *p = op->work;
+    struct hws_task *task = run->data;
+    struct pull *p = task->work;
     struct hws_err err = run->err;
 
     if (err.code == HWS_OK) {
         (void)!hws_spool_commit(p->file, &err);
     }
     if (err.code != HWS_OK) {
-        hws_op_fail(op, &err);
+        hws_task_fail(task, &err);
         return;
     }
-    op->agent->counters[HWS_COUNT_DUMPS]++;
+    task->agent->counters[HWS_COUNT_DUMPS]++;
     p->state = PULL_MANIFEST;
-    if (op->aborted) {
-        hws_op_refuse(op, HWS_E_CANCELED, "canceled");
+    if (task->aborted) {
+        hws_task_refuse(task, HWS_E_CANCELED, "canceled");
         return;
     }
-    pull_resume(op);
+    pull_resume(task);
 }
 
-static enum hws_code start_taking(struct hws_op *op, struct pull *p, struct hws_err *err)
+static enum hws_code start_taking(struct hws_task *task, struct pull *p, struct hws_err *err)
 {
-    const struct hws_adapter *a = op->want.adapter;
+    const struct hws_adapter *a = task->want.adapter;
     struct hws_spool_what what = {
         .device = a->id,
         .source = HWS_DUMP_REGISTERS_NAME,
@@ -269,7 +269,7 @@ static enum hws_code start_taking(struct hws_op *op, struct pull *p, struct hws_
     enum hws_code code = hws_device_usable(a, err);
 
     if (code == HWS_OK) {
-        code = hws_spool_create(&op->agent->spool, &what, &p->file, err);
+        code = hws_spool_create(&task->agent->spool, &what, &p->file, err);
     }
     if (code == HWS_OK) {
         hws_buf_init(&p->lines, LINES_MAX_BYTES);
@@ -279,70 +279,70 @@ static enum hws_code start_taking(struct hws_op *op, struct pull *p, struct hws_
     return code;
 }
 
-static void take_dump(struct hws_op *op, struct pull *p)
+static void take_dump(struct hws_task *task, struct pull *p)
 {
     struct hws_stepper s = {take_next, take_feed, &p->err, p};
     struct hws_err err;
 
-    if (start_taking(op, p, &err) != HWS_OK) {
-        hws_op_fail(op, &err);
+    if (start_taking(task, p, &err) != HWS_OK) {
+        hws_task_fail(task, &err);
         return;
     }
     p->state = PULL_TAKING;
-    (void)hws_op_drive(op, &s, taken);
+    (void)hws_task_drive(task, &s, taken);
 }
 
-static void pull_run(struct hws_op *op)
+static void pull_run(struct hws_task *task)
 {
-    const Hawser__V1__PullRequest *q = op->request;
+    const Hawser__V1__PullRequest *q = task->request;
     struct pull *p = hws_mem_zalloc(1, sizeof(*p));
 
-    op->work = p;
+    task->work = p;
     if (p == NULL) {
-        hws_op_refuse(op, HWS_E_NOMEM, "out of memory");
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory");
         return;
     }
-    p->op = op;
+    p->task = task;
     p->offset = q->offset;
     if (q->dump_id[0] == '\0') {
-        take_dump(op, p);
+        take_dump(task, p);
         return;
     }
-    p->file = hws_spool_use(&op->agent->spool, q->dump_id);
-    if (p->file == NULL || !hws_str_eq(p->file->device, op->want.adapter->id) ||
+    p->file = hws_spool_use(&task->agent->spool, q->dump_id);
+    if (p->file == NULL || !hws_str_eq(p->file->device, task->want.adapter->id) ||
         !hws_str_eq(p->file->source, q->source)) {
-        op->want.field = "dump_id";
-        hws_op_refuse(op, HWS_E_NOT_FOUND,
-                      "no dump \"%.40s\" of this adapter and source here (any more): pull anew "
-                      "without dump_id",
-                      q->dump_id);
+        task->want.field = "dump_id";
+        hws_task_refuse(task, HWS_E_NOT_FOUND,
+                        "no dump \"%.40s\" of this adapter and source here (any more): pull anew "
+                        "without dump_id",
+                        q->dump_id);
         return;
     }
     p->state = PULL_MANIFEST;
-    pull_resume(op);
+    pull_resume(task);
 }
 
-static void pull_stop(struct hws_op *op)
+static void pull_stop(struct hws_task *task)
 {
-    struct pull *p = op->work;
+    struct pull *p = task->work;
 
     if (p->state == PULL_TAKING) {
-        hws_run_cancel(&op->run);
+        hws_run_cancel(&task->run);
         return;
     }
-    hws_op_refuse(op, HWS_E_CANCELED, "canceled");
+    hws_task_refuse(task, HWS_E_CANCELED, "canceled");
 }
 
-static void pull_drop(struct hws_op *op)
+static void pull_drop(struct hws_task *task)
 {
-    struct pull *p = op->work;
+    struct pull *p = task->work;
 
     if (p->file != NULL) {
         hws_spool_leave(p->file);
     }
     hws_buf_deinit(&p->lines);
     hws_mem_free(p);
-    op->work = NULL;
+    task->work = NULL;
 }
 
 const struct hws_handler hws_handler_DUMP_PULL = {

@@ -3,8 +3,8 @@
  *
  * Reads run side by side; a write waits for all before it and holds all after it. The caller gets
  * one message of credit back for each answer that has left, so neither side queues without bound.
- * Each item takes the whole road of op.h: it is authorised, recorded and, if it changes something,
- * fenced by itself.
+ * Each item takes the whole road of task.h: it is authorised, recorded and, if it changes
+ * something, fenced by itself.
  */
 #include <string.h>
 
@@ -24,7 +24,7 @@
 struct item {
     struct hws_list link;
     struct hws_stream *stream;
-    struct hws_op *op;
+    struct hws_task *task;
     bool running;
 };
 
@@ -60,8 +60,8 @@ static bool put_response(struct hws_buf *out, const struct hws_buf *response)
            hws_buf_put(out, hws_buf_peek(response), hws_buf_len(response)) == HWS_OK;
 }
 
-static void send(struct hws_rpc *rpc, uint64_t tag, const struct hws_err *err,
-                 const struct hws_buf *response)
+static void send_item(struct hws_rpc *rpc, uint64_t tag, const struct hws_err *err,
+                      const struct hws_buf *response)
 {
     Hawser__V1__ExecuteStreamResponse r = HAWSER__V1__EXECUTE_STREAM_RESPONSE__INIT;
     struct hws_buf bytes;
@@ -110,11 +110,11 @@ static void detach(struct hws_stream *s)
     HWS_LIST_FOREACH (it, tmp, &s->items) {
         struct item *item = hws_container_of(it, struct item, link);
         if (item->running) {
-            hws_op_orphan(item->op);
+            hws_task_orphan(item->task);
             continue;
         }
         hws_list_remove(&item->link);
-        hws_op_discard(item->op);
+        hws_task_discard(item->task);
         hws_mem_free(item);
     }
     s->busy = false;
@@ -129,7 +129,7 @@ static struct item *next_item(struct hws_stream *s)
         if (item->running) {
             continue;
         }
-        bool write = hws_op_mutates(item->op);
+        bool write = hws_task_mutates(item->task);
         bool free_now = write ? s->n_running == 0 : !s->writing;
         return free_now ? item : NULL;
     }
@@ -152,21 +152,21 @@ static void pump(struct hws_stream *s)
     while (s->rpc != NULL && (item = next_item(s)) != NULL) {
         item->running = true;
         s->n_running++;
-        s->writing = hws_op_mutates(item->op);
-        hws_op_go(item->op); /* may end, and free item, at once */
+        s->writing = hws_task_mutates(item->task);
+        hws_task_go(item->task); /* may end, and free item, at once */
     }
     s->busy = false;
     maybe_end(s);
 }
 
 /* An item's operation has ended; it is freed after this. */
-static void item_ended(struct hws_op *op)
+static void item_ended(struct hws_task *task)
 {
-    struct item *item = op->data;
+    struct item *item = task->data;
     struct hws_stream *s = item->stream;
 
     if (s->rpc != NULL) {
-        send(s->rpc, op->tag, &op->err, op->err.code == HWS_OK ? &op->answer : NULL);
+        send_item(s->rpc, task->tag, &task->err, task->err.code == HWS_OK ? &task->answer : NULL);
     }
     hws_list_remove(&item->link);
     hws_mem_free(item);
@@ -208,15 +208,15 @@ static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamReq
     Hawser__V1__ExecuteRequest *request = q->request;
     q->request = NULL; /* now the operation's */
     item->stream = s;
-    item->op = hws_op_item(s->rpc, request, hws_buf_peek(&bytes), hws_buf_len(&bytes), err);
+    item->task = hws_task_item(s->rpc, request, hws_buf_peek(&bytes), hws_buf_len(&bytes), err);
     hws_buf_deinit(&bytes);
-    if (item->op == NULL) {
+    if (item->task == NULL) {
         hws_mem_free(item);
         return err->code;
     }
-    item->op->ended = item_ended;
-    item->op->data = item;
-    item->op->tag = q->tag;
+    item->task->ended = item_ended;
+    item->task->data = item;
+    item->task->tag = q->tag;
     hws_list_push(&s->items, &item->link);
     return HWS_OK;
 }
@@ -241,9 +241,9 @@ static void on_message(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
     Hawser__V1__ExecuteStreamRequest *q = message;
     if (q->request == NULL) {
         hws_err_set(&err, HWS_E_INVALID, "request is required");
-        send(rpc, q->tag, &err, NULL);
+        send_item(rpc, q->tag, &err, NULL);
     } else if (add_item(s, q, &err) != HWS_OK) {
-        send(rpc, q->tag, &err, NULL);
+        send_item(rpc, q->tag, &err, NULL);
     }
     hws_svc_free(message);
     pump(s);

@@ -14,8 +14,8 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 #include "hawserd/handler.h"
-#include "hawserd/op.h"
 #include "hawserd/rpc.h"
+#include "hawserd/task.h"
 #include "link/methods.h"
 #include "sock/sock.h"
 
@@ -391,8 +391,8 @@ static void end_message(struct hws_rpc *rpc)
     hws_mem_free(out);
     rpc->n_out--;
     rpc->sending = false;
-    if (rpc->op != NULL && rpc->handler->resume != NULL) {
-        rpc->handler->resume(rpc->op);
+    if (rpc->task != NULL && rpc->handler->resume != NULL) {
+        rpc->handler->resume(rpc->task);
     }
     if (rpc->stream != NULL) {
         rpc->handler->item_sent(rpc);
@@ -439,7 +439,7 @@ static enum sent flush_rpc(struct hws_wire *w, struct hws_rpc *rpc)
         }
     }
     hws_list_remove(&rpc->ready);
-    if (!rpc->ended || !hws_list_empty(&rpc->out) || rpc->op != NULL || rpc->stream != NULL) {
+    if (!rpc->ended || !hws_list_empty(&rpc->out) || rpc->task != NULL || rpc->stream != NULL) {
         return SENT;
     }
     enum sent s = push_status(w, rpc);

@@ -11,11 +11,11 @@
  *   6. outcome           of 4: the outcome and the answer become durable
  *   7. reply             by the rpc, if the caller is still there
  *
- * A handler ends its run with exactly one hws_op_done or hws_op_fail. When the caller goes away, a
- * read stops as soon as it can and a change goes on to its end.
+ * A handler ends its run with exactly one hws_task_done or hws_task_fail. When the caller goes
+ * away, a read stops as soon as it can and a change goes on to its end.
  */
-#ifndef HWS_HAWSERD_OP_H
-#define HWS_HAWSERD_OP_H
+#ifndef HWS_HAWSERD_TASK_H
+#define HWS_HAWSERD_TASK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,23 +30,23 @@
 #include "policy/policy.h"
 #include "store/audit.h"
 #include "store/mutation.h"
-#include "table/row.h"
+#include "table/table.h"
 
-#define HWS_OP_MAX_LIVE 1024u /* operations of all callers, those without a caller included */
+#define HWS_TASK_MAX_LIVE 1024u /* operations of all callers, those without a caller included */
 
-enum hws_op_state {
-    HWS_OP_CHECKING,  /* 1 to 3 */
-    HWS_OP_BEGINNING, /* 4: the intent is being stored */
-    HWS_OP_RUNNING,   /* 5 */
-    HWS_OP_ENDING,    /* 6: the outcome is being stored */
-    HWS_OP_N_STATES
+enum hws_task_state {
+    HWS_TASK_CHECKING,  /* 1 to 3 */
+    HWS_TASK_BEGINNING, /* 4: the intent is being stored */
+    HWS_TASK_RUNNING,   /* 5 */
+    HWS_TASK_ENDING,    /* 6: the outcome is being stored */
+    HWS_TASK_N_STATES
 };
 
 /* What a running operation wants to hear of: its handler's resume is called when there is news. */
 enum hws_follow { HWS_FOLLOW_NOTHING, HWS_FOLLOW_ADAPTERS, HWS_FOLLOW_AUDIT };
 
 /* The part of a mutating request that says who may and which attempt this is. */
-struct hws_op_mutation {
+struct hws_task_mutation {
     bool given;
     const char *role;
     uint64_t high;
@@ -63,19 +63,19 @@ struct hws_want {
     const char *target_method;   /* "read", "write" or "" */
     const char *detail;          /* decoded arguments, one line */
     const char *field;           /* of a refusal: the field to blame */
-    struct hws_op_mutation mutation;
+    struct hws_task_mutation mutation;
     struct hws_span old_state; /* for recovery: what is replaced; opaque */
     struct hws_span new_state; /* for recovery: what is wanted */
 };
 
-struct hws_op {
+struct hws_task {
     struct hws_list link;    /* in the agent's list */
     struct hws_agent *agent; /* borrowed */
     struct hws_rpc *rpc; /* borrowed; NULL when the caller is gone, or for an item of a stream */
     struct hws_caller *caller; /* one reference */
     const struct hws_handler *handler;
     const struct hws_method *row;
-    int state; /* enum hws_op_state */
+    int state; /* enum hws_task_state */
     uint64_t deadline_ms;
     struct hws_arena arena;
     void *request;        /* owned; the unpacked message */
@@ -92,9 +92,9 @@ struct hws_op {
     struct hws_store_begin begin;
     struct hws_store_end end;
     struct hws_store_query query;
-    struct hws_digest request_hash;       /* over the request's content */
-    void (*ledger_go)(struct hws_op *op); /* the ledger's continuations */
-    void (*ledger_ended)(struct hws_op *op);
+    struct hws_digest request_hash;           /* over the request's content */
+    void (*ledger_go)(struct hws_task *task); /* the ledger's continuations */
+    void (*ledger_ended)(struct hws_task *task);
     uint64_t operation_id;
     enum hws_intent_state
         outcome;            /* of a change: what the card holds; the handler may set it before
@@ -105,53 +105,54 @@ struct hws_op {
     struct hws_buf answer;  /* result: packed response */
     struct hws_buf details; /* packed google.rpc.Status of a failure */
     void (*ended)(
-        struct hws_op *op); /* an item of a stream: called instead of 7; then it is freed */
-    void *data;             /* for ended */
-    uint64_t tag;           /* for ended */
+        struct hws_task *task); /* an item of a stream: called instead of 7; then it is freed */
+    void *data;                 /* for ended */
+    uint64_t tag;               /* for ended */
 };
 
 /* Takes n bytes of request for the rpc's method on this road. The rpc gets its end in any case. */
-void hws_op_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
+void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
 
 /*
  * Steps 1 to 3 for an item of a stream: request (owned by the caller of this function's stream
  * message until it hands it over here) is already unpacked. Returns NULL and *err when it ends
- * here. Then hws_op_go does the rest, and ended is called.
+ * here. Then hws_task_go does the rest, and ended is called.
  */
-struct hws_op *hws_op_item(struct hws_rpc *rpc, void *request, const uint8_t *bytes, size_t n,
-                           struct hws_err *err);
-void hws_op_go(struct hws_op *op);
+struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, const uint8_t *bytes, size_t n,
+                               struct hws_err *err);
+void hws_task_go(struct hws_task *task);
 
 /* Frees an item that never went. */
-void hws_op_discard(struct hws_op *op);
+void hws_task_discard(struct hws_task *task);
 
 /* True if this operation changes something. */
-bool hws_op_mutates(const struct hws_op *op);
+bool hws_task_mutates(const struct hws_task *task);
 
-/* Ends the run: op->answer holds the packed response. */
-void hws_op_done(struct hws_op *op);
+/* Ends the run: task->answer holds the packed response. */
+void hws_task_done(struct hws_task *task);
 
 /* Ends the run with a failure (copied). */
-void hws_op_fail(struct hws_op *op, const struct hws_err *err);
+void hws_task_fail(struct hws_task *task, const struct hws_err *err);
 
 /* Shorthand: hws_err_set and fail. */
-void hws_op_refuse(struct hws_op *op, enum hws_code code, const char *fmt, ...) HWS_PRINTF(3, 4);
+void hws_task_refuse(struct hws_task *task, enum hws_code code, const char *fmt, ...)
+    HWS_PRINTF(3, 4);
 
 /* Calls resume of every operation that follows this. */
-void hws_op_news(struct hws_agent *agent, enum hws_follow what);
+void hws_task_news(struct hws_agent *agent, enum hws_follow what);
 
 /* Ends every operation that follows something: the agent stops. */
-void hws_op_stop_followers(struct hws_agent *agent);
+void hws_task_stop_followers(struct hws_agent *agent);
 
 /* Its caller is gone. */
-void hws_op_orphan(struct hws_op *op);
+void hws_task_orphan(struct hws_task *task);
 
-/* Starts the operation's run on its adapter; done is called as in run.h, with op in run.data. On
+/* Starts the operation's run on its adapter; done is called as in run.h, with task in run.data. On
  * refusal it ends the operation itself and returns false. */
-bool hws_op_drive(struct hws_op *op, const struct hws_stepper *stepper,
-                  void (*done)(struct hws_run *run));
+bool hws_task_drive(struct hws_task *task, const struct hws_stepper *stepper,
+                    void (*done)(struct hws_run *run));
 
 /* The intent's end for a failed change by what the card saw, unless the handler knows better. */
-enum hws_intent_state hws_op_outcome_of(const struct hws_err *err);
+enum hws_intent_state hws_task_outcome_of(const struct hws_err *err);
 
 #endif

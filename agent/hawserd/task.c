@@ -1,0 +1,426 @@
+/*
+ * The road of a request; task.h lists its steps.
+ *
+ * An operation is freed at the end of step 7, which may come inside hws_task_begin, inside the
+ * store's turn or inside the devices' turn: whoever calls into it must not touch it afterwards.
+ */
+#include "hawserd/task.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fsm.h"
+#include "base/mem.h"
+#include "hawserd/agent.h"
+#include "hawserd/audit.h"
+#include "hawserd/authorize.h"
+#include "hawserd/convert.h"
+#include "hawserd/handler.h"
+#include "hawserd/ledger.h"
+#include "hawserd/svc.h"
+
+static const uint32_t moves[HWS_TASK_N_STATES] = {
+    [HWS_TASK_CHECKING] =
+        HWS_FSM_TO(HWS_TASK_BEGINNING) | HWS_FSM_TO(HWS_TASK_RUNNING) | HWS_FSM_TO(HWS_TASK_ENDING),
+    [HWS_TASK_BEGINNING] = HWS_FSM_TO(HWS_TASK_RUNNING) | HWS_FSM_TO(HWS_TASK_ENDING),
+    [HWS_TASK_RUNNING] = HWS_FSM_TO(HWS_TASK_ENDING),
+    [HWS_TASK_ENDING] = 0,
+};
+
+static void reply(struct hws_task *task);
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static struct hws_task *new_task(struct hws_rpc *rpc, struct hws_err *err)
+{
+    struct hws_agent *agent = rpc->agent;
+
+    if (agent->n_ops >= HWS_TASK_MAX_LIVE) {
+        hws_err_set(err, HWS_E_BUSY, "more than %u operations at once", HWS_TASK_MAX_LIVE);
+        return NULL;
+    }
+    struct hws_task *task = hws_mem_zalloc(1, sizeof(*task));
+    if (task == NULL) {
+        hws_err_set(err, HWS_E_NOMEM, "out of memory");
+        return NULL;
+    }
+    task->agent = agent;
+    task->caller = hws_caller_ref(rpc->caller);
+    task->handler = rpc->handler;
+    task->row = rpc->row;
+    task->deadline_ms = rpc->deadline_ms;
+    task->want.target = "";
+    task->want.target_method = "";
+    task->want.detail = "";
+    task->want.effect = HWS_EFFECT_READ;
+    hws_buf_init(&task->answer, HWS_LINK_CALL_MAX_MESSAGE);
+    hws_buf_init(&task->details, HWS_LINK_DETAILS_BYTES);
+    hws_list_push(&agent->ops, &task->link);
+    agent->n_ops++;
+    return task;
+}
+
+static void free_task(struct hws_task *task)
+{
+    struct hws_agent *agent = task->agent;
+
+    hws_assert(task->run.state == HWS_RUN_IDLE);
+    if (task->handler->drop != NULL && task->work != NULL) {
+        task->handler->drop(task);
+    }
+    if (task->rpc != NULL) {
+        task->rpc->task = NULL;
+    }
+    hws_svc_free(task->request);
+    hws_list_remove(&task->link);
+    hws_arena_deinit(&task->arena);
+    hws_buf_deinit(&task->answer);
+    hws_buf_deinit(&task->details);
+    hws_caller_unref(task->caller);
+    hws_mem_free(task);
+    agent->n_ops--;
+}
+
+bool hws_task_mutates(const struct hws_task *task)
+{
+    switch (task->row->fenced) {
+    case HWS_METHOD_ANSWER_YES:
+        return true;
+    case HWS_METHOD_ANSWER_BY_EFFECT:
+        return hws_effect_mutates(task->want.effect);
+    case HWS_METHOD_ANSWER_NO:
+    case HWS_METHOD_ANSWER_MISSING:
+        break;
+    }
+    return false;
+}
+
+/* ---- 1 to 3 ---------------------------------------------------------------------------------- */
+
+static void judge(const struct hws_task *task, struct hws_policy_decision *d)
+{
+    const struct hws_adapter *a = task->want.adapter;
+    struct hws_authorize_what what = {
+        .device_id = a == NULL ? "" : a->id,
+        .device_pci = a == NULL ? "" : a->port->pci,
+        .device_serial = a == NULL || !a->known ? "" : a->identity.serial,
+        .effect = task->want.effect,
+        .target = task->want.target,
+        .target_method = task->want.target_method,
+    };
+
+    hws_authorize(task->agent->policy, task->row, task->caller->principal, &what, d);
+}
+
+static enum hws_code authorize(struct hws_task *task, struct hws_err *err)
+{
+    struct hws_policy_decision d;
+
+    judge(task, &d);
+    (void)hws_str_copy(task->rule, sizeof(task->rule), d.rule);
+    if (d.allowed) {
+        return HWS_OK;
+    }
+    hws_authorize_error(&d, task->caller->principal, task->row, err);
+    hws_audit_denied(task, d.reason);
+    return HWS_E_DENIED;
+}
+
+/* Prepare and authorize. A caller who may not even ask does not learn what is wrong with the
+ * request, nor which adapters there are. */
+static enum hws_code check(struct hws_task *task, struct hws_err *err)
+{
+    struct hws_err denied;
+
+    enum hws_code prepared = task->handler->prepare(task, err);
+    if (prepared == HWS_OK && task->arena.failed) {
+        prepared = hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    enum hws_code allowed = authorize(task, &denied);
+    if (allowed != HWS_OK) {
+        *err = denied;
+        return allowed;
+    }
+    if (prepared != HWS_OK) {
+        struct hws_err ignored;
+        enum hws_rpc_code status = hws_convert_code(err->code, err->stage);
+        (void)!hws_audit_read(task, hws_convert_name(status), &ignored);
+        return prepared;
+    }
+    if (!hws_task_mutates(task)) {
+        return HWS_OK;
+    }
+    if (hws_agent_may_change(task->agent, err) != HWS_OK) {
+        return err->code;
+    }
+    if (task->want.adapter != NULL && task->want.adapter->recovering) {
+        return hws_err_set(err, HWS_E_STATE,
+                           "adapter %.100s: a change cut off by a restart is still being resolved; "
+                           "reads are served",
+                           task->want.adapter->id);
+    }
+    return hws_ledger_check(task, err);
+}
+
+/* ---- 4 and 5 --------------------------------------------------------------------------------- */
+
+static void run(struct hws_task *task)
+{
+    struct hws_err err;
+
+    hws_fsm_move(moves, &task->state, HWS_TASK_RUNNING);
+    if (task->aborted && !hws_task_mutates(task)) {
+        hws_task_refuse(task, HWS_E_CANCELED, "canceled");
+        return;
+    }
+    bool stream = task->row->kind == HWS_METHOD_KIND_SERVER_STREAM;
+    if (stream && hws_audit_read(task, "", &err) != HWS_OK) {
+        hws_task_fail(task, &err);
+        return;
+    }
+    task->handler->run(task);
+}
+
+void hws_task_go(struct hws_task *task)
+{
+    struct hws_err err;
+
+    if (!hws_task_mutates(task)) {
+        run(task);
+        return;
+    }
+    hws_fsm_move(moves, &task->state, HWS_TASK_BEGINNING);
+    if (hws_ledger_begin(task, run, reply, &err) != HWS_OK) {
+        task->err = err;
+        reply(task);
+    }
+}
+
+static enum hws_code hash_request(struct hws_task *task, const uint8_t *bytes, size_t n,
+                                  struct hws_err *err)
+{
+    if (!hws_task_mutates(task)) {
+        return HWS_OK;
+    }
+    enum hws_code code = hws_sha256_of(bytes, n, &task->request_hash);
+    return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "out of memory");
+}
+
+void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
+{
+    struct hws_err err;
+    struct hws_task *task = new_task(rpc, &err);
+
+    if (task == NULL) {
+        hws_rpc_end(rpc, &err, NULL);
+        return;
+    }
+    task->rpc = rpc;
+    rpc->task = task;
+    if (hws_svc_unpack(task->handler->request, bytes, n, &task->request, &err) != HWS_OK ||
+        check(task, &err) != HWS_OK || hash_request(task, bytes, n, &err) != HWS_OK) {
+        task->err = err;
+        hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
+        reply(task);
+        return;
+    }
+    hws_task_go(task);
+}
+
+struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, const uint8_t *bytes, size_t n,
+                               struct hws_err *err)
+{
+    struct hws_task *task = new_task(rpc, err);
+
+    if (task == NULL) {
+        hws_svc_free(request);
+        return NULL;
+    }
+    task->request = request;
+    if (check(task, err) != HWS_OK || hash_request(task, bytes, n, err) != HWS_OK) {
+        free_task(task);
+        return NULL;
+    }
+    return task;
+}
+
+void hws_task_discard(struct hws_task *task)
+{
+    free_task(task);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void deliver(struct hws_task *task)
+{
+    struct hws_rpc *rpc = task->rpc;
+
+    if (task->err.code != HWS_OK) {
+        hws_rpc_end(rpc, &task->err, task->want.field);
+        return;
+    }
+    if (task->row->kind == HWS_METHOD_KIND_UNARY && hws_rpc_send(rpc, &task->answer) != HWS_OK) {
+        hws_err_set(&task->err, HWS_E_NOMEM, "out of memory for the answer");
+        hws_rpc_end(rpc, &task->err, NULL);
+        return;
+    }
+    hws_rpc_end_ok(rpc);
+}
+
+static void reply(struct hws_task *task)
+{
+    if (task->ended != NULL) {
+        task->ended(task);
+    } else if (task->rpc != NULL) {
+        deliver(task);
+    }
+    free_task(task);
+}
+
+static void finish(struct hws_task *task)
+{
+    struct hws_err err;
+
+    hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
+    if (task->err.code != HWS_OK &&
+        hws_convert_details(&task->err, task->want.field, &task->details) != HWS_OK) {
+        hws_buf_reset(&task->details);
+    }
+    if (task->operation_id != 0) {
+        hws_ledger_end(task, reply);
+        return;
+    }
+    const char *code = hws_convert_name(hws_convert_code(task->err.code, task->err.stage));
+    if (!hws_task_mutates(task) && hws_audit_read(task, code, &err) != HWS_OK) {
+        task->err = err;
+    }
+    reply(task);
+}
+
+void hws_task_done(struct hws_task *task)
+{
+    hws_err_clear(&task->err);
+    if (task->outcome == 0) {
+        task->outcome = HWS_INTENT_NEW;
+    }
+    finish(task);
+}
+
+void hws_task_fail(struct hws_task *task, const struct hws_err *err)
+{
+    task->err = *err;
+    if (task->outcome == 0) {
+        task->outcome = hws_task_outcome_of(err);
+    }
+    finish(task);
+}
+
+void hws_task_refuse(struct hws_task *task, enum hws_code code, const char *fmt, ...)
+{
+    struct hws_err err;
+    va_list args;
+
+    va_start(args, fmt);
+    (void)hws_err_vset(&err, code, fmt, args);
+    va_end(args);
+    hws_task_fail(task, &err);
+}
+
+enum hws_intent_state hws_task_outcome_of(const struct hws_err *err)
+{
+    switch (err->stage) {
+    case HWS_STAGE_NONE:
+    case HWS_STAGE_NOT_SENT:
+        return HWS_INTENT_VOID;
+    case HWS_STAGE_REJECTED:
+    case HWS_STAGE_EXECUTED:
+        return HWS_INTENT_OLD;
+    case HWS_STAGE_UNKNOWN:
+    case HWS_N_STAGES:
+        break;
+    }
+    return HWS_INTENT_STUCK;
+}
+
+void hws_task_orphan(struct hws_task *task)
+{
+    task->rpc = NULL;
+    task->aborted = true;
+    if (hws_task_mutates(task) || task->state != HWS_TASK_RUNNING) {
+        return;
+    }
+    if (task->handler->stop != NULL) {
+        task->handler->stop(task);
+        return;
+    }
+    hws_run_cancel(&task->run);
+}
+
+/* Calls `tell` for every operation that is marked. It may end any number of them, so the walk
+ * starts over after each. */
+static void tell_marked(struct hws_agent *agent, void (*tell)(struct hws_task *task))
+{
+    bool found = true;
+
+    while (found) {
+        found = false;
+        HWS_LIST_FOREACH (it, tmp, &agent->ops) {
+            struct hws_task *task = hws_container_of(it, struct hws_task, link);
+            if (task->has_news) {
+                task->has_news = false;
+                found = true;
+                tell(task);
+                break;
+            }
+        }
+    }
+}
+
+static void tell_news(struct hws_task *task)
+{
+    task->handler->resume(task);
+}
+
+static void tell_stop(struct hws_task *task)
+{
+    hws_task_refuse(task, HWS_E_GONE, "the agent is stopping");
+}
+
+void hws_task_news(struct hws_agent *agent, enum hws_follow what)
+{
+    HWS_LIST_FOREACH (it, tmp, &agent->ops) {
+        struct hws_task *task = hws_container_of(it, struct hws_task, link);
+        task->has_news = task->follows == what;
+    }
+    tell_marked(agent, tell_news);
+}
+
+void hws_task_stop_followers(struct hws_agent *agent)
+{
+    HWS_LIST_FOREACH (it, tmp, &agent->ops) {
+        struct hws_task *task = hws_container_of(it, struct hws_task, link);
+        task->has_news = task->follows != HWS_FOLLOW_NOTHING;
+    }
+    tell_marked(agent, tell_stop);
+}
+
+bool hws_task_drive(struct hws_task *task, const struct hws_stepper *stepper,
+                    void (*done)(struct hws_run *run))
+{
+    enum hws_sched_kind kind = hws_task_mutates(task) ? HWS_SCHED_WRITE : HWS_SCHED_READ;
+    struct hws_err err;
+
+    task->run.done = done;
+    task->run.data = task;
+    task->run.queue_deadline_ms = task->deadline_ms;
+    task->run.deadline_ms = task->whole ? UINT64_MAX : task->deadline_ms;
+    if (hws_device_usable(task->want.adapter, &err) == HWS_OK &&
+        hws_run_start(&task->run, task->want.adapter, kind, task->caller->principal, stepper,
+                      &err) == HWS_OK) {
+        return true;
+    }
+    task->outcome = HWS_INTENT_VOID;
+    hws_task_fail(task, &err);
+    return false;
+}
