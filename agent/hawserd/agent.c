@@ -24,6 +24,7 @@
 #include "common/build.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "hawserd/entry.h"
 #include "hawserd/task.h"
 #include "sock/sock.h"
 #include "table/table.h"

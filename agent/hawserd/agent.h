@@ -90,12 +90,6 @@ uint64_t hws_agent_now(const struct hws_agent *agent);
 /* Wall clock, milliseconds since 1970. */
 uint64_t hws_agent_unix_ms(void);
 
-/* Judges what the configuration names (the policy file) without starting anything. */
-enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err) HWS_MUST_USE;
-
-/* Runs the keeper to its end; returns the exit status for main. */
-int hws_agent_run(const struct hws_config *config, const struct hws_options *options);
-
 /* SIGTERM: no new work, finish the old, stop the other processes, end. */
 void hws_agent_drain(struct hws_agent *agent);
 

@@ -39,7 +39,7 @@ struct relay_call {
     bool open_due;              /* CALL has not been sent */
     bool half_close_due;
     bool cancel_due;
-    uint32_t give; /* credit for hawserd */
+    uint32_t give;      /* credit for hawserd */
     struct hws_list up; /* struct message, client to hawserd */
     bool sending;       /* the oldest of `up` is being cut */
     struct hws_link_fragments fragments;
@@ -59,8 +59,7 @@ static struct hws_list *bucket(struct hws_relay *r, uint64_t id)
 
 static struct relay_call *find(struct hws_relay *r, uint64_t id)
 {
-    HWS_LIST_FOREACH(it, tmp, bucket(r, id))
-    {
+    HWS_LIST_FOREACH (it, tmp, bucket(r, id)) {
         struct relay_call *c = hws_container_of(it, struct relay_call, link);
         if (c->call.id == id) {
             return c;
@@ -265,8 +264,8 @@ static void deliver(struct relay_call *c)
 
     while (c->grpc != NULL && !hws_list_empty(&c->down)) {
         struct message *m = hws_container_of(c->down.next, struct message, link);
-        enum hws_code code = hws_grpc_call_send(c->grpc, hws_buf_peek(&m->bytes),
-                                                hws_buf_len(&m->bytes), &err);
+        enum hws_code code =
+            hws_grpc_call_send(c->grpc, hws_buf_peek(&m->bytes), hws_buf_len(&m->bytes), &err);
         if (code == HWS_E_BUSY) {
             return; /* on_writable comes */
         }
@@ -338,8 +337,7 @@ static void free_poll(uv_handle_t *handle)
 static void end_calls(struct hws_relay *r)
 {
     for (size_t i = 0; i < HWS_RELAY_BUCKETS; i++) {
-        HWS_LIST_FOREACH(it, tmp, &r->table[i])
-        {
+        HWS_LIST_FOREACH (it, tmp, &r->table[i]) {
             struct relay_call *c = hws_container_of(it, struct relay_call, link);
             if (c->ended) {
                 continue; /* its answer is whole and goes out */
@@ -419,7 +417,8 @@ static void feed(struct hws_relay *r, const struct hws_link_packet *p)
     }
     switch (event) {
     case HWS_LINK_EV_MESSAGE: {
-        bool queued = queue(&c->down, hws_buf_peek(&c->call.message), hws_buf_len(&c->call.message));
+        bool queued =
+            queue(&c->down, hws_buf_peek(&c->call.message), hws_buf_len(&c->call.message));
         hws_link_call_taken(&c->call);
         if (!queued) {
             finish(c, HWS_GRPC_RESOURCE_EXHAUSTED, "out of memory");

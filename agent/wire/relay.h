@@ -43,9 +43,9 @@ struct hws_relay_peer {
 };
 
 struct hws_relay_config {
-    uv_loop_t *loop;         /* borrowed */
-    const char *socket_path; /* hawserd's; borrowed */
-    const char *build_id;    /* borrowed */
+    uv_loop_t *loop;                /* borrowed */
+    const char *socket_path;        /* hawserd's; borrowed */
+    const char *build_id;           /* borrowed */
     struct hws_grpc_health *health; /* borrowed: follows whether hawserd is there */
     /* Fills *out for a connection; never fails. */
     void (*peer_of)(void *data, struct hws_grpc_conn *conn, struct hws_relay_peer *out);
