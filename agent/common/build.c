@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -41,9 +42,8 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *data)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
         /* The loader gives addresses as integers; there is no other way to the bytes. */
-        const uint8_t *bytes =
-            (const uint8_t *)(info->dlpi_addr +
-                              ph->p_vaddr); /* NOLINT(performance-no-int-to-ptr) */
+        uintptr_t at = info->dlpi_addr + ph->p_vaddr;
+        const uint8_t *bytes = (const uint8_t *)at; /* NOLINT(performance-no-int-to-ptr) */
         if (ph->p_type == PT_NOTE && in_notes(bytes, ph->p_memsz, data) != 0) {
             return 1;
         }

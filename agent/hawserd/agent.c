@@ -296,6 +296,9 @@ static void watch_signals(struct hws_agent *agent)
 
 static void spread_news(struct hws_agent *agent)
 {
+    if (agent->recover.due) {
+        hws_recover_turn(&agent->recover);
+    }
     if (agent->adapters_news) {
         agent->adapters_news = false;
         hws_task_news(agent, HWS_FOLLOW_ADAPTERS);

@@ -53,6 +53,11 @@ void *hws_arena_alloc(struct hws_arena *a, size_t n)
     return p;
 }
 
+void *hws_arena_ptrs(struct hws_arena *a, size_t n)
+{
+    return hws_arena_alloc(a, (n + 1) * sizeof(void *));
+}
+
 char *hws_arena_str_n(struct hws_arena *a, const void *s, size_t n)
 {
     static char none[1]; /* shared and never written: every reader only reads */

@@ -24,6 +24,9 @@ struct hws_arena {
 /* n zeroed bytes, aligned for anything; NULL when out of memory or over the ceiling. */
 void *hws_arena_alloc(struct hws_arena *a, size_t n) HWS_MUST_USE;
 
+/* Room for n pointers, all NULL; as alloc. */
+void *hws_arena_ptrs(struct hws_arena *a, size_t n) HWS_MUST_USE;
+
 /* A copy of a text (or n bytes of it, with a NUL); never NULL: on failure "" and a->failed. */
 char *hws_arena_str(struct hws_arena *a, const char *s) HWS_MUST_USE;
 char *hws_arena_str_n(struct hws_arena *a, const void *s, size_t n) HWS_MUST_USE;

@@ -130,6 +130,18 @@ static void update(struct hws_adapter *a)
 
 /* ---- identity -------------------------------------------------------------------------------- */
 
+static bool ports_differ(const struct hws_hca_identity *a, const struct hws_hca_identity *b)
+{
+    for (size_t i = 0; i < a->n_ports && i < b->n_ports; i++) {
+        const struct hws_hca_port *p = &a->ports[i];
+        const struct hws_hca_port *q = &b->ports[i];
+        if (p->link != q->link || p->admin_up != q->admin_up || !hws_str_eq(p->speed, q->speed)) {
+            return true;
+        }
+    }
+    return a->n_ports != b->n_ports;
+}
+
 static void identified(struct hws_run *run)
 {
     struct hws_adapter *a = run->data;
@@ -139,8 +151,7 @@ static void identified(struct hws_run *run)
         a->identify_err = run->err;
         a->retry_ms = a->port->present ? now_ms + HWS_DEVICE_RETRY_MS : UINT64_MAX;
     } else {
-        bool differs = !a->known || memcmp(&a->identity.ports, &a->identify.identity.ports,
-                                           sizeof(a->identity.ports)) != 0;
+        bool differs = !a->known || ports_differ(&a->identity, &a->identify.identity);
         hws_err_clear(&a->identify_err);
         a->known = true;
         a->identity = a->identify.identity;
@@ -153,7 +164,7 @@ static void identified(struct hws_run *run)
     }
     update(a);
     hws_agent_adapters_changed(a->agent); /* whoever waits for fresh facts */
-    hws_recover_turn(&a->agent->recover);
+    a->agent->recover.due = true;
 }
 
 static void start_identify(struct hws_adapter *a)

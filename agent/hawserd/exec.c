@@ -51,52 +51,53 @@ static enum hws_code allocate(struct hws_exec *x, size_t in_bytes, size_t out_ca
 
 /* ---- registers ------------------------------------------------------------------------------- */
 
-static enum hws_code encode_fields(struct hws_exec *x, const struct hws_reg *reg,
-                                   const struct hws_reg_assign *fields, size_t n_fields,
-                                   struct hws_err *err)
+/* What the request must be, before anything is built. */
+static enum hws_code check_access(struct hws_exec *x, const struct hws_reg *reg,
+                                  const struct hws_exec_access *q, struct hws_err *err)
 {
-    if (n_fields == 0) {
-        return HWS_OK;
+    const char *name = x->row->name;
+
+    x->field = "register.fields";
+    if (q->n_fields > 0 && q->n_data > 0) {
+        return hws_err_set(err, HWS_E_INVALID, "give fields or data, not both");
     }
-    return hws_reg_encode(reg, x->row->method == HWS_REG_WRITE, fields, n_fields,
-                          x->in + HWS_ACCESS_REG_DATA, reg->size_bytes, err);
+    if (reg == NULL && q->n_data == 0) {
+        return hws_err_set(err, HWS_E_INVALID, "register %s has no field layout here: give data",
+                           name);
+    }
+    if (x->row->method == HWS_REG_WRITE && q->n_fields == 0 && q->n_data == 0) {
+        return hws_err_set(err, HWS_E_INVALID, "a write of %s needs fields or data", name);
+    }
+    if (reg != NULL && q->n_data > 0 && q->n_data != reg->size_bytes) {
+        x->field = "register.data";
+        return hws_err_set(err, HWS_E_INVALID, "data of %s must be %u bytes, not %zu", name,
+                           reg->size_bytes, q->n_data);
+    }
+    return HWS_OK;
 }
 
 enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *row,
-                                const struct hws_reg_assign *fields, size_t n_fields,
-                                const uint8_t *data, size_t n_data, const char **out_field,
-                                struct hws_err *err)
+                                const struct hws_exec_access *q, struct hws_err *err)
 {
     const struct hws_reg *reg = hws_reg_by_id(row->register_id);
-    size_t n = n_data;
+    bool write = row->method == HWS_REG_WRITE;
 
     x->row = row;
-    *out_field = "register.fields";
-    if (n_fields > 0 && n_data > 0) {
-        return hws_err_set(err, HWS_E_INVALID, "give fields or data, not both");
-    }
-    if (reg == NULL && n_data == 0) {
-        return hws_err_set(err, HWS_E_INVALID, "register %s has no field layout here: give data",
-                           row->name);
-    }
-    if (row->method == HWS_REG_WRITE && n_fields == 0 && n_data == 0) {
-        return hws_err_set(err, HWS_E_INVALID, "a write of %s needs fields or data", row->name);
-    }
-    if (reg != NULL && n_data == 0) {
-        n = reg->size_bytes;
-    }
-    if (reg != NULL && n_data > 0 && n_data != reg->size_bytes) {
-        *out_field = "register.data";
-        return hws_err_set(err, HWS_E_INVALID, "data of %s must be %u bytes, not %zu", row->name,
-                           reg->size_bytes, n_data);
-    }
-    enum hws_code code = allocate(x, HWS_ACCESS_REG_DATA + n, HWS_ACCESS_REG_DATA + n, err);
+    enum hws_code code = check_access(x, reg, q, err);
     if (code != HWS_OK) {
         return code;
     }
-    (void)hws_hca_access_reg(x->in, x->in_bytes, row->register_id, row->method == HWS_REG_WRITE,
-                             n_data > 0 ? data : NULL, n);
-    return reg == NULL ? HWS_OK : encode_fields(x, reg, fields, n_fields, err);
+    size_t n = q->n_data > 0 ? q->n_data : reg->size_bytes;
+    code = allocate(x, HWS_ACCESS_REG_DATA + n, HWS_ACCESS_REG_DATA + n, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    (void)hws_hca_access_reg(x->in, x->in_bytes, row->register_id, write,
+                             q->n_data > 0 ? q->data : NULL, n);
+    if (q->n_fields == 0) {
+        return HWS_OK;
+    }
+    return hws_reg_encode(reg, write, q->fields, q->n_fields, x->in + HWS_ACCESS_REG_DATA, n, err);
 }
 
 /* ---- raw commands ---------------------------------------------------------------------------- */
@@ -115,54 +116,54 @@ static bool agrees(const char *command, uint16_t opcode, const struct hws_table_
     return row->method == HWS_REG_NONE && strcasecmp(command, row->name) == 0;
 }
 
-static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind, const char *command,
-                                const uint8_t *inbox, size_t n_inbox, struct hws_err *err)
+static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind,
+                                const struct hws_exec_command *q, struct hws_err *err)
 {
-    if (n_inbox < HWS_ACCESS_REG_DATA) {
+    if (q->n_inbox < HWS_ACCESS_REG_DATA) {
         return hws_err_set(err, HWS_E_INVALID, "an inbox has at least %u bytes, not %zu",
-                           HWS_ACCESS_REG_DATA, n_inbox);
+                           HWS_ACCESS_REG_DATA, q->n_inbox);
     }
-    uint16_t opcode = hws_load_be16(inbox);
-    x->row = hws_table_of_inbox(kind, inbox, n_inbox);
+    uint16_t opcode = hws_load_be16(q->inbox);
+    x->row = hws_table_of_inbox(kind, q->inbox, q->n_inbox);
     if (x->row == NULL) {
         return hws_err_set(err, HWS_E_DENIED,
                            "no table row for opcode 0x%x, op_mod 0x%x: what has no row does not "
                            "run",
-                           opcode, hws_load_be16(inbox + OP_MOD_OFFSET));
+                           opcode, hws_load_be16(q->inbox + OP_MOD_OFFSET));
     }
-    if (!agrees(command, opcode, x->row)) {
+    if (!agrees(q->command, opcode, x->row)) {
         return hws_err_set(err, HWS_E_INVALID,
                            "the inbox is of opcode 0x%x (%s), but command says \"%.40s\"", opcode,
-                           x->row->name, command);
+                           x->row->name, q->command);
     }
     return HWS_OK;
 }
 
-enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const char *command,
-                           uint32_t op_mod, const uint8_t *inbox, size_t n_inbox,
-                           uint32_t out_bytes, const char **out_field, struct hws_err *err)
+enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const struct hws_exec_command *q,
+                           struct hws_err *err)
 {
     enum hws_code code;
 
-    *out_field = "raw.op_mod";
-    if (op_mod > UINT16_MAX) {
-        return hws_err_set(err, HWS_E_INVALID, "op_mod 0x%x is over 0xffff", op_mod);
+    x->field = "raw.op_mod";
+    if (q->op_mod > UINT16_MAX) {
+        return hws_err_set(err, HWS_E_INVALID, "op_mod 0x%x is over 0xffff", q->op_mod);
     }
-    *out_field = n_inbox > 0 ? "raw.inbox" : "raw.command";
-    code = n_inbox > 0 ? with_inbox(x, kind, command, inbox, n_inbox, err)
-                       : hws_table_find_command(kind, command, (uint16_t)op_mod, &x->row, err);
+    x->field = q->n_inbox > 0 ? "raw.inbox" : "raw.command";
+    code = q->n_inbox > 0
+               ? with_inbox(x, kind, q, err)
+               : hws_table_find_command(kind, q->command, (uint16_t)q->op_mod, &x->row, err);
     if (code != HWS_OK) {
         return code;
     }
-    size_t in_bytes = n_inbox > 0 ? n_inbox : x->row->in_min_bytes;
-    code = allocate(x, in_bytes, out_bytes == 0 ? x->row->out_bytes : out_bytes, err);
+    code = allocate(x, q->n_inbox > 0 ? q->n_inbox : x->row->in_min_bytes,
+                    q->out_bytes == 0 ? x->row->out_bytes : q->out_bytes, err);
     if (code != HWS_OK) {
         return code;
     }
-    if (n_inbox > 0) {
-        memcpy(x->in, inbox, n_inbox);
+    if (q->n_inbox > 0) {
+        memcpy(x->in, q->inbox, q->n_inbox);
     } else {
-        hws_hca_header(x->in, x->in_bytes, x->row->opcode, (uint16_t)op_mod);
+        hws_hca_header(x->in, x->in_bytes, x->row->opcode, (uint16_t)q->op_mod);
     }
     return HWS_OK;
 }

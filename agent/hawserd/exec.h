@@ -18,7 +18,8 @@
 /* A stepper of one command. */
 struct hws_exec {
     const struct hws_table_row *row;
-    uint8_t *in; /* owned */
+    const char *field; /* of the request, when building was refused */
+    uint8_t *in;       /* owned */
     size_t in_bytes;
     uint8_t *out; /* owned */
     size_t out_cap;
@@ -29,19 +30,31 @@ struct hws_exec {
     struct hws_err answer; /* what the card said: HWS_OK, REJECTED or EXECUTED with status */
 };
 
-/* A register access: fields or data (n_data > 0), not both. HWS_E_INVALID and others naming what is
- * allowed; *out_field names the request field to blame. */
-enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *row,
-                                const struct hws_reg_assign *fields, size_t n_fields,
-                                const uint8_t *data, size_t n_data, const char **out_field,
-                                struct hws_err *err) HWS_MUST_USE;
+/* A register access as asked for: fields or data, not both. Borrowed for the call only. */
+struct hws_exec_access {
+    const struct hws_reg_assign *fields;
+    size_t n_fields;
+    const uint8_t *data;
+    size_t n_data;
+};
 
-/* A raw command. With an inbox, its opcode must agree with the text `command`; without, the header
- * is made from row and op_mod. out_bytes 0 = the row's usual length. */
-enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const char *command,
-                           uint32_t op_mod, const uint8_t *inbox, size_t n_inbox,
-                           uint32_t out_bytes, const char **out_field, struct hws_err *err)
-    HWS_MUST_USE;
+/* A raw command as asked for. Borrowed for the call only. */
+struct hws_exec_command {
+    const char *command; /* name or number */
+    uint32_t op_mod;     /* used without an inbox */
+    const uint8_t *inbox;
+    size_t n_inbox;
+    uint32_t out_bytes; /* 0 = the row's usual length */
+};
+
+/* HWS_E_INVALID and others naming what is allowed; x->field is the request's field to blame. */
+enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *row,
+                                const struct hws_exec_access *q, struct hws_err *err) HWS_MUST_USE;
+
+/* With an inbox, its opcode must agree with `command`; without, the header is made from row and
+ * op_mod. Errors as register. */
+enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const struct hws_exec_command *q,
+                           struct hws_err *err) HWS_MUST_USE;
 
 /* "ACCESS_REG MGIR read", "QUERY_ADAPTER". */
 void hws_exec_name(const struct hws_table_row *row, char *dst, size_t cap);

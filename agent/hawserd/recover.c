@@ -140,7 +140,7 @@ static void ended(struct hws_store_job *job)
     r->busy = false;
     hws_store_job_deinit(job);
     mark_adapters(r);
-    hws_recover_turn(r);
+    r->due = true;
 }
 
 static void end_as(struct hws_recover *r, enum hws_intent_state state)
@@ -168,8 +168,9 @@ static void end_as(struct hws_recover *r, enum hws_intent_state state)
     hws_buf_deinit(&r->answer);
     r->answer = details; /* lives until the job has ended */
     if (hws_store_submit(r->agent->store, &e->job, &err) != HWS_OK) {
-        e->job.err = err;
-        ended(&e->job);
+        /* It stays open; the next start looks again. */
+        struct hws_log_q q;
+        hws_log("recovery_not_stored", "reason=%s", hws_log_q(&q, err.msg));
     }
 }
 
@@ -223,6 +224,7 @@ static void read_back(struct hws_recover *r, struct hws_adapter *a)
 
 void hws_recover_turn(struct hws_recover *r)
 {
+    r->due = false;
     if (!r->loaded || r->busy || r->n_left == 0 || r->agent->store == NULL) {
         return;
     }
@@ -268,7 +270,7 @@ static void listed(struct hws_store_job *job)
     }
     r->loaded = true;
     mark_adapters(r);
-    hws_recover_turn(r);
+    r->due = true;
 }
 
 enum hws_code hws_recover_start(struct hws_recover *r, struct hws_agent *agent, struct hws_err *err)

@@ -35,6 +35,7 @@ struct hws_recover {
     struct hws_store_intents list;
     bool loading; /* the list is being read */
     bool loaded;
+    bool due;        /* turn has something to look at */
     bool busy;       /* the intent at `next` is being read back or ended */
     size_t next_idx; /* the intent to look at */
     size_t n_left;   /* not resolved yet */

@@ -87,7 +87,7 @@ static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
         [HWS_COUNT_DUMPS] = "dumps",
     };
 
-    r->counters = hws_arena_alloc(&task->arena, MAX_COUNTERS * sizeof(*r->counters));
+    r->counters = hws_arena_ptrs(&task->arena, MAX_COUNTERS);
     if (r->counters == NULL) {
         return;
     }

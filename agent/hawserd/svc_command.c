@@ -41,8 +41,28 @@ static enum hws_code take_register(struct hws_task *task, const Hawser__V1__Regi
         fields[i].name = q->fields[i]->name;
         fields[i].value = q->fields[i]->value;
     }
-    return hws_exec_register(task->work, row, fields, q->n_fields, q->data.data, q->data.len,
-                             &task->want.field, err);
+    struct hws_exec_access access = {
+        .fields = fields,
+        .n_fields = q->n_fields,
+        .data = q->data.data,
+        .n_data = q->data.len,
+    };
+    return hws_exec_register(task->work, row, &access, err);
+}
+
+static enum hws_code take_raw(struct hws_task *task, const Hawser__V1__RawCommand *q,
+                              struct hws_err *err)
+{
+    struct hws_exec_command command = {
+        .command = q->command,
+        .op_mod = q->op_mod,
+        .inbox = q->inbox.data,
+        .n_inbox = q->inbox.len,
+        .out_bytes = q->out_bytes,
+    };
+
+    return hws_exec_raw(task->work, hws_kind_from_name(task->want.adapter->port->kind), &command,
+                        err);
 }
 
 static void describe(struct hws_task *task, const Hawser__V1__ExecuteRequest *q)
@@ -81,15 +101,16 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
         code = take_register(task, q->register_, err);
         break;
     case HAWSER__V1__EXECUTE_REQUEST__WHAT_RAW:
-        code = hws_exec_raw(x, hws_kind_from_name(task->want.adapter->port->kind), q->raw->command,
-                            q->raw->op_mod, q->raw->inbox.data, q->raw->inbox.len,
-                            q->raw->out_bytes, &task->want.field, err);
+        code = take_raw(task, q->raw, err);
         break;
     case HAWSER__V1__EXECUTE_REQUEST__WHAT__NOT_SET:
     default:
-        task->want.field = "what";
+        x->field = "what";
         code = hws_err_set(err, HWS_E_INVALID, "give register or raw");
         break;
+    }
+    if (code != HWS_OK && task->want.field == NULL) {
+        task->want.field = x->field;
     }
     if (x->row != NULL) {
         task->want.effect = x->row->effect;
@@ -127,12 +148,12 @@ static void on_row(void *arg, const struct hws_reg_row *row)
     }
     if (r->n == r->cap) {
         size_t cap = r->cap == 0 ? 32 : r->cap * 2;
-        Hawser__V1__FieldValue **more = hws_arena_alloc(&r->task->arena, cap * sizeof(*more));
+        Hawser__V1__FieldValue **more = hws_arena_ptrs(&r->task->arena, cap);
         if (more == NULL) {
             return;
         }
         if (r->n > 0) {
-            memcpy(more, r->fields, r->n * sizeof(*more));
+            memcpy(more, r->fields, r->n * sizeof(void *));
         }
         r->fields = more;
         r->cap = cap;
@@ -265,7 +286,7 @@ static void add_field_names(struct hws_task *task, const struct hws_table_row *r
     if (reg == NULL) {
         return;
     }
-    r->fields = hws_arena_alloc(&task->arena, (reg->n_fields + 1) * sizeof(*r->fields));
+    r->fields = hws_arena_ptrs(&task->arena, reg->n_fields);
     for (size_t i = 0; r->fields != NULL && i < reg->n_fields; i++) {
         r->fields[r->n_fields++] = hws_arena_str(&task->arena, reg->fields[i].name);
     }
@@ -296,7 +317,7 @@ static void describe_run(struct hws_task *task)
     Hawser__V1__DescribeResponse r = HAWSER__V1__DESCRIBE_RESPONSE__INIT;
     const Hawser__V1__DescribeRequest *q = task->request;
 
-    r.rows = hws_arena_alloc(&task->arena, hws_table_n() * sizeof(*r.rows));
+    r.rows = hws_arena_ptrs(&task->arena, hws_table_n());
     for (uint16_t id = 1; r.rows != NULL && id < hws_table_n(); id++) {
         const struct hws_table_row *row = hws_table_at(id);
         if (is_asked_for(row, q->name)) {

@@ -79,7 +79,7 @@ static enum hws_code take_names(struct hws_task *task, char **names, size_t n, s
 {
     struct config_work *w = task->work;
 
-    w->names = hws_arena_alloc(&task->arena, (n + 1) * sizeof(*w->names));
+    w->names = hws_arena_ptrs(&task->arena, n);
     if (w->names == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
@@ -186,7 +186,7 @@ static Hawser__V1__Parameter *parameter_of(struct hws_task *task, const struct h
     p->reset = reset_of(from->reset);
     p->supported = v->supported;
     p->unsupported_reason = hws_arena_str(&task->arena, v->reason);
-    p->values = hws_arena_alloc(&task->arena, (from->n_values + 1) * sizeof(*p->values));
+    p->values = hws_arena_ptrs(&task->arena, from->n_values);
     for (size_t i = 0; p->values != NULL && i < from->n_values; i++) {
         Hawser__V1__EnumValue *e = hws_arena_alloc(&task->arena, sizeof(*e));
         if (e == NULL) {

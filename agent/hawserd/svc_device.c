@@ -33,7 +33,7 @@ static Hawser__V1__LinkState link_of(enum hws_hca_link link)
 static void add_ports(struct hws_task *task, const struct hws_hca_identity *id,
                       Hawser__V1__Device *d)
 {
-    d->ports = hws_arena_alloc(&task->arena, id->n_ports * sizeof(*d->ports));
+    d->ports = hws_arena_ptrs(&task->arena, id->n_ports);
     for (size_t i = 0; d->ports != NULL && i < id->n_ports; i++) {
         const struct hws_hca_port *from = &id->ports[i];
         Hawser__V1__Port *p = hws_arena_alloc(&task->arena, sizeof(*p));
@@ -110,8 +110,10 @@ static void list_run(struct hws_task *task)
     struct hws_adapter *sorted[HWS_LINK_MAX_ADAPTERS];
     const struct hws_devices *all = &task->agent->devices;
 
-    memcpy(sorted, all->adapters, all->n * sizeof(sorted[0]));
-    qsort(sorted, all->n, sizeof(sorted[0]), by_pci);
+    for (size_t i = 0; i < all->n; i++) {
+        sorted[i] = all->adapters[i];
+    }
+    qsort(sorted, all->n, sizeof(void *), by_pci);
     for (size_t i = 0; i < all->n; i++) {
         devices[i] = device_of(task, sorted[i]);
     }
