@@ -15,15 +15,8 @@
 #include "hawserd/svc.h"
 
 #define LINES_MAX_BYTES ((size_t)128 * 1024) /* between two drains into the spool */
-_Static_assert(LINES_MAX_BYTES > HWS_DUMP_LINE_MAX_BYTES, "a line always fits");
-(2 * (size_t)HWS_DUMP_LINE_MAX_BYTES) /* between two drains into the spool */
 
-    enum pull_state {
-        PULL_TAKING,
-        PULL_MANIFEST,
-        PULL_CHUNKS,
-        PULL_END
-    };
+enum pull_state { PULL_TAKING, PULL_MANIFEST, PULL_CHUNKS, PULL_END };
 
 struct pull {
     enum pull_state state;
