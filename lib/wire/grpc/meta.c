@@ -79,7 +79,10 @@ static bool name_ok(const char *name, size_t n)
 {
     static const char *const own[] = {"te", "content-type", "user-agent", "host", "connection"};
 
-    if (n == 0 || n > 256 || strncmp(name, "grpc-", 5) == 0) {
+    /* gRPC's own names are reserved but for the two that applications use to steer retries (A6). */
+    bool retry = strcmp(name, "grpc-retry-pushback-ms") == 0 ||
+                 strcmp(name, "grpc-previous-rpc-attempts") == 0;
+    if (n == 0 || n > 256 || (strncmp(name, "grpc-", 5) == 0 && !retry)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

@@ -41,9 +41,10 @@ void hws_grpc_meta_reset(struct hws_grpc_meta *m);
 
 /*
  * Adds one field. name: lower case letters, digits, '_', '-', '.', not empty, not beginning with
- * ':' or "grpc-", and none of gRPC's own fields (te, content-type, user-agent, host, connection).
- * value: any bytes for a "-bin" name, else 0x20..0x7e without leading or trailing space.
- * HWS_E_INVALID, HWS_E_BUSY over a limit, HWS_E_NOMEM.
+ * ':' or "grpc-" (but grpc-retry-pushback-ms and grpc-previous-rpc-attempts), and none of gRPC's
+ * own fields (te, content-type, user-agent, host, connection). value: any bytes for a "-bin" name,
+ * else 0x20..0x7e without leading or trailing space. HWS_E_INVALID, HWS_E_BUSY over a limit,
+ * HWS_E_NOMEM.
  */
 enum hws_code hws_grpc_meta_add(struct hws_grpc_meta *m, const char *name, const void *value,
                                 size_t n_value, struct hws_err *err) HWS_MUST_USE;
