@@ -231,12 +231,13 @@ static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
     return rc == HWS_OK ? run_sql(db, "COMMIT", err) : rc;
 }
 
-static enum hws_code quick_check(struct hws_store_db *db, struct hws_err *err)
+static enum hws_code check_pages(struct hws_store_db *db, enum hws_store_sql how,
+                                 struct hws_err *err)
 {
     struct hws_store_q q;
     enum hws_code rc = HWS_E_PROTO;
 
-    hws_store__q(&q, db, HWS_SQL_QUICK_CHECK);
+    hws_store__q(&q, db, how);
     if (hws_store__step(&q, err) == HWS_STORE_STEP_ROW) {
         struct hws_span text = hws_store__col(&q, 0);
         if (text.n == 2 && memcmp(text.bytes, "ok", 2) == 0) {
@@ -255,7 +256,9 @@ static enum hws_code quick_check(struct hws_store_db *db, struct hws_err *err)
 static enum hws_code check(struct hws_store_db *db, struct hws_err *err)
 {
     bool full = db->opt.full_check;
-    enum hws_code rc = full ? quick_check(db, err) : HWS_OK;
+    /* The ledger in any case: a damaged index would hide a request id, and the change would run
+     * twice. */
+    enum hws_code rc = check_pages(db, full ? HWS_SQL_CHECK_ALL : HWS_SQL_CHECK_LEDGER, err);
 
     if (rc == HWS_OK) {
         rc = hws_store__ledger_open(db, full, err);
