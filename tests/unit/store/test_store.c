@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -215,14 +215,10 @@ static void second_owner_is_refused(void **state)
     struct fixture *f = *state;
     struct hws_store *other = NULL;
     struct hws_err err;
-    pid_t self = getpid();
+    int fds[2];
 
     /* Locks are per process, so the second owner must be another one. */
-    (void)self;
-    int fds[2];
     assert_int_equal(pipe(fds), 0);
-    char line[512];
-    (void)hws_str_print(line, sizeof(line), "%s", f->path);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -233,6 +229,7 @@ static void second_owner_is_refused(void **state)
     uint8_t code = 0;
     assert_int_equal(read(fds[0], &code, 1), 1);
     (void)close(fds[0]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_int_equal(code, HWS_E_STATE);
 }
 
