@@ -57,6 +57,6 @@ void hws_dump_snapshot_feed(struct hws_dump_snapshot *snap, const struct hws_ctl
 
 /* An upper bound on the whole snapshot, and on one of its lines. */
 size_t hws_dump_snapshot_estimate_bytes(uint8_t n_ports);
-#define HWS_DUMP_LINE_MAX_BYTES (64u * 1024)
+#define HWS_DUMP_LINE_MAX_BYTES 65536u
 
 #endif

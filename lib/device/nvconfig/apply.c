@@ -65,14 +65,40 @@ const char *hws_nv_outcome_name(enum hws_nv_outcome outcome)
     return (unsigned)outcome < sizeof(names) / sizeof(names[0]) ? names[outcome] : "?";
 }
 
+static size_t n_in_doubt(const struct hws_nv_apply *a)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->plan.n_writes; i++) {
+        n += a->in_doubt[i] ? 1u : 0u;
+    }
+    return n;
+}
+
+/* "in doubt: PCI, SOFTWARE: <why the last could not be put back>" */
+static void name_doubts(struct hws_nv_apply *a)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < a->plan.n_writes; i++) {
+        const char *name = hws_nv_tlv_at(a->plan.writes[i].tlv_idx)->name;
+        if (a->in_doubt[i] && hws_str_print(a->detail + used, sizeof(a->detail) - used, "%s%s",
+                                            used == 0 ? "could not be put back: " : ", ", name)) {
+            used += strlen(a->detail + used);
+        }
+    }
+    (void)hws_str_print(a->detail + used, sizeof(a->detail) - used, ": %s",
+                        a->last.code != HWS_OK ? a->last.msg
+                                               : "other bytes than the old read back");
+}
+
 /* Ends without success; err is set. */
 static void fail(struct hws_nv_apply *a)
 {
     const char *late = a->late_write ? "; a write that timed out may still land" : "";
 
     a->state = BROKEN;
-    if (a->unproved) {
-        a->outcome = HWS_NV_IN_DOUBT; /* detail names the records already */
+    if (n_in_doubt(a) > 0) {
+        a->outcome = HWS_NV_IN_DOUBT;
+        name_doubts(a);
     } else if (a->sent) {
         a->outcome = HWS_NV_RESTORED;
         (void)hws_str_print(a->detail, sizeof(a->detail),
@@ -105,16 +131,28 @@ static void succeed(struct hws_nv_apply *a)
     }
 }
 
-/* Begins undoing at the given number of writes, last first. */
+/*
+ * Goes on undoing below the given number of writes, last first. The first pass takes each, the next
+ * what is in doubt: a card may refuse one record's old bytes until another's are back.
+ */
 static void undo_from(struct hws_nv_apply *a, size_t n_writes)
 {
     a->n_tries = 0;
-    if (n_writes == 0) {
-        fail(a);
-        return;
+    for (;;) {
+        while (n_writes > 0 && a->n_passes > 0 && !a->in_doubt[n_writes - 1]) {
+            n_writes--;
+        }
+        if (n_writes > 0) {
+            a->write_idx = n_writes - 1;
+            a->state = UNDOING;
+            return;
+        }
+        if (n_in_doubt(a) == 0 || ++a->n_passes >= HWS_NV_UNDO_PASSES) {
+            fail(a);
+            return;
+        }
+        n_writes = a->plan.n_writes;
     }
-    a->write_idx = n_writes - 1;
-    a->state = UNDOING;
 }
 
 void hws_nv_apply_undo(struct hws_nv_apply *apply)
@@ -266,6 +304,18 @@ static void feed_judge(struct hws_nv_apply *a, const struct hws_ctl_call *call)
     undo_from(a, old ? a->write_idx : a->write_idx + 1);
 }
 
+/* Whatever the write came to, the card's bytes decide; its error is kept for the detail. */
+static void feed_undo(struct hws_nv_apply *a, const struct hws_ctl_call *call)
+{
+    const uint8_t *b = NULL;
+
+    hws_err_clear(&a->last);
+    if (hws_hca_regio_result(&a->io, call, &b, &a->last) == HWS_OK) {
+        hws_err_clear(&a->last);
+    }
+    a->state = UNDO_VERIFYING;
+}
+
 static void feed_undo_verify(struct hws_nv_apply *a, const struct hws_ctl_call *call)
 {
     const struct hws_nv_write *w = &a->plan.writes[a->write_idx];
@@ -276,12 +326,9 @@ static void feed_undo_verify(struct hws_nv_apply *a, const struct hws_ctl_call *
             a->state = UNDOING;
             return;
         }
-        size_t used = strlen(a->detail);
-        (void)hws_str_print(
-            a->detail + used, sizeof(a->detail) - used, "%s%s: %s",
-            used > 0 ? "; " : "records that could not be put back: ", record_name(a),
-            data == NULL ? a->last.msg : "other bytes than the old read back");
-        a->unproved = true;
+        a->in_doubt[a->write_idx] = true;
+    } else {
+        a->in_doubt[a->write_idx] = false;
     }
     undo_from(a, a->write_idx);
 }
@@ -302,7 +349,7 @@ void hws_nv_apply_feed(struct hws_nv_apply *a, const struct hws_ctl_call *call)
         feed_judge(a, call);
         return;
     case UNDOING:
-        a->state = UNDO_VERIFYING; /* whatever it came to, the card's bytes decide */
+        feed_undo(a, call);
         return;
     case UNDO_VERIFYING:
         feed_undo_verify(a, call);

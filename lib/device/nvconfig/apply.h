@@ -24,8 +24,9 @@
 #include "ifc/call.h"
 #include "nvconfig/plan.h"
 
-#define HWS_NV_UNDO_TRIES 3u
-#define HWS_NV_READ_TRIES 3u
+#define HWS_NV_UNDO_TRIES  3u
+#define HWS_NV_UNDO_PASSES 2u /* a record may be refused while another is not back yet */
+#define HWS_NV_READ_TRIES  3u
 
 /* What the card holds when the stepper ends. */
 enum hws_nv_outcome {
@@ -46,14 +47,15 @@ struct hws_nv_apply {
     /* Private. */
     bool has_hash;
     bool has_revision;
-    bool sent;     /* a write reached, or may have reached, the card */
-    bool unproved; /* an undo could not be read back */
+    bool sent; /* a write reached, or may have reached, the card */
     struct hws_digest want_hash;
     struct hws_digest want_revision;
     unsigned state;
     unsigned n_tries;
-    size_t write_idx;    /* the write under way, or being undone */
-    struct hws_err last; /* of the undoing; err keeps what caused it */
+    size_t write_idx;             /* the write under way, or being undone */
+    unsigned n_passes;            /* of the undoing, over what is in doubt */
+    bool in_doubt[HWS_NV_N_TLVS]; /* by write: its old bytes could not be read back */
+    struct hws_err last;          /* of the undoing; err keeps what caused it */
     struct hws_hca_regio io;
 };
 

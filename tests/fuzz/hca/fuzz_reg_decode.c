@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* The same bytes as an inbox of 16 bytes and an outbox. */
     if (size >= 17) {
         rc = hws_hca_decode(data + 1, 16, data + 17, size - 17, put_row, &n_chars, NULL);
+        hws_assert(rc < HWS_N_CODES);
     }
     (void)hws_hca_access_reg(in, sizeof(in), reg->id, false, NULL, 16);
     rc = hws_hca_decode(in, sizeof(in), data + 1, size - 1, put_row, &n_chars, NULL);

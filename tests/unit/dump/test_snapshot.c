@@ -18,11 +18,19 @@ static uint8_t second_index[4];
 static uint8_t mcqi[0x94];
 static struct hws_buf text;
 
+/* The characters without their NUL. */
+static void put_text(uint8_t *dst, const char *chars)
+{
+    for (size_t i = 0; chars[i] != '\0'; i++) {
+        dst[i] = (uint8_t)chars[i];
+    }
+}
+
 static void set_up(void)
 {
     hws_fake_init(&card);
     memset(mgir, 0, sizeof(mgir));
-    memcpy(mgir + 0x30, "MT_\"\\834", 8);
+    put_text(mgir + 0x30, "MT_\"\\834");
     mgir[0x0A] = 0x02;
     mgir[0x0B] = 0x18;
     mtcap[0xF] = 0x05; /* sensors 0 and 2 */
@@ -59,10 +67,10 @@ static enum hws_step run(struct hws_dump_snapshot *snap, uint8_t n_ports)
 static json_t *lines(void)
 {
     json_t *all = json_array();
-    char *at = (char *)(uintptr_t)hws_buf_cstr(&text);
+    const char *at = hws_buf_cstr(&text);
     assert_non_null(at);
     while (*at != '\0') {
-        char *end = strchr(at, '\n');
+        const char *end = strchr(at, '\n');
         json_error_t jerr;
         assert_non_null(end);
         json_t *one = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, &jerr);

@@ -102,6 +102,14 @@ static void put_row(void *arg, const struct hws_reg_row *row)
     t->used += (size_t)n;
 }
 
+/* The characters without their NUL. */
+static void put_text(uint8_t *dst, const char *text)
+{
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        dst[i] = (uint8_t)text[i];
+    }
+}
+
 static void whole_outboxes_become_rows(void **state)
 {
     (void)state;
@@ -126,7 +134,7 @@ static void whole_outboxes_become_rows(void **state)
     t.used = 0;
     hws_hca_header(in, 16, 0x101, 0); /* QUERY_ADAPTER */
     memset(out, 0, sizeof(out));
-    memcpy(out + 0x100, "MT_0000000834", 13);
+    put_text(out + 0x100, "MT_0000000834");
     assert_ok(hws_hca_decode(in, 16, out, 272, put_row, &t, &err), &err);
     assert_non_null(strstr(t.all, "psid=MT_0000000834()\n"));
 

@@ -22,6 +22,14 @@ static void put_row(void *arg, const struct hws_reg_row *row)
     t->used += (size_t)n;
 }
 
+/* The characters without their NUL. */
+static void put_text(uint8_t *dst, const char *text)
+{
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        dst[i] = (uint8_t)text[i];
+    }
+}
+
 static struct text decoded;
 
 static const char *decode(const char *reg, const uint8_t *bytes, size_t n)
@@ -47,7 +55,7 @@ static void mgir_bytes_become_identity_rows(void **state)
     b[0x21] = 28; /* short version 28.43.7 */
     b[0x22] = 43;
     b[0x23] = 7;
-    memcpy(b + 0x30, "MT_0000000834", 13);
+    put_text(b + 0x30, "MT_0000000834");
     b[0x47] = 28; /* extended version 28.43.2006 */
     b[0x4B] = 43;
     b[0x4E] = 0x07;
@@ -137,7 +145,7 @@ static void strings_are_shown_escaped_to_their_last_byte(void **state)
 {
     (void)state;
     uint8_t b[0x80] = {0};
-    memcpy(b, "MT22\"\n", 6);
+    put_text(b, "MT22\"\n");
     b[8] = 'x'; /* behind the first NUL */
 
     const char *text = decode("MSGI", b, sizeof(b));
@@ -160,27 +168,37 @@ static void short_bytes_are_refused_naming_the_first_field_cut_off(void **state)
     assert_int_equal(decoded.used, 0);
 }
 
+static void rows_of(const struct hws_reg *reg, const uint8_t *b, struct text *out)
+{
+    out->used = 0;
+    assert_ok(hws_reg_decode(reg, b, reg->size_bytes, put_row, out, NULL), NULL);
+    out->all[out->used] = '\0';
+}
+
+static void check_every_bit(const struct hws_reg *reg)
+{
+    static struct text before;
+    uint8_t b[HWS_REG_MAX_BYTES] = {0};
+    size_t n_bits = (size_t)reg->size_bytes * 8;
+
+    rows_of(reg, b, &before);
+    for (size_t bit = 0; bit < n_bits; bit++) {
+        uint8_t mask = (uint8_t)(1u << bit % 8);
+        b[bit / 8] ^= mask;
+        rows_of(reg, b, &decoded);
+        if (strcmp(before.all, decoded.all) == 0) {
+            fail_msg("%s: bit %zu of byte 0x%zx is invisible", reg->name, bit % 8, bit / 8);
+        }
+        b[bit / 8] ^= mask;
+    }
+}
+
 /* The promise behind everything shown: no bit of a reply is invisible. */
 static void every_flipped_bit_of_every_register_changes_the_rows(void **state)
 {
     (void)state;
-    static struct text before;
-
     for (size_t i = 0; i < hws_reg_count(); i++) {
-        const struct hws_reg *reg = hws_reg_at(i);
-        uint8_t b[HWS_REG_MAX_BYTES] = {0};
-        memset(&before, 0, sizeof(before));
-        assert_ok(hws_reg_decode(reg, b, reg->size_bytes, put_row, &before, NULL), NULL);
-        for (size_t bit = 0; bit < 8u * reg->size_bytes; bit++) {
-            b[bit / 8] = (uint8_t)(b[bit / 8] ^ 1u << bit % 8);
-            decoded.used = 0;
-            assert_ok(hws_reg_decode(reg, b, reg->size_bytes, put_row, &decoded, NULL), NULL);
-            decoded.all[decoded.used] = '\0';
-            if (strcmp(before.all, decoded.all) == 0) {
-                fail_msg("%s: bit %zu of byte 0x%zx is invisible", reg->name, bit % 8, bit / 8);
-            }
-            b[bit / 8] = (uint8_t)(b[bit / 8] ^ 1u << bit % 8);
-        }
+        check_every_bit(hws_reg_at(i));
     }
 }
 
@@ -192,7 +210,7 @@ static void texts_with_unprintable_bytes_or_rubbish_behind_them_are_refused(void
     uint8_t b[0x80] = {0};
     char dst[32];
 
-    memcpy(b, "MT2216X01234  ", 14);
+    put_text(b, "MT2216X01234  ");
     assert_ok(hws_reg_get_text(msgi, b, "serial_number", dst, sizeof(dst), &err), &err);
     assert_string_equal(dst, "MT2216X01234");
 

@@ -11,25 +11,28 @@ static size_t field_end(const struct hws_reg_field *f)
     return f->offset_bytes + (in_dword ? 4u : f->n_bits / 8u);
 }
 
+/* Marks a byte's bits as taken; false if one was already. */
+static bool take_bits(uint8_t *taken, uint8_t bits)
+{
+    bool free_before = (*taken & bits) == 0;
+    *taken = (uint8_t)(*taken | bits);
+    return free_before;
+}
+
 /* Marks the bits of a field; fails if one is taken. */
 static void take(const struct hws_reg *reg, const struct hws_reg_field *f, uint8_t *taken)
 {
     bool in_dword = f->n_bits <= 32 && f->kind != HWS_FIELD_STRING;
-    if (!in_dword) {
-        for (size_t i = f->offset_bytes; i < field_end(f); i++) {
-            if (taken[i] != 0) {
-                fail_msg("%s.%s overlaps at 0x%zx", reg->name, f->name, i);
-            }
-            taken[i] = 0xFF;
-        }
-        return;
+    bool good = true;
+
+    for (size_t i = f->offset_bytes; !in_dword && i < field_end(f); i++) {
+        good = take_bits(&taken[i], 0xFF) && good;
     }
-    for (unsigned b = f->lsb_idx; b < (unsigned)f->lsb_idx + f->n_bits; b++) {
-        uint8_t *byte = &taken[f->offset_bytes + 3 - b / 8];
-        if ((*byte >> b % 8 & 1) != 0) {
-            fail_msg("%s.%s overlaps", reg->name, f->name);
-        }
-        *byte = (uint8_t)(*byte | 1u << b % 8);
+    for (unsigned b = f->lsb_idx; in_dword && b < (unsigned)f->lsb_idx + f->n_bits; b++) {
+        good = take_bits(&taken[f->offset_bytes + 3 - b / 8], (uint8_t)(1u << b % 8)) && good;
+    }
+    if (!good) {
+        fail_msg("%s.%s overlaps", reg->name, f->name);
     }
 }
 

@@ -156,7 +156,7 @@ static void an_intent_is_its_documented_bytes(void **state)
 static void damaged_journal_bytes_are_refused(void **state)
 {
     (void)state;
-    uint8_t copy[HWS_NV_INTENT_MAX_BYTES];
+    uint8_t copy[HWS_NV_INTENT_MAX_BYTES] = {0};
     struct hws_err err;
 
     for (size_t n = 0; n < n_intent; n++) {
