@@ -68,6 +68,7 @@ struct hws_emu_slot {
     uint64_t due_ms;
     const struct hws_emu_fault *fault; /* borrowed from the profile; matched once, NULL = none */
     bool matched;
+    bool fresh; /* rung since the last turn; due_ms is not set yet */
 };
 
 struct hws_emu_nic_state {

@@ -35,7 +35,7 @@ void hws_emu__doorbell(struct hws_emu *e, uint32_t bits)
     }
     for (uint32_t fresh = bits & ~e->pending_mask; fresh != 0; fresh &= fresh - 1) {
         uint32_t idx = (uint32_t)__builtin_ctz(fresh);
-        e->slots[idx] = (struct hws_emu_slot){.due_ms = e->now_ms + e->profile->latency_ms};
+        e->slots[idx] = (struct hws_emu_slot){.fresh = true};
     }
     e->pending_mask |= bits;
 }
@@ -240,7 +240,12 @@ void hws_emu__run_due(struct hws_emu *e)
     for (uint32_t mask = e->pending_mask; mask != 0 && e->state == HWS_EMU_QUEUE;
          mask &= mask - 1) {
         uint32_t idx = (uint32_t)__builtin_ctz(mask);
-        if (e->slots[idx].due_ms <= e->now_ms) {
+        struct hws_emu_slot *slot = &e->slots[idx];
+        if (slot->fresh) { /* the doorbell does not know the time: it starts with this turn */
+            slot->fresh = false;
+            slot->due_ms = e->now_ms + e->profile->latency_ms;
+        }
+        if (slot->due_ms <= e->now_ms) {
             run_slot(e, idx);
         }
     }
