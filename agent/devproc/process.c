@@ -233,6 +233,8 @@ static void wait_for_work(struct hws_devproc *p, uint64_t next)
     if (p->stopping && (pfds[1].revents & (POLLERR | POLLHUP)) != 0) {
         disconnect(p, now);
     } else if (pfds[1].revents != 0 && !p->stopping) {
+        /* Channels learn the time in turn only: before what comes now is submitted to them. */
+        (void)p->config.turn(p->config.data, now);
         receive(p, now);
     }
 }

@@ -207,6 +207,7 @@ static uint64_t do_up(struct hws_ctl_queue *c, uint64_t now_ms)
         return now_ms;
     }
     if (c->closing) {
+        hws_cmdq_set_uid(&c->q, 0); /* bring-up and teardown are the driver's own */
         hws_cmdq_bringup_down(&c->bringup);
         move(c, HWS_CTL_QUEUE_STOPPING);
         return now_ms;

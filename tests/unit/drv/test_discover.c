@@ -1,0 +1,103 @@
+/* Which fwctl nodes there are, read from a scripted sysfs. */
+#include <errno.h>
+
+#include "drv/discover.h"
+#include "fake_sys.h"
+#include "test.h"
+
+#define DIR        "/sys/class/fwctl"
+#define LINK(text) .bytes = (text), .n_bytes = sizeof(text), .result = (int)sizeof(text) - 1
+
+static void nodes_come_in_pci_order(void **state)
+{
+    static const char names[] = "fwctl1\0fwctl0\0other";
+    static const struct hws_fake_sys_row rows[] = {
+        {.call = HWS_FAKE_SYS_LIST,
+         .path = DIR,
+         .bytes = names,
+         .n_bytes = sizeof names,
+         .result = sizeof names},
+        {.call = HWS_FAKE_SYS_READLINK,
+         .path = DIR "/fwctl1/device",
+         LINK("../../../0000:81:00.0")},
+        {.call = HWS_FAKE_SYS_READLINK,
+         .path = DIR "/fwctl0/device",
+         LINK("../../../0000:41:00.1")},
+    };
+    struct hws_discovered found[HWS_DISCOVER_MAX];
+    struct hws_fake_sys fake;
+    size_t n = 0;
+
+    (void)state;
+    hws_fake_sys_init(&fake, rows, sizeof rows / sizeof rows[0]);
+    assert_code(hws_discover(&fake.sys, found, &n, NULL), HWS_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(found[0].pci, "0000:41:00.1");
+    assert_string_equal(found[0].node, "/dev/fwctl/fwctl0");
+    assert_string_equal(found[1].pci, "0000:81:00.0");
+    hws_fake_sys_check(&fake);
+}
+
+static void no_class_means_no_nodes(void **state)
+{
+    static const struct hws_fake_sys_row rows[] = {
+        {.call = HWS_FAKE_SYS_LIST, .path = DIR, .result = -ENOENT}};
+    struct hws_discovered found[HWS_DISCOVER_MAX];
+    struct hws_fake_sys fake;
+    size_t n = 9;
+
+    (void)state;
+    hws_fake_sys_init(&fake, rows, 1);
+    assert_code(hws_discover(&fake.sys, found, &n, NULL), HWS_OK);
+    assert_int_equal(n, 0);
+    hws_fake_sys_check(&fake);
+}
+
+static void unreadable_class_is_an_error(void **state)
+{
+    static const struct hws_fake_sys_row rows[] = {
+        {.call = HWS_FAKE_SYS_LIST, .path = DIR, .result = -EACCES}};
+    struct hws_discovered found[HWS_DISCOVER_MAX];
+    struct hws_fake_sys fake;
+    size_t n = 9;
+
+    (void)state;
+    hws_fake_sys_init(&fake, rows, 1);
+    assert_code(hws_discover(&fake.sys, found, &n, NULL), HWS_E_IO);
+    assert_int_equal(n, 9);
+    hws_fake_sys_check(&fake);
+}
+
+static void node_that_vanishes_is_passed_over(void **state)
+{
+    static const char names[] = "fwctl0";
+    static const struct hws_fake_sys_row rows[] = {
+        {.call = HWS_FAKE_SYS_LIST,
+         .path = DIR,
+         .bytes = names,
+         .n_bytes = sizeof names,
+         .result = sizeof names},
+        {.call = HWS_FAKE_SYS_READLINK, .path = DIR "/fwctl0/device", .result = -ENOENT},
+    };
+    struct hws_discovered found[HWS_DISCOVER_MAX];
+    struct hws_fake_sys fake;
+    size_t n = 9;
+
+    (void)state;
+    hws_fake_sys_init(&fake, rows, 2);
+    assert_code(hws_discover(&fake.sys, found, &n, NULL), HWS_OK);
+    assert_int_equal(n, 0);
+    hws_fake_sys_check(&fake);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes_come_in_pci_order),
+        cmocka_unit_test(no_class_means_no_nodes),
+        cmocka_unit_test(unreadable_class_is_an_error),
+        cmocka_unit_test(node_that_vanishes_is_passed_over),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
