@@ -1,0 +1,98 @@
+/* hawser-wire's command line by getopt_long. */
+#include "options.h"
+
+#include <getopt.h>
+#include <stddef.h>
+#include <string.h>
+
+static const struct option table[] = {
+    {"hawserd-socket", required_argument, NULL, 's'},
+    {"lock", required_argument, NULL, 'l'},
+    {"local-socket", required_argument, NULL, 'u'},
+    {"run-dir", required_argument, NULL, 'r'},
+    {"listen", required_argument, NULL, 't'},
+    {"cert", required_argument, NULL, 'c'},
+    {"key", required_argument, NULL, 'k'},
+    {"ca", required_argument, NULL, 'a'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+const char *hws_wire_options_help(void)
+{
+    return "usage: hawser-wire --hawserd-socket PATH --lock PATH --local-socket PATH --run-dir DIR\n"
+           "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE]\n"
+           "\n"
+           "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a Unix\n"
+           "socket of this host with peer credentials. Keeps no state but its key.\n"
+           "\n"
+           "      --hawserd-socket PATH  the keeper's socket; tried every 20 ms while it is away\n"
+           "      --lock PATH            held for life\n"
+           "      --local-socket PATH    Unix socket to serve\n"
+           "      --run-dir DIR          where `listen`, the real TCP address, is written\n"
+           "      --listen ADDRESS:PORT  port 0: the one in DIR/listen again, or any\n"
+           "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers\n"
+           "  -h, --help                 this text\n"
+           "  -V, --version              version\n"
+           "\n"
+           "Signals: SIGTERM finishes running calls and exits 0; again: within a second.\n"
+           "Example: hawser-wire --hawserd-socket run/hawserd.sock --lock run/wire.lock \\\n"
+           "             --local-socket run/hawser.sock --run-dir run\n";
+}
+
+static bool take(struct hws_wire_options *o, int opt)
+{
+    const char **slot[128] = {
+        ['s'] = &o->hawserd_socket, ['l'] = &o->lock, ['u'] = &o->local_socket,
+        ['r'] = &o->run_dir,        ['t'] = &o->listen, ['c'] = &o->cert,
+        ['k'] = &o->key,            ['a'] = &o->ca,
+    };
+
+    if (opt == 'h') {
+        o->help = true;
+        return true;
+    }
+    if (opt == 'V') {
+        o->version = true;
+        return true;
+    }
+    if (opt <= 0 || opt >= 128 || slot[opt] == NULL) {
+        return false;
+    }
+    *slot[opt] = optarg;
+    return true;
+}
+
+enum hws_code hws_wire_options_parse(int argc, char **argv, struct hws_wire_options *out,
+                                     struct hws_err *err)
+{
+    struct hws_wire_options o;
+    int opt;
+
+    memset(&o, 0, sizeof(o));
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "hV", table, NULL)) != -1) {
+        if (!take(&o, opt)) {
+            return hws_err_set(err, HWS_E_INVALID, "bad option; see hawser-wire --help");
+        }
+    }
+    if (optind < argc) {
+        return hws_err_set(err, HWS_E_INVALID, "unexpected argument \"%.60s\"", argv[optind]);
+    }
+    if (o.help || o.version) {
+        *out = o;
+        return HWS_OK;
+    }
+    if (o.hawserd_socket == NULL || o.lock == NULL || o.local_socket == NULL || o.run_dir == NULL) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "--hawserd-socket, --lock, --local-socket and --run-dir are needed");
+    }
+    if (o.listen != NULL && (o.cert == NULL || o.key == NULL || o.ca == NULL)) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "--listen needs --cert, --key and --ca: TCP is served with mutual TLS "
+                           "only");
+    }
+    *out = o;
+    return HWS_OK;
+}

@@ -1,0 +1,29 @@
+/* hawser-wire's command line; hawserd writes it. */
+#ifndef HWS_WIRE_OPTIONS_H
+#define HWS_WIRE_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct hws_wire_options {
+    const char *hawserd_socket; /* all borrowed from argv; required */
+    const char *lock;           /* required */
+    const char *local_socket;   /* required */
+    const char *run_dir;        /* required */
+    const char *listen;         /* "address:port"; NULL = no TCP */
+    const char *cert;           /* PEM files; required with listen */
+    const char *key;
+    const char *ca;
+    bool help;
+    bool version;
+};
+
+/* HWS_E_INVALID with a text for stderr. */
+enum hws_code hws_wire_options_parse(int argc, char **argv, struct hws_wire_options *out,
+                                     struct hws_err *err) HWS_MUST_USE;
+
+/* The text of --help. */
+const char *hws_wire_options_help(void);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * The network process.
+ *
+ * Happy path: certificates -> method table -> health, reflection, relay -> listeners -> serve ->
+ * DRAIN or SIGTERM -> GOAWAY, running calls finish -> close -> 0.
+ * Failures: certificates that do not load or an address in use end the program before it serves.
+ */
+#include "service.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "common/build.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "net/conn.h"
+#include "tls/reason.h"
+
+#define LOCAL_MODE 0666u /* who may do what is the policy's; the folder may be stricter */
+
+extern const unsigned char hws_proto_descriptors[];
+extern const unsigned long hws_proto_descriptors_bytes;
+extern const unsigned char hws_proto_external_descriptors[];
+extern const unsigned long hws_proto_external_descriptors_bytes;
+
+static void close_all(struct hws_service *s);
+static void on_hurry(uv_timer_t *timer);
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void peer_of(void *data, struct hws_grpc_conn *grpc, struct hws_relay_peer *out)
+{
+    const struct hws_net_peer *peer = hws_net_conn_peer(hws_net_conn_of(grpc));
+    (void)data;
+
+    out->transport = peer->transport == HWS_NET_TLS ? HWS_LINK_TRANSPORT_TLS
+                                                    : HWS_LINK_TRANSPORT_UNIX;
+    out->principal = peer->principal;
+    out->serial = peer->serial;
+    out->sha256 = peer->sha256;
+    out->peer = peer->address;
+}
+
+static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
+                             struct hws_err *err)
+{
+    struct hws_service *s = hws_net_conn_owner(conn);
+    (void)err;
+
+    cfg->server = &s->server;
+    cfg->stats = &s->net.stats.grpc;
+    hws_limits_fill(&cfg->limits, hws_net_conn_peer(conn)->not_after_s, hws_net_now_s());
+    s->n_conns_opened++;
+    hws_relay_stats_changed(&s->relay);
+    return HWS_OK;
+}
+
+static bool is_empty(const struct hws_service *s)
+{
+    return (!s->has_local || s->local.n_conns == 0) && (!s->has_tcp || s->tcp.n_conns == 0);
+}
+
+static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    struct hws_service *s = hws_net_conn_owner(conn);
+    (void)err;
+
+    hws_relay_stats_changed(&s->relay);
+    if (s->draining && !s->closing && !s->must_hurry) {
+        /* The connection still counts in here: look once it is gone. */
+        (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
+    }
+}
+
+static void on_refused(void *owner, const char *peer, const char *reason, const char *text)
+{
+    struct hws_service *s = owner;
+    struct hws_log_q from;
+    struct hws_log_q why;
+    uint32_t dropped;
+
+    hws_relay_stats_changed(&s->relay);
+    if (hws_limits_may_log(&s->refusals, hws_net_now_ms(&s->net), &dropped)) {
+        hws_log("connection_refused", "peer=%s reason=%s text=%s unlogged_before=%u",
+                hws_log_q(&from, peer), reason, hws_log_q(&why, text), dropped);
+    }
+}
+
+static const struct hws_net_conn_ops conn_ops = {
+    .on_open = on_open,
+    .on_closed = on_closed,
+    .on_refused = on_refused,
+};
+
+/* ---- counters -------------------------------------------------------------------------------- */
+
+struct writer {
+    char *dst;
+    size_t cap;
+    size_t used;
+};
+
+static void add(void *data, const char *name, uint64_t value)
+{
+    struct writer *w = data;
+
+    if (value == 0 || w->cap - w->used < 2) {
+        return;
+    }
+    if (hws_str_print(w->dst + w->used, w->cap - w->used, "%s %" PRIu64 "\n", name, value)) {
+        w->used += strlen(w->dst + w->used);
+    } else {
+        w->dst[w->used] = '\0'; /* a line is whole or not there */
+    }
+}
+
+static void stats(void *data, char *dst, size_t cap)
+{
+    const struct hws_service *s = data;
+    struct writer w = {dst, cap, 0};
+    char name[64];
+
+    dst[0] = '\0';
+    add(&w, "connections", (s->has_local ? s->local.n_conns : 0) + (s->has_tcp ? s->tcp.n_conns : 0));
+    add(&w, "connections_opened", s->n_conns_opened);
+    add(&w, "calls_refused_keeper_away", s->relay.n_refused);
+    add(&w, "calls_cut_off", s->relay.n_lost);
+    for (unsigned i = 0; i < HWS_TLS_N_REASONS; i++) {
+        hws_str_print(name, sizeof(name), "handshakes_refused.%s",
+                      hws_tls_reason_name((enum hws_tls_reason)i));
+        add(&w, name, s->net.stats.handshakes_refused[i]);
+    }
+#define HWS_NET_STAT(field, text) add(&w, "net." #field, s->net.stats.field);
+#include "net/net_stats.def"
+#undef HWS_NET_STAT
+    hws_grpc_stats_each(&s->net.stats.grpc, add, &w);
+}
+
+/* ---- drain ----------------------------------------------------------------------------------- */
+
+static void on_hurry(uv_timer_t *timer)
+{
+    struct hws_service *s = timer->data;
+
+    if (is_empty(s) || s->must_hurry) {
+        close_all(s);
+    }
+}
+
+static void drain(void *data)
+{
+    struct hws_service *s = data;
+
+    if (s->draining) {
+        return;
+    }
+    s->draining = true;
+    hws_log("draining", "connections=%u", s->local.n_conns + s->tcp.n_conns);
+    hws_grpc_health_shutdown(&s->health);
+    if (s->has_tcp) {
+        hws_net_listener_stop(&s->tcp);
+        hws_net_listener_drain(&s->tcp, HWS_SERVICE_DRAIN_MS);
+    }
+    if (s->has_local) {
+        hws_net_listener_stop(&s->local);
+        hws_net_listener_drain(&s->local, HWS_SERVICE_DRAIN_MS);
+    }
+    (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct hws_service *s = handle->data;
+    (void)number;
+
+    if (!s->draining) {
+        drain(s);
+        return;
+    }
+    s->must_hurry = true;
+    (void)uv_timer_start(&s->hurry, on_hurry, HWS_SERVICE_HURRY_MS, 0);
+}
+
+static void close_all(struct hws_service *s)
+{
+    if (s->closing) {
+        return;
+    }
+    s->closing = true;
+    hws_relay_close(&s->relay);
+    if (s->has_tcp) {
+        hws_net_listener_close(&s->tcp, NULL);
+    }
+    if (s->has_local) {
+        hws_net_listener_close(&s->local, NULL);
+    }
+    uv_close((uv_handle_t *)&s->hurry, NULL);
+    for (size_t i = 0; i < sizeof(s->signals) / sizeof(s->signals[0]); i++) {
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    }
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static enum hws_code read_pem(const char *path, struct hws_buf *out, struct hws_span *span,
+                              struct hws_err *err)
+{
+    enum hws_code code = hws_file_read(path, HWS_TLS_PEM_MAX_BYTES, out, err);
+
+    span->bytes = hws_buf_peek(out);
+    span->n = hws_buf_len(out);
+    return code;
+}
+
+static void wipe(struct hws_buf *b)
+{
+    if (b->bytes != NULL) {
+        hws_mem_wipe(b->bytes, b->cap);
+    }
+    hws_buf_deinit(b);
+}
+
+static enum hws_code load_bundle(struct hws_service *s, struct hws_err *err)
+{
+    struct hws_buf files[3];
+    struct hws_tls_pem pem;
+    enum hws_code code = hws_tls_rng_open(&s->rng, err);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    memset(&pem, 0, sizeof(pem));
+    pem.allow_tls12 = true;
+    for (size_t i = 0; i < 3; i++) {
+        hws_buf_init(&files[i], 0);
+    }
+    if ((code = read_pem(s->options->cert, &files[0], &pem.cert, err)) == HWS_OK &&
+        (code = read_pem(s->options->key, &files[1], &pem.key, err)) == HWS_OK &&
+        (code = read_pem(s->options->ca, &files[2], &pem.ca, err)) == HWS_OK) {
+        code = hws_tls_bundle_new(s->rng, &pem, hws_net_now_s(), &s->bundle, err);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        wipe(&files[i]);
+    }
+    return code;
+}
+
+/* With port 0 the address of the last run is tried first, so that clients find a restarted process
+ * where it was. */
+static void last_address(const struct hws_service *s, char *dst, size_t cap)
+{
+    char path[512];
+    struct hws_buf text;
+    const char *listen = s->options->listen;
+    size_t n_host = strlen(listen) - strlen(strrchr(listen, ':'));
+
+    dst[0] = '\0';
+    if (!hws_str_eq(listen + n_host, ":0") ||
+        !hws_str_print(path, sizeof(path), "%s/listen", s->options->run_dir)) {
+        return;
+    }
+    hws_buf_init(&text, 0);
+    if (hws_file_read(path, cap - 1, &text, NULL) == HWS_OK) {
+        const char *last = hws_buf_cstr(&text);
+        if (last != NULL && strncmp(last, listen, n_host + 1) == 0) {
+            hws_str_copy_n(dst, cap, last, strcspn(last, "\n"));
+        }
+    }
+    hws_buf_deinit(&text);
+}
+
+static enum hws_code write_address(const struct hws_service *s, struct hws_err *err)
+{
+    char path[512];
+    char line[HWS_NET_PEER_BYTES + 2];
+
+    if (!hws_str_print(path, sizeof(path), "%s/listen", s->options->run_dir)) {
+        return hws_err_set(err, HWS_E_INVALID, "--run-dir is too long");
+    }
+    hws_str_print(line, sizeof(line), "%s\n", hws_net_listener_address(&s->tcp));
+    return hws_file_replace(path, line, strlen(line), err);
+}
+
+static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
+{
+    char last[HWS_NET_PEER_BYTES];
+    struct hws_net_listen_config c = {.bundle = s->bundle, .ops = &conn_ops, .owner = s};
+    enum hws_code code = HWS_E_EXISTS;
+
+    last_address(s, last, sizeof(last));
+    if (last[0] != '\0') {
+        c.address = last;
+        code = hws_net_listener_open(&s->tcp, &s->net, &c, err);
+        if (code != HWS_OK) {
+            (void)uv_run(&s->loop, UV_RUN_NOWAIT); /* lets the failed listener's handle close */
+        }
+    }
+    if (code != HWS_OK) {
+        c.address = s->options->listen;
+        code = hws_net_listener_open(&s->tcp, &s->net, &c, err);
+    }
+    if (code != HWS_OK) {
+        return code;
+    }
+    s->has_tcp = true;
+    hws_log("listening", "address=%s", hws_net_listener_address(&s->tcp));
+    return write_address(s, err);
+}
+
+static enum hws_code open_local(struct hws_service *s, struct hws_err *err)
+{
+    struct hws_net_listen_config c = {
+        .address = s->options->local_socket,
+        .unix_mode = LOCAL_MODE,
+        .ops = &conn_ops,
+        .owner = s,
+    };
+    char whole[512];
+
+    /* Only a path that starts with "/" is a Unix socket here. */
+    if (c.address[0] != '/') {
+        char cwd[256];
+        size_t n = sizeof(cwd);
+        if (uv_cwd(cwd, &n) != 0 ||
+            !hws_str_print(whole, sizeof(whole), "%s/%s", cwd, s->options->local_socket)) {
+            return hws_err_set(err, HWS_E_INVALID, "--local-socket is too long");
+        }
+        c.address = whole;
+    }
+    enum hws_code code = hws_net_listener_open(&s->local, &s->net, &c, err);
+    s->has_local = code == HWS_OK;
+    return code;
+}
+
+static enum hws_code build_server(struct hws_service *s, struct hws_err *err)
+{
+    enum hws_code code;
+    struct hws_relay_config c = {
+        .loop = &s->loop,
+        .socket_path = s->options->hawserd_socket,
+        .build_id = s->build_id,
+        .health = &s->health,
+        .peer_of = peer_of,
+        .stats = stats,
+        .drain = drain,
+        .data = s,
+    };
+
+    hws_grpc_server_init(&s->server);
+    hws_grpc_reflect_init(&s->reflect);
+    if ((code = hws_grpc_health_init(&s->health, err)) != HWS_OK ||
+        (code = hws_grpc_health_register(&s->health, &s->server, err)) != HWS_OK ||
+        (code = hws_grpc_reflect_add(&s->reflect, hws_proto_descriptors,
+                                     hws_proto_descriptors_bytes, err)) != HWS_OK ||
+        (code = hws_grpc_reflect_add(&s->reflect, hws_proto_external_descriptors,
+                                     hws_proto_external_descriptors_bytes, err)) != HWS_OK ||
+        (code = hws_grpc_reflect_register(&s->reflect, &s->server, err)) != HWS_OK) {
+        return code;
+    }
+    return hws_relay_open(&s->relay, &c, &s->server, err);
+}
+
+static void watch_signals(struct hws_service *s)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        (void)uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        sigaddset(&set, numbers[i]);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* hawserd's parent may have blocked them */
+}
+
+static enum hws_code start(struct hws_service *s, struct hws_err *err)
+{
+    enum hws_code code = hws_net_init(&s->net, &s->loop, err);
+
+    if (code == HWS_OK && s->options->listen != NULL) {
+        code = load_bundle(s, err);
+    }
+    if (code == HWS_OK) {
+        code = build_server(s, err);
+    }
+    if (code != HWS_OK) {
+        return code;
+    }
+    (void)uv_timer_init(&s->loop, &s->hurry);
+    s->hurry.data = s;
+    watch_signals(s);
+    s->handles_open = true;
+    code = open_local(s, err);
+    return code == HWS_OK && s->options->listen != NULL ? open_tcp(s, err) : code;
+}
+
+static void deinit(struct hws_service *s)
+{
+    hws_grpc_health_deinit(&s->health);
+    hws_grpc_reflect_deinit(&s->reflect);
+    hws_grpc_server_deinit(&s->server);
+    hws_net_deinit(&s->net);
+    hws_tls_bundle_unref(s->bundle);
+    hws_tls_rng_free(s->rng);
+}
+
+int hws_service_run(const struct hws_wire_options *options)
+{
+    struct hws_err err;
+    int status = 0;
+    struct hws_service *s = hws_mem_zalloc(1, sizeof(*s));
+
+    if (s == NULL || uv_loop_init(&s->loop) != 0) {
+        hws_mem_free(s);
+        return 1;
+    }
+    s->options = options;
+    hws_common_build_id(s->build_id, sizeof(s->build_id));
+    if (start(s, &err) != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("start_failed", "reason=%s", hws_log_q(&q, err.msg));
+        status = 1;
+        if (s->handles_open) {
+            close_all(s);
+        }
+    }
+    (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    deinit(s);
+    (void)uv_loop_close(&s->loop);
+    hws_mem_free(s);
+    hws_log("stopped", "status=%d", status);
+    return status;
+}

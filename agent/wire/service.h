@@ -1,0 +1,56 @@
+/*
+ * hawser-wire's whole: listeners, gRPC server with health and reflection, relay to hawserd, drain.
+ * Thread rule: the loop thread.
+ */
+#ifndef HWS_WIRE_SERVICE_H
+#define HWS_WIRE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "grpc/health.h"
+#include "grpc/reflect.h"
+#include "grpc/server.h"
+#include "limits.h"
+#include "net/listen.h"
+#include "net/net.h"
+#include "options.h"
+#include "relay.h"
+#include "tls/bundle.h"
+#include "tls/rng.h"
+
+#define HWS_SERVICE_DRAIN_MS 25000u /* running calls get this long */
+#define HWS_SERVICE_HURRY_MS 500u   /* after the second SIGTERM */
+
+struct hws_service {
+    uv_loop_t loop;
+    const struct hws_wire_options *options; /* borrowed */
+    char build_id[48];
+    struct hws_net net;
+    struct hws_tls_rng *rng;       /* owned; NULL without TCP */
+    struct hws_tls_bundle *bundle; /* one reference; NULL without TCP */
+    struct hws_grpc_server server;
+    struct hws_grpc_health health;
+    struct hws_grpc_reflect reflect;
+    struct hws_relay relay;
+    struct hws_net_listener local;
+    struct hws_net_listener tcp;
+    bool has_local; /* opened */
+    bool has_tcp;
+    uv_signal_t signals[2];
+    uv_timer_t hurry;
+    struct hws_limits_log refusals;
+    uint64_t n_conns_opened;
+    bool handles_open;
+    bool draining;
+    bool must_hurry; /* the second SIGTERM came */
+    bool closing;
+};
+
+/* Serves until told to end; returns the exit status for main. */
+int hws_service_run(const struct hws_wire_options *options);
+
+#endif
