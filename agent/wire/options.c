@@ -21,10 +21,12 @@ static const struct option table[] = {
 
 const char *hws_wire_options_help(void)
 {
-    return "usage: hawser-wire --hawserd-socket PATH --lock PATH --local-socket PATH --run-dir DIR\n"
+    return "usage: hawser-wire --hawserd-socket PATH --lock PATH --local-socket PATH --run-dir "
+           "DIR\n"
            "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE]\n"
            "\n"
-           "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a Unix\n"
+           "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a "
+           "Unix\n"
            "socket of this host with peer credentials. Keeps no state but its key.\n"
            "\n"
            "      --hawserd-socket PATH  the keeper's socket; tried every 20 ms while it is away\n"
@@ -44,9 +46,8 @@ const char *hws_wire_options_help(void)
 static bool take(struct hws_wire_options *o, int opt)
 {
     const char **slot[128] = {
-        ['s'] = &o->hawserd_socket, ['l'] = &o->lock, ['u'] = &o->local_socket,
-        ['r'] = &o->run_dir,        ['t'] = &o->listen, ['c'] = &o->cert,
-        ['k'] = &o->key,            ['a'] = &o->ca,
+        ['s'] = &o->hawserd_socket, ['l'] = &o->lock, ['u'] = &o->local_socket, ['r'] = &o->run_dir,
+        ['t'] = &o->listen,         ['c'] = &o->cert, ['k'] = &o->key,          ['a'] = &o->ca,
     };
 
     if (opt == 'h') {

@@ -38,8 +38,8 @@ static void peer_of(void *data, struct hws_grpc_conn *grpc, struct hws_relay_pee
     const struct hws_net_peer *peer = hws_net_conn_peer(hws_net_conn_of(grpc));
     (void)data;
 
-    out->transport = peer->transport == HWS_NET_TLS ? HWS_LINK_TRANSPORT_TLS
-                                                    : HWS_LINK_TRANSPORT_UNIX;
+    out->transport =
+        peer->transport == HWS_NET_TLS ? HWS_LINK_TRANSPORT_TLS : HWS_LINK_TRANSPORT_UNIX;
     out->principal = peer->principal;
     out->serial = peer->serial;
     out->sha256 = peer->sha256;
@@ -126,7 +126,8 @@ static void stats(void *data, char *dst, size_t cap)
     char name[64];
 
     dst[0] = '\0';
-    add(&w, "connections", (s->has_local ? s->local.n_conns : 0) + (s->has_tcp ? s->tcp.n_conns : 0));
+    add(&w, "connections",
+        (s->has_local ? s->local.n_conns : 0) + (s->has_tcp ? s->tcp.n_conns : 0));
     add(&w, "connections_opened", s->n_conns_opened);
     add(&w, "calls_refused_keeper_away", s->relay.n_refused);
     add(&w, "calls_cut_off", s->relay.n_lost);

@@ -1,0 +1,531 @@
+/* A whole agent in a temporary folder, and a client. */
+#include "agent_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "hawser/v1/agent.pb-c.h"
+#include "net/conn.h"
+#include "net/dial.h"
+#include "test.h"
+
+#define WAIT_MS 5000u
+
+static const char policy_text[] =
+    "version: 1\n"
+    "local:\n"
+    "  \"%u\": spiffe://" HWS_PKI_DOMAIN "/operator/local\n"
+    "rules:\n"
+    "  - name: operators\n"
+    "    principals: [spiffe://" HWS_PKI_DOMAIN "/operator/]\n"
+    "    methods: [observe, configure, debug, audit, admin]\n"
+    "    max_effect: config-live\n"
+    "  - name: viewers\n"
+    "    principals: [spiffe://" HWS_PKI_DOMAIN "/viewer/]\n"
+    "    methods: [observe]\n"
+    "    max_effect: read\n";
+
+uint64_t hws_rig_now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+void hws_rig_write(const struct hws_rig *rig, const char *name, const char *text)
+{
+    char path[256];
+
+    hws_str_print(path, sizeof(path), "%s/%s", rig->dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A shipped profile with another serial and PCI address, and with faults. */
+static void write_profile(const struct hws_rig *rig, size_t idx, const char *faults)
+{
+    static const char *const sources[] = {"connectx7", "connectx6dx"};
+    char path[512];
+    char *text = hws_mem_zalloc(1, 65536);
+
+    assert_non_null(text);
+    hws_str_print(path, sizeof(path), "%s/../agent/emu/profiles/%s.yaml", HWS_TESTS_DIR,
+                  sources[idx]);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t n = fread(text, 1, 60000, f);
+    assert_int_equal(fclose(f), 0);
+    if (faults != NULL) {
+        char *at = strstr(text, "\nfaults: []");
+        assert_non_null(at);
+        hws_str_print(at, 65536 - (size_t)(at - text), "\nfaults:\n%s\n", faults);
+    } else {
+        text[n] = '\0';
+    }
+    hws_rig_write(rig, idx == 0 ? "a.yaml" : "b.yaml", text);
+    hws_mem_free(text);
+}
+
+static void write_config(const struct hws_rig *rig, bool tls)
+{
+    char text[1024];
+    char listen[512] = "";
+
+    if (tls) {
+        hws_str_print(listen, sizeof(listen),
+                      "listen: 127.0.0.1:0\n"
+                      "tls: {cert: %s/agent-host.crt, key: %s/agent-host.key, ca: %s/ca.crt}\n",
+                      rig->pki.dir, rig->pki.dir, rig->pki.dir);
+    }
+    hws_str_print(text, sizeof(text),
+                  "host: host-a\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\n%s"
+                  "devices: {backend: emu, profiles: [a.yaml, b.yaml]}\n",
+                  listen);
+    hws_rig_write(rig, "agent.yaml", text);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+/* ---- the agent ------------------------------------------------------------------------------- */
+
+static void spawn(struct hws_rig *rig)
+{
+    char config[128];
+    char log[128];
+
+    hws_str_print(config, sizeof(config), "%s/agent.yaml", rig->dir);
+    hws_str_print(log, sizeof(log), "%s/log", rig->dir);
+    rig->started_ms = hws_rig_now_ms();
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        (void)dup2(fd, STDERR_FILENO);
+        (void)execl(HWS_BIN_DIR "/hawserd", "hawserd", "--config", config, "--supervise",
+                    (char *)NULL);
+        _exit(127);
+    }
+    rig->supervisor = pid;
+}
+
+static void show_log(const struct hws_rig *rig)
+{
+    char path[128];
+    char line[1024];
+
+    hws_str_print(path, sizeof(path), "%s/log", rig->dir);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        print_message("    %s", line);
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+}
+
+void hws_rig_restart(struct hws_rig *rig)
+{
+    Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+
+    spawn(rig);
+    if (hws_rig_until_ok(rig, "/hawser.v1.AgentService/Info", &q.base, WAIT_MS) == UINT64_MAX) {
+        show_log(rig);
+        fail_msg("the agent does not serve");
+    }
+    rig->serving_ms = hws_rig_now_ms() - rig->started_ms;
+}
+
+void hws_rig_start(struct hws_rig *rig, const struct hws_rig_options *options)
+{
+    char text[2048];
+
+    memset(rig, 0, sizeof(*rig));
+    hws_str_copy(rig->dir, sizeof(rig->dir), "/tmp/hawser-agent-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    assert_int_equal(uv_loop_init(&rig->loop), 0);
+    assert_code(hws_net_init(&rig->net, &rig->loop, NULL), HWS_OK);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (options->tls) {
+        hws_pki_make(&rig->pki);
+        rig->has_pki = true;
+    }
+    (void)snprintf(text, sizeof(text), policy_text, (unsigned)getuid());
+    hws_rig_write(rig, "policy.yaml", text);
+    write_profile(rig, 0, options->faults[0]);
+    write_profile(rig, 1, options->faults[1]);
+    write_config(rig, options->tls);
+    hws_rig_restart(rig);
+}
+
+int hws_rig_terminate(struct hws_rig *rig)
+{
+    int status = -1;
+
+    hws_rig_disconnect(rig);
+    assert_int_equal(kill(rig->supervisor, SIGTERM), 0);
+    assert_int_equal(waitpid(rig->supervisor, &status, 0), rig->supervisor);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+
+void hws_rig_stop(struct hws_rig *rig)
+{
+    int status = hws_rig_terminate(rig);
+
+    if (status != 0) {
+        show_log(rig);
+    }
+    assert_int_equal(status, 0);
+    hws_rig_idle(rig, 5);
+    hws_net_deinit(&rig->net);
+    hws_tls_rng_free(rig->rng);
+    assert_int_equal(uv_loop_close(&rig->loop), 0);
+    if (rig->has_pki) {
+        hws_pki_remove(&rig->pki);
+    }
+    (void)nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- the client ------------------------------------------------------------------------------ */
+
+static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
+                             struct hws_err *err)
+{
+    struct hws_rig *rig = hws_net_conn_owner(conn);
+    (void)err;
+
+    hws_grpc_limits_client(&cfg->limits);
+    rig->opened = true;
+    return HWS_OK;
+}
+
+static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    struct hws_rig *rig = hws_net_conn_owner(conn);
+    (void)err;
+
+    if (rig->conn == conn) {
+        rig->conn = NULL;
+    }
+    rig->lost = true;
+}
+
+static const struct hws_net_conn_ops conn_ops = {.on_open = on_open, .on_closed = on_closed};
+
+static void tick(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void turn(struct hws_rig *rig, uint64_t until_ms)
+{
+    uv_timer_t timer;
+    uint64_t now_ms = hws_rig_now_ms();
+
+    assert_int_equal(uv_timer_init(&rig->loop, &timer), 0);
+    uv_update_time(&rig->loop);
+    (void)uv_timer_start(&timer, tick, until_ms > now_ms ? until_ms - now_ms : 0, 0);
+    (void)uv_run(&rig->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(&rig->loop, UV_RUN_NOWAIT);
+}
+
+void hws_rig_idle(struct hws_rig *rig, uint64_t ms)
+{
+    uint64_t until_ms = hws_rig_now_ms() + ms;
+
+    while (hws_rig_now_ms() < until_ms) {
+        turn(rig, until_ms);
+    }
+}
+
+static bool wait_open(struct hws_rig *rig)
+{
+    uint64_t until_ms = hws_rig_now_ms() + 1000;
+
+    while (!rig->opened && !rig->lost && hws_rig_now_ms() < until_ms) {
+        turn(rig, until_ms);
+    }
+    return rig->opened && !rig->lost;
+}
+
+static bool dial(struct hws_rig *rig, struct hws_net_dial_config *c)
+{
+    c->ops = &conn_ops;
+    c->owner = rig;
+    c->timeout_ms = 1000;
+    rig->opened = false;
+    rig->lost = false;
+    uv_update_time(&rig->loop);
+    if (hws_net_dial(&rig->net, c, &rig->conn, NULL) != HWS_OK) {
+        rig->conn = NULL;
+        return false;
+    }
+    return wait_open(rig);
+}
+
+bool hws_rig_connect(struct hws_rig *rig)
+{
+    struct hws_net_dial_config c = {0};
+    char target[128];
+
+    hws_str_print(target, sizeof(target), "unix:%s/run/hawser.sock", rig->dir);
+    c.target = target;
+    return dial(rig, &c);
+}
+
+static struct hws_tls_bundle *load_bundle(struct hws_rig *rig, const char *who)
+{
+    struct hws_tls_pem pem = {.allow_tls12 = true};
+    struct hws_tls_bundle *bundle = NULL;
+    struct hws_err err;
+    char name[64];
+    char *texts[3];
+    size_t n;
+
+    if (rig->rng == NULL) {
+        assert_code(hws_tls_rng_open(&rig->rng, NULL), HWS_OK);
+    }
+    hws_str_print(name, sizeof(name), "%s.crt", who);
+    texts[0] = hws_pki_read(&rig->pki, name, &n);
+    pem.cert = (struct hws_span){(const uint8_t *)texts[0], n};
+    hws_str_print(name, sizeof(name), "%s.key", who);
+    texts[1] = hws_pki_read(&rig->pki, name, &n);
+    pem.key = (struct hws_span){(const uint8_t *)texts[1], n};
+    texts[2] = hws_pki_read(&rig->pki, "ca.crt", &n);
+    pem.ca = (struct hws_span){(const uint8_t *)texts[2], n};
+    assert_ok(hws_tls_bundle_new(rig->rng, &pem, hws_net_now_s(), &bundle, &err), &err);
+    for (size_t i = 0; i < 3; i++) {
+        hws_mem_free(texts[i]);
+    }
+    return bundle;
+}
+
+bool hws_rig_connect_tls(struct hws_rig *rig, const char *who)
+{
+    struct hws_net_dial_config c = {0};
+    char path[128];
+    char target[128] = "";
+
+    hws_str_print(path, sizeof(path), "%s/run/listen", rig->dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(target, sizeof(target), f));
+    (void)fclose(f);
+    target[strcspn(target, "\n")] = '\0';
+    c.target = target;
+    c.bundle = load_bundle(rig, who);
+    bool ok = dial(rig, &c);
+    hws_tls_bundle_unref(c.bundle);
+    return ok;
+}
+
+void hws_rig_disconnect(struct hws_rig *rig)
+{
+    uint64_t until_ms = hws_rig_now_ms() + 2000;
+
+    if (rig->conn == NULL) {
+        return;
+    }
+    hws_net_conn_close(rig->conn);
+    while (rig->conn != NULL && hws_rig_now_ms() < until_ms) {
+        turn(rig, until_ms);
+    }
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+struct call_state {
+    struct hws_rig_async *async;
+    bool (*on_message)(void *data, const uint8_t *bytes, size_t n);
+    void *data;
+    bool canceled;
+};
+
+static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+{
+    struct call_state *s = hws_grpc_call_data(call);
+    struct hws_rig_reply *r = &s->async->reply;
+
+    r->n_messages++;
+    hws_buf_reset(&r->bytes);
+    assert_code(hws_buf_put(&r->bytes, bytes, n), HWS_OK);
+    if (s->on_message != NULL && !s->canceled && !s->on_message(s->data, bytes, n)) {
+        s->canceled = true;
+        hws_grpc_call_cancel(call);
+    }
+}
+
+static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+{
+    struct call_state *s = hws_grpc_call_data(call);
+    struct hws_rig_reply *r = &s->async->reply;
+
+    r->code = outcome->code;
+    hws_str_copy(r->message, sizeof(r->message), outcome->message);
+    r->n_details = outcome->n_details < sizeof(r->details) ? outcome->n_details : 0;
+    if (r->n_details > 0) {
+        memcpy(r->details, outcome->details, r->n_details);
+    }
+    s->async->done = true;
+    s->async->call = NULL;
+    hws_mem_free(s);
+}
+
+static const struct hws_grpc_call_ops call_ops = {.on_message = on_message, .on_close = on_close};
+
+static void begin(struct hws_rig *rig, const struct hws_grpc_start *start,
+                  const ProtobufCMessage *request, struct hws_rig_async *out,
+                  struct call_state *state)
+{
+    struct hws_grpc_start st = *start;
+    uint8_t packed[8192];
+    struct hws_err err;
+
+    memset(out, 0, sizeof(*out));
+    hws_buf_init(&out->reply.bytes, 0);
+    out->reply.code = HWS_GRPC_UNAVAILABLE;
+    hws_str_copy(out->reply.message, sizeof(out->reply.message), "not connected");
+    if (rig->conn == NULL && !hws_rig_connect(rig)) {
+        out->done = true;
+        hws_mem_free(state);
+        return;
+    }
+    state->async = out;
+    st.ops = &call_ops;
+    st.data = state;
+    uv_update_time(&rig->loop);
+    if (hws_grpc_client_start(hws_net_conn_grpc(rig->conn), &st, uv_now(&rig->loop), &out->call,
+                              &err) != HWS_OK) {
+        out->done = true;
+        hws_str_copy(out->reply.message, sizeof(out->reply.message), err.msg);
+        hws_mem_free(state);
+        return;
+    }
+    if (request != NULL) {
+        assert_true(protobuf_c_message_get_packed_size(request) <= sizeof(packed));
+        size_t n = protobuf_c_message_pack(request, packed);
+        assert_ok(hws_grpc_call_send(out->call, packed, n, &err), &err);
+    }
+}
+
+void hws_rig_begin(struct hws_rig *rig, const char *path, enum hws_grpc_kind kind,
+                   const ProtobufCMessage *request, uint64_t timeout_ms, struct hws_rig_async *out)
+{
+    struct hws_grpc_start st = {.path = path, .kind = kind, .timeout_ms = timeout_ms};
+    struct call_state *state = hws_mem_zalloc(1, sizeof(*state));
+
+    assert_non_null(state);
+    begin(rig, &st, request, out, state);
+}
+
+bool hws_rig_wait(struct hws_rig *rig, struct hws_rig_async *async, uint64_t ms)
+{
+    uint64_t until_ms = hws_rig_now_ms() + ms;
+
+    while (!async->done && hws_rig_now_ms() < until_ms) {
+        turn(rig, until_ms);
+    }
+    return async->done;
+}
+
+static void end(struct hws_rig *rig, struct hws_rig_async *async, uint64_t timeout_ms,
+                struct hws_rig_reply *out)
+{
+    if (!hws_rig_wait(rig, async, timeout_ms + 10000)) {
+        show_log(rig);
+        fail_msg("a call hangs");
+    }
+    *out = async->reply;
+}
+
+void hws_rig_call(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                  uint64_t timeout_ms, struct hws_rig_reply *out)
+{
+    struct hws_rig_async async;
+
+    hws_rig_begin(rig, path, HWS_GRPC_UNARY, request, timeout_ms, &async);
+    end(rig, &async, timeout_ms, out);
+}
+
+void hws_rig_stream(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                    uint64_t timeout_ms, bool (*handler)(void *data, const uint8_t *bytes, size_t n),
+                    void *data, struct hws_rig_reply *out)
+{
+    struct hws_grpc_start st = {
+        .path = path, .kind = HWS_GRPC_SERVER_STREAM, .timeout_ms = timeout_ms};
+    struct call_state *state = hws_mem_zalloc(1, sizeof(*state));
+    struct hws_rig_async async;
+
+    assert_non_null(state);
+    state->on_message = handler;
+    state->data = data;
+    begin(rig, &st, request, &async, state);
+    end(rig, &async, timeout_ms, out);
+}
+
+void hws_rig_reply_free(struct hws_rig_reply *reply)
+{
+    hws_buf_deinit(&reply->bytes);
+}
+
+uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                          uint64_t ms)
+{
+    uint64_t since_ms = hws_rig_now_ms();
+    struct hws_rig_reply r;
+
+    while (hws_rig_now_ms() - since_ms < ms) {
+        hws_rig_call(rig, path, request, 1000, &r);
+        hws_rig_reply_free(&r);
+        if (r.code == HWS_GRPC_OK) {
+            return hws_rig_now_ms() - since_ms;
+        }
+        hws_rig_idle(rig, 5);
+    }
+    return UINT64_MAX;
+}
+
+pid_t hws_rig_pid(struct hws_rig *rig, const char *name)
+{
+    Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+    struct hws_rig_reply r;
+    pid_t pid = 0;
+
+    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    assert_int_equal(r.code, HWS_GRPC_OK);
+    Hawser__V1__InfoResponse *info =
+        hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    assert_non_null(info);
+    for (size_t i = 0; i < info->n_processes; i++) {
+        if (hws_str_eq(info->processes[i]->name, name)) {
+            pid = (pid_t)info->processes[i]->pid;
+        }
+    }
+    hawser__v1__info_response__free_unpacked(info, NULL);
+    hws_rig_reply_free(&r);
+    assert_true(pid > 1);
+    return pid;
+}

@@ -1,0 +1,117 @@
+/*
+ * A whole agent for a test: hawserd --supervise with hawser-wire and hawser-emu in a temporary
+ * folder, and a client over its Unix socket or TLS. Everything is stopped and removed at the end.
+ */
+#ifndef HWS_TESTS_AGENT_RIG_H
+#define HWS_TESTS_AGENT_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <protobuf-c/protobuf-c.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "grpc/client.h"
+#include "net/net.h"
+#include "pki.h"
+#include "tls/bundle.h"
+#include "tls/rng.h"
+
+#define HWS_RIG_FENCE 7u /* election id of the rig's mutations */
+
+struct hws_rig_options {
+    bool tls;              /* listen on loopback TCP too */
+    const char *faults[2]; /* YAML list for each adapter's `faults`; NULL = none */
+    bool no_client;        /* do not wait for the agent to serve */
+};
+
+struct hws_rig {
+    char dir[64];
+    pid_t supervisor;
+    uint64_t started_ms; /* of start, monotonic */
+    uint64_t serving_ms; /* the first answered call came so long after start */
+    struct hws_pki pki;
+    bool has_pki;
+    uv_loop_t loop;
+    struct hws_net net;
+    struct hws_tls_rng *rng;
+    struct hws_net_conn *conn; /* NULL = not connected */
+    bool opened;
+    bool lost;
+};
+
+/* How a call ended. */
+struct hws_rig_reply {
+    enum hws_grpc_code code;
+    char message[512];
+    struct hws_buf bytes; /* the last message; owned */
+    size_t n_messages;
+    uint8_t details[4096];
+    size_t n_details;
+};
+
+/* Starts the agent and waits until it answers; fails the test otherwise. */
+void hws_rig_start(struct hws_rig *rig, const struct hws_rig_options *options);
+
+/* SIGTERM; the exit status must be 0. Removes the folder. */
+void hws_rig_stop(struct hws_rig *rig);
+
+/* Sends SIGTERM and returns the exit status, without removing anything. */
+int hws_rig_terminate(struct hws_rig *rig);
+
+/* Starts it again in the same folder. */
+void hws_rig_restart(struct hws_rig *rig);
+
+/* Connects to the Unix socket; false if nobody answers within a second. */
+bool hws_rig_connect(struct hws_rig *rig);
+
+/* Connects over TLS as "operator-olga" or another of pki.h; false when refused. */
+bool hws_rig_connect_tls(struct hws_rig *rig, const char *who);
+
+void hws_rig_disconnect(struct hws_rig *rig);
+
+/* One unary call; connects first if need be. */
+void hws_rig_call(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                  uint64_t timeout_ms, struct hws_rig_reply *out);
+
+/* A server stream: on_message for each; ends when it returns false (the call is cancelled then). */
+void hws_rig_stream(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                    uint64_t timeout_ms,
+                    bool (*on_message)(void *data, const uint8_t *bytes, size_t n), void *data,
+                    struct hws_rig_reply *out);
+
+/* A call that is under way: started, not waited for. */
+struct hws_rig_async {
+    struct hws_rig_reply reply;
+    bool done;
+    struct hws_grpc_call *call;
+};
+void hws_rig_begin(struct hws_rig *rig, const char *path, enum hws_grpc_kind kind,
+                   const ProtobufCMessage *request, uint64_t timeout_ms,
+                   struct hws_rig_async *out);
+
+/* Turns the loop until the call is done (or ms have passed: false). */
+bool hws_rig_wait(struct hws_rig *rig, struct hws_rig_async *async, uint64_t ms);
+
+/* Turns the loop for so long. */
+void hws_rig_idle(struct hws_rig *rig, uint64_t ms);
+
+void hws_rig_reply_free(struct hws_rig_reply *reply);
+
+/* The pid of a process of the agent by AgentService.Info: "hawserd", "hawser-wire", "hawser-emu".
+ */
+pid_t hws_rig_pid(struct hws_rig *rig, const char *name);
+
+/* Calls until it is OK or ms have passed; returns how long it took, UINT64_MAX if never. */
+uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
+                          uint64_t ms);
+
+uint64_t hws_rig_now_ms(void);
+
+/* Writes a file into the rig's folder. */
+void hws_rig_write(const struct hws_rig *rig, const char *name, const char *text);
+
+#endif
