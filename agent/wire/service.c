@@ -258,17 +258,17 @@ static void last_address(const struct hws_service *s, char *dst, size_t cap)
     char path[512];
     struct hws_buf text;
     const char *listen = s->options->listen;
-    size_t n_host = strlen(listen) - strlen(strrchr(listen, ':'));
+    const char *colon = strrchr(listen, ':');
 
     dst[0] = '\0';
-    if (!hws_str_eq(listen + n_host, ":0") ||
+    if (colon == NULL || !hws_str_eq(colon, ":0") ||
         !hws_str_print(path, sizeof(path), "%s/listen", s->options->run_dir)) {
         return;
     }
     hws_buf_init(&text, 0);
     if (hws_file_read(path, cap - 1, &text, NULL) == HWS_OK) {
         const char *last = hws_buf_cstr(&text);
-        if (last != NULL && strncmp(last, listen, n_host + 1) == 0) {
+        if (last != NULL && strncmp(last, listen, (size_t)(colon - listen) + 1) == 0) {
             hws_str_copy_n(dst, cap, last, strcspn(last, "\n"));
         }
     }

@@ -22,19 +22,18 @@
 
 #define WAIT_MS 5000u
 
-static const char policy_text[] =
-    "version: 1\n"
-    "local:\n"
-    "  \"%u\": spiffe://" HWS_PKI_DOMAIN "/operator/local\n"
-    "rules:\n"
-    "  - name: operators\n"
-    "    principals: [spiffe://" HWS_PKI_DOMAIN "/operator/]\n"
-    "    methods: [observe, configure, debug, audit, admin]\n"
-    "    max_effect: config-live\n"
-    "  - name: viewers\n"
-    "    principals: [spiffe://" HWS_PKI_DOMAIN "/viewer/]\n"
-    "    methods: [observe]\n"
-    "    max_effect: read\n";
+static const char policy_text[] = "version: 1\n"
+                                  "local:\n"
+                                  "  \"%u\": spiffe://" HWS_PKI_DOMAIN "/operator/local\n"
+                                  "rules:\n"
+                                  "  - name: operators\n"
+                                  "    principals: [spiffe://" HWS_PKI_DOMAIN "/operator/]\n"
+                                  "    methods: [observe, configure, debug, audit, admin]\n"
+                                  "    max_effect: config-live\n"
+                                  "  - name: viewers\n"
+                                  "    principals: [spiffe://" HWS_PKI_DOMAIN "/viewer/]\n"
+                                  "    methods: [observe]\n"
+                                  "    max_effect: read\n";
 
 uint64_t hws_rig_now_ms(void)
 {
@@ -188,7 +187,6 @@ int hws_rig_terminate(struct hws_rig *rig)
     assert_int_equal(waitpid(rig->supervisor, &status, 0), rig->supervisor);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
 
 void hws_rig_stop(struct hws_rig *rig)
 {
@@ -471,8 +469,9 @@ void hws_rig_call(struct hws_rig *rig, const char *path, const ProtobufCMessage 
 }
 
 void hws_rig_stream(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
-                    uint64_t timeout_ms, bool (*handler)(void *data, const uint8_t *bytes, size_t n),
-                    void *data, struct hws_rig_reply *out)
+                    uint64_t timeout_ms,
+                    bool (*on_each)(void *data, const uint8_t *bytes, size_t n), void *data,
+                    struct hws_rig_reply *out)
 {
     struct hws_grpc_start st = {
         .path = path, .kind = HWS_GRPC_SERVER_STREAM, .timeout_ms = timeout_ms};
@@ -480,7 +479,7 @@ void hws_rig_stream(struct hws_rig *rig, const char *path, const ProtobufCMessag
     struct hws_rig_async async;
 
     assert_non_null(state);
-    state->on_message = handler;
+    state->on_message = on_each;
     state->data = data;
     begin(rig, &st, request, &async, state);
     end(rig, &async, timeout_ms, out);

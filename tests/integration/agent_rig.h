@@ -77,10 +77,11 @@ void hws_rig_disconnect(struct hws_rig *rig);
 void hws_rig_call(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
                   uint64_t timeout_ms, struct hws_rig_reply *out);
 
-/* A server stream: on_message for each; ends when it returns false (the call is cancelled then). */
+/* A server stream: on_each for each message; ends when it returns false (the call is cancelled
+ * then). */
 void hws_rig_stream(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
                     uint64_t timeout_ms,
-                    bool (*on_message)(void *data, const uint8_t *bytes, size_t n), void *data,
+                    bool (*on_each)(void *data, const uint8_t *bytes, size_t n), void *data,
                     struct hws_rig_reply *out);
 
 /* A call that is under way: started, not waited for. */
@@ -90,8 +91,7 @@ struct hws_rig_async {
     struct hws_grpc_call *call;
 };
 void hws_rig_begin(struct hws_rig *rig, const char *path, enum hws_grpc_kind kind,
-                   const ProtobufCMessage *request, uint64_t timeout_ms,
-                   struct hws_rig_async *out);
+                   const ProtobufCMessage *request, uint64_t timeout_ms, struct hws_rig_async *out);
 
 /* Turns the loop until the call is done (or ms have passed: false). */
 bool hws_rig_wait(struct hws_rig *rig, struct hws_rig_async *async, uint64_t ms);

@@ -135,7 +135,8 @@ static void unknown_device_names_the_ones_there_are(void **state)
 
 static bool until_synced(void *data, const uint8_t *bytes, size_t n)
 {
-    Hawser__V1__WatchDevicesResponse *w = hawser__v1__watch_devices_response__unpack(NULL, n, bytes);
+    Hawser__V1__WatchDevicesResponse *w =
+        hawser__v1__watch_devices_response__unpack(NULL, n, bytes);
     bool synced = w->kind == HAWSER__V1__WATCH_DEVICES_RESPONSE__KIND__KIND_SYNCED;
 
     (*(int *)data)++;
@@ -322,8 +323,8 @@ static void register_is_read_by_name(void **state)
     hws_rig_call(&rig, "/hawser.v1.CommandService/Execute", &q.base, 5000, &r);
 
     expect_ok(&r);
-    Hawser__V1__ExecuteResponse *x = hawser__v1__execute_response__unpack(
-        NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    Hawser__V1__ExecuteResponse *x =
+        hawser__v1__execute_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_string_equal(x->name, "ACCESS_REG MGIR read");
     assert_int_equal(x->status->status, 0);
     assert_int_equal(x->status->stage, HAWSER__V1__STAGE__STAGE_EXECUTED);
@@ -374,8 +375,8 @@ static void table_is_described(void **state)
     hws_rig_call(&rig, "/hawser.v1.CommandService/Describe", &q.base, 2000, &r);
 
     expect_ok(&r);
-    Hawser__V1__DescribeResponse *d = hawser__v1__describe_response__unpack(
-        NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    Hawser__V1__DescribeResponse *d =
+        hawser__v1__describe_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_int_equal(d->n_rows, 1);
     assert_int_equal(d->rows[0]->register_id, 0x9020);
     assert_string_equal(d->rows[0]->method, "read");
@@ -445,6 +446,7 @@ static bool on_dump(void *data, const uint8_t *bytes, size_t n)
     case HAWSER__V1__PULL_RESPONSE__WHAT_END:
         p->ended = true;
         break;
+    case HAWSER__V1__PULL_RESPONSE__WHAT__NOT_SET:
     default:
         fail_msg("an empty message");
     }
@@ -503,8 +505,8 @@ static void caller_is_mapped_and_may_probe(void **state)
     hws_rig_call(&rig, "/hawser.v1.AgentService/WhoAmI", &q.base, 2000, &r);
 
     expect_ok(&r);
-    Hawser__V1__WhoAmIResponse *w = hawser__v1__who_am_iresponse__unpack(
-        NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    Hawser__V1__WhoAmIResponse *w =
+        hawser__v1__who_am_iresponse__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_string_equal(w->principal, "spiffe://unit.test/operator/local");
     assert_int_equal(w->n_rules, 1);
     hawser__v1__who_am_iresponse__free_unpacked(w, NULL);
