@@ -141,3 +141,53 @@ void hws_str_quote(char *dst, size_t cap, const void *s, size_t n)
     }
     dst[used] = '\0';
 }
+
+/* Bytes that must follow this first byte of a UTF-8 sequence, and the least code point that may
+ * need them; -1: none starts so. */
+static int utf8_follow(uint8_t first, uint32_t *out_least)
+{
+    if (first < 0x80) {
+        *out_least = 0;
+        return 0;
+    }
+    if (first >= 0xc2 && first < 0xe0) {
+        *out_least = 0x80;
+        return 1;
+    }
+    if (first >= 0xe0 && first < 0xf0) {
+        *out_least = 0x800;
+        return 2;
+    }
+    if (first >= 0xf0 && first < 0xf5) {
+        *out_least = 0x10000;
+        return 3;
+    }
+    return -1;
+}
+
+bool hws_str_is_text(const void *s, size_t n)
+{
+    const uint8_t *p = s;
+
+    for (size_t i = 0; i < n;) {
+        uint32_t least = 0;
+        uint8_t first = p[i++];
+        int follow = utf8_follow(first, &least);
+        if (follow < 0 || (size_t)follow > n - i) {
+            return false;
+        }
+        uint32_t code = follow == 0 ? first : first & (0x3fu >> follow);
+        for (; follow > 0; follow--, i++) {
+            if ((p[i] & 0xc0) != 0x80) {
+                return false;
+            }
+            code = code << 6 | (p[i] & 0x3fu);
+        }
+        bool control = (code < 0x20 && code != '\t' && code != '\n' && code != '\r') ||
+                       (code >= 0x7f && code < 0xa0);
+        if (code < least || control || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -230,6 +230,9 @@ enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_p
         return hws_err_set(err, HWS_E_INVALID, "profile: %zu bytes, allowed are 1..%u", n,
                            HWS_EMU_PROFILE_MAX_BYTES);
     }
+    if (!hws_str_is_text(text, n)) { /* libfyaml 0.7 may not come back from malformed UTF-8 */
+        return hws_err_set(err, HWS_E_INVALID, "profile: not UTF-8 text");
+    }
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;

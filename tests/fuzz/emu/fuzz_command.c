@@ -63,11 +63,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static bool started;
 
-    if (started) {
-        guest_stop(&g);
+    if (!started) {
+        guest_start(&g, profile, NULL, 0);
+        started = true;
     }
-    started = true;
-    guest_start(&g, profile, NULL, 0);
+    /* Each input meets the same card: nothing stored, no fault matched yet, freshly up. */
+    memset(g.emu.nv.values, 0, g.profile.n_tlvs * sizeof(*g.emu.nv.values));
+    memset(g.emu.n_fault_matches, 0, sizeof(g.emu.n_fault_matches));
+    memset(g.mem, 0, sizeof(g.mem));
+    g.token = 1;
+    g.now_ms = 0;
+    hws_emu_power_cycle(&g.emu, 0);
     guest_bring_up(&g);
     while (size > 5) {
         uint8_t flags = data[0];
