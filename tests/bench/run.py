@@ -1,0 +1,148 @@
+"""Runs the benchmarks and prints a line a measure: name, value, unit and, where there is a peer in the same run, the
+peer's value and the ratio. `--json` prints the same as JSON lines. `--rounds N`: medians of N runs.
+
+    python3 tests/bench/run.py BUILD_DIR [--json] [--rounds N]
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+parser = argparse.ArgumentParser()
+parser.add_argument("build")
+parser.add_argument("--json", action="store_true")
+parser.add_argument("--rounds", type=int, default=3)
+args = parser.parse_args()
+BIN = os.path.join(args.build, "bin")
+BENCH = os.path.join(args.build, "bench")
+rows = {}
+
+
+def program(*argv, timeout=120):
+    """Runs a benchmark program; its "name value unit" lines go to rows."""
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=timeout)
+    if p.returncode != 0:
+        sys.exit(f"{' '.join(argv)}: status {p.returncode}: {p.stderr.strip()}")
+    for line in p.stdout.splitlines():
+        name, value, unit = line.split()
+        rows.setdefault(name, (unit, []))[1].append(float(value))
+
+
+def report():
+    for name, (unit, values) in rows.items():
+        value = statistics.median(values)
+        if args.json:
+            print(json.dumps({"name": name, "value": value, "unit": unit, "runs": len(values), "peer": None, "ratio": None}))
+        else:
+            print(f"{name:24} {value:12.1f} {unit:4} median of {len(values)}")
+
+
+class Agent:
+    """One agent with two emulated adapters, in a folder of its own."""
+
+    def __init__(self, root):
+        self.dir = root
+        ca = os.path.join(TOP, "certs/hawser-ca")
+        self.pki = os.path.join(root, "pki")
+        for a in (["init", self.pki, "--domain", "bench.test"], ["agent", self.pki, "a", "--ip", "127.0.0.1"],
+                  ["operator", self.pki, "olga"]):
+            subprocess.run([ca, *a], check=True, capture_output=True, timeout=60)
+        os.makedirs(os.path.join(root, "run"))
+        os.makedirs(os.path.join(root, "state"))
+        self.config = os.path.join(root, "agent.yaml")
+        policy = open(os.path.join(TOP, "docs/examples/policy.yaml")).read().replace("hawser.example", "bench.test")
+        open(os.path.join(root, "policy.yaml"), "w").write(policy)
+        profiles = os.path.join(TOP, "agent/emu/profiles")
+        open(self.config, "w").write(
+            "host: bench\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 127.0.0.1:0\n"
+            "tls: {cert: pki/agent-a.crt, key: pki/agent-a.key, ca: pki/ca.crt}\n"
+            f"devices: {{backend: emu, profiles: [{profiles}/connectx7.yaml, {profiles}/connectx6dx.yaml]}}\n")
+        self.creds = [os.path.join(self.pki, f) for f in ("operator-olga.crt", "operator-olga.key", "ca.crt")]
+
+    def start(self, pin=None):
+        argv = [os.path.join(BIN, "hawserd"), "--config", self.config]
+        self.log = open(os.path.join(self.dir, "log"), "ab")
+        self.proc = subprocess.Popen((["taskset", "-c", pin] if pin else []) + argv, stdout=self.log, stderr=self.log,
+                                     stdin=subprocess.DEVNULL)
+        listen = os.path.join(self.dir, "run/listen")
+        end = time.monotonic() + 20
+        while not (os.path.exists(listen) and open(listen).read().strip()):
+            if time.monotonic() > end or self.proc.poll() is not None:
+                sys.exit("agent did not start: " + open(os.path.join(self.dir, "log")).read()[-2000:])
+            time.sleep(0.005)
+        self.target = open(listen).read().strip()
+
+    def stop(self):
+        self.proc.terminate()
+        try:
+            self.proc.wait(10)
+        finally:
+            self.proc.kill()
+            self.log.close()
+
+    def pids(self):
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                argv = open(f"/proc/{pid}/cmdline").read().split("\0")
+            except OSError:
+                continue
+            if os.path.basename(argv[0]).startswith("hawser") and any(self.dir in a for a in argv):
+                found.append(pid)
+        return found
+
+    def pss_kb(self):
+        total = 0
+        for pid in self.pids():
+            total += int(re.search(r"^Pss:\s+(\d+)", open(f"/proc/{pid}/smaps_rollup").read(), re.M).group(1))
+        return total
+
+    def cpu_ticks(self):
+        total = 0
+        for pid in self.pids():
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total
+
+
+def bench_agent():
+    root = tempfile.mkdtemp(prefix="hawser-bench.")
+    agent = Agent(root)
+    try:
+        for _ in range(args.rounds):
+            program(os.path.join(BENCH, "bench_agent"), "start", os.path.join(root, "run/hawser.sock"),
+                    os.path.join(BIN, "hawserd"), agent.config)
+        agent.start(pin="0")
+        for _ in range(args.rounds):
+            program("taskset", "-c", "0", os.path.join(BENCH, "bench_agent"), "unary", agent.target, *agent.creds, "3000")
+        agent.stop()
+
+        agent.start()
+        holder = subprocess.Popen([os.path.join(BENCH, "bench_agent"), "hold", agent.target, *agent.creds, "10"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if holder.stdout.readline().strip() != "held":
+            sys.exit("the 10 connections could not be held")
+        rows["agent.rss_kb"] = ("kB", [agent.pss_kb()])  # sum of PSS of the three processes, 10 connections
+        before, began = agent.cpu_ticks(), time.monotonic()
+        time.sleep(2)  # the measure itself: two idle seconds
+        spent = (agent.cpu_ticks() - before) / os.sysconf("SC_CLK_TCK")
+        rows["agent.idle_cpu_pct"] = ("%", [100 * spent / (time.monotonic() - began)])
+        holder.stdin.close()
+        holder.wait(10)
+        agent.stop()
+    finally:
+        if getattr(agent, "proc", None) and agent.proc.poll() is None:
+            agent.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+program(os.path.join(BENCH, "bench_cmdq"), os.path.join(TOP, "agent/emu/profiles/connectx7.yaml"), str(2 * args.rounds - 1))
+bench_agent()
+report()
