@@ -47,7 +47,7 @@ class Pki:
 
     def make(self, role, name, *args):
         self.run(role, self.dir, name, *args)
-        return self.files(name)
+        return self.files(f"{role}-{name}")
 
     def files(self, name):
         return {
@@ -60,7 +60,7 @@ class Pki:
 class Adapter:
     """An emulated adapter of a host: a shipped profile with an identity drawn from the seed."""
 
-    def __init__(self, path, base, pci, faults=""):
+    def __init__(self, path, base, pci, faults=()):
         self.pci = pci
         self.serial = "MT%04dX%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))
         self.psid = "MT_%010d" % RNG.randrange(10**10)
@@ -69,8 +69,10 @@ class Adapter:
             text, n = re.subn(rf"^(\s*{key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
             assert n == 1, f"{base} has no {key}"
         self.path = path
+        if faults:
+            text = re.sub(r"^faults:.*$", "", text, flags=re.M) + "faults:\n" + "".join(f"  - {{{f}}}\n" for f in faults)
         with open(path, "w") as f:
-            f.write(text + faults)
+            f.write(text)
 
 
 class Result:
@@ -89,7 +91,7 @@ class Result:
 class Host:
     """One agent: `hawserd --supervise` with its configuration, folders and two adapters."""
 
-    def __init__(self, root, pki, name, faults="", policy=None, backend=None):
+    def __init__(self, root, pki, name, faults=(), policy=None, backend=None):
         self.name, self.pki = name, pki
         self.dir = os.path.join(root, name)
         self.run_dir = os.path.join(self.dir, "run")
