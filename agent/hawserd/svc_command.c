@@ -104,6 +104,7 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
         code = take_raw(task, q->raw, err);
         break;
     case HAWSER__V1__EXECUTE_REQUEST__WHAT__NOT_SET:
+    case _HAWSER__V1__EXECUTE_REQUEST__WHAT__CASE_IS_INT_SIZE:
     default:
         x->field = "what";
         code = hws_err_set(err, HWS_E_INVALID, "give register or raw");

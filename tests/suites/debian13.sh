@@ -7,7 +7,7 @@ if [ "$(id -u)" != 0 ]; then
   skip "all" "needs root for chroot"
   return
 fi
-need_packages debootstrap || { skip "all" "$why"; return; }
+need_packages debootstrap || { skip "all" "$why"; return 0; }
 if [ ! -f "$tree/.hawser-ready" ]; then
   # The mirror of this machine's own apt, so that no host name is written here.
   mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -v security | sort -u | head -n 1)

@@ -47,7 +47,7 @@ static void replay(struct hws_rollout *r, const struct hws_rollout_record *rec)
     case HWS_ROLLOUT_REC_PLAN:
         break;
     }
-    hws_assert(!"may_move refuses a second plan");
+    hws_assert(false); /* may_move refuses a second plan */
 }
 
 enum hws_code hws_rollout_load(struct hws_rollout *r, const uint8_t *bytes, size_t n,

@@ -599,6 +599,7 @@ static enum hws_code answer(const struct hws_grpc_reflect *r,
     case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
         return answer_services(r, &response, out);
     case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST__NOT_SET:
+    case _GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST__CASE_IS_INT_SIZE:
     default:
         return answer_error(&response, HWS_GRPC_INVALID_ARGUMENT, "request names nothing", out);
     }
