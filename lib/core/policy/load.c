@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "policy/policy_priv.h"
 #include "policy/yaml_priv.h"
 #include "table/table.h"
@@ -405,8 +406,11 @@ enum hws_code hws_policy_load(const void *bytes, size_t n, const char *file,
         return hws_err_set(err, HWS_E_BUSY, "%s: %zu bytes (limit %zu)", file, n,
                            HWS_POLICY_MAX_BYTES);
     }
-    if (n == 0 || memchr(bytes, 0, n) != NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "%s:1:1: the file is empty or no text", file);
+    unsigned line = 0;
+    unsigned column = 0;
+    const char *why = hws_text_yaml_fault(bytes, n, &line, &column);
+    if (why != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "%s:%u:%u: %s", file, line, column, why);
     }
     l.policy = hws_mem_zalloc(1, sizeof(*l.policy));
     if (l.policy == NULL) {

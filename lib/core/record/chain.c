@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/text.h"
 
 #define HEAD_BYTES 30u
 #define MAGIC      "HWR1"
@@ -55,8 +56,7 @@ static enum hws_code put_text(struct hws_buf *out, const char *text)
         return rc;
     }
     hws_store_be32(p, (uint32_t)n);
-    memcpy(p + 4, text, n);
-    p[4 + n] = 0;
+    memcpy(p + 4, text, n + 1);
     hws_buf_commit(out, n + 5);
     return HWS_OK;
 }
@@ -134,48 +134,14 @@ enum hws_code hws_record_hash(const struct hws_digest *prev, const uint8_t *byte
     return hws_sha256_final(&h, out);
 }
 
-/* Bytes of the UTF-8 character at s (1..4), 0 if there is none: overlong forms, surrogates and
- * values above U+10FFFF are none, and neither are control characters. */
-static size_t utf8_bytes(const uint8_t *s)
-{
-    size_t n;
-    uint32_t c;
-    uint32_t least;
-
-    if (s[0] < 0x80) {
-        return s[0] >= 0x20 && s[0] != 0x7f ? 1 : 0;
-    }
-    if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-        n = 2;
-        c = s[0] & 0x1fu;
-        least = 0xa0; /* U+0080..U+009F are control characters */
-    } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
-        n = 3;
-        c = s[0] & 0x0fu;
-        least = 0x800;
-    } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-        n = 4;
-        c = s[0] & 0x07u;
-        least = 0x10000;
-    } else {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        c = c << 6 | (s[i] & 0x3fu);
-    }
-    return c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : n;
-}
-
 static bool is_clean(const char *text)
 {
     const uint8_t *s = (const uint8_t *)text;
     size_t at = 0;
 
     while (s[at] != 0) {
-        size_t n = utf8_bytes(s + at);
+        size_t n =
+            hws_utf8_bytes(s + at, 4); /* stops at the NUL, which is no part of a character */
         if (n == 0 || at + n > HWS_RECORD_TEXT_MAX_BYTES) {
             return false;
         }
@@ -192,7 +158,7 @@ static size_t clean_copy(uint8_t *dst, const char *text)
     size_t cut = 0; /* the last end of a character that leaves room for "..." */
 
     while (*s != 0) {
-        size_t step = utf8_bytes(s);
+        size_t step = hws_utf8_bytes(s, 4);
         size_t width = step == 0 ? 1 : step;
         if (n + width > HWS_RECORD_TEXT_MAX_BYTES) {
             memcpy(dst + cut, "...", 3);

@@ -99,6 +99,8 @@ static const struct {
     {HEAD GOOD "...\n[", "p.yaml:"},
     {"version: [1,2\n", "p.yaml:2:1: flow sequence without a closing bracket"},
     {"\tversion: 1\n", "p.yaml:1:"},
+    {"%YAML 1.2\n---\n", "p.yaml:1:1: directives"},
+    {"version: 1 # \xff\n", "p.yaml:1:14: a byte that is no text"},
 };
 
 static void bad_files_are_refused_with_their_place(void **state)
