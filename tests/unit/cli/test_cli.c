@@ -1,0 +1,223 @@
+/* cli: error classes, the one line on stderr, commands that need no agent. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "cli/cli.h"
+#include "test.h"
+
+#define MAX_WORDS 32
+
+static char errors[4096];
+static char state_dir[64];
+
+/* Runs a command line in this process; what it printed is in cli->out.text and errors. */
+static int run(struct hws_cli *cli, const char *line)
+{
+    static char text[2048];
+    static char *words[MAX_WORDS + 1];
+    char *save = NULL;
+    struct hws_err err;
+    int n = 0;
+
+    memset(cli, 0, sizeof(*cli));
+    memset(errors, 0, sizeof(errors));
+    assert_true(hws_str_copy(text, sizeof(text), line));
+    words[n++] = text + sizeof(text) - 1;
+    for (char *w = strtok_r(text, " ", &save); w != NULL && n < MAX_WORDS;
+         w = strtok_r(NULL, " ", &save)) {
+        words[n++] = w;
+    }
+    words[n] = NULL;
+    cli->errors = fmemopen(errors, sizeof(errors), "w");
+    assert_non_null(cli->errors);
+    int rc = HWS_EXIT_USAGE;
+    if (hws_cli_parse(n, words, &cli->args, &err) != HWS_OK) {
+        (void)hws_cli_fail(cli, HWS_EXIT_USAGE, "%s", err.msg);
+    } else {
+        hws_out_init(&cli->out, cli->args.json, NULL, false);
+        rc = cli->args.command->run(cli);
+    }
+    assert_int_equal(fclose(cli->errors), 0);
+    return rc;
+}
+
+static const char *printed(struct hws_cli *cli)
+{
+    return hws_buf_len(&cli->out.text) == 0 ? "" : hws_buf_cstr(&cli->out.text);
+}
+
+static void each_status_has_its_exit_code(void **state)
+{
+    static const struct {
+        enum hws_client_code code;
+        enum hws_exit exit;
+    } rows[] = {
+        {HWS_CLIENT_OK, HWS_EXIT_OK},
+        {HWS_CLIENT_INVALID_ARGUMENT, HWS_EXIT_INVALID},
+        {HWS_CLIENT_OUT_OF_RANGE, HWS_EXIT_INVALID},
+        {HWS_CLIENT_NOT_FOUND, HWS_EXIT_NOT_FOUND},
+        {HWS_CLIENT_UNIMPLEMENTED, HWS_EXIT_NOT_FOUND},
+        {HWS_CLIENT_PERMISSION_DENIED, HWS_EXIT_DENIED},
+        {HWS_CLIENT_UNAUTHENTICATED, HWS_EXIT_DENIED},
+        {HWS_CLIENT_FAILED_PRECONDITION, HWS_EXIT_STATE},
+        {HWS_CLIENT_ABORTED, HWS_EXIT_STATE},
+        {HWS_CLIENT_ALREADY_EXISTS, HWS_EXIT_STATE},
+        {HWS_CLIENT_UNAVAILABLE, HWS_EXIT_UNAVAILABLE},
+        {HWS_CLIENT_RESOURCE_EXHAUSTED, HWS_EXIT_UNAVAILABLE},
+        {HWS_CLIENT_DEADLINE_EXCEEDED, HWS_EXIT_DEADLINE},
+        {HWS_CLIENT_DATA_LOSS, HWS_EXIT_DIGEST},
+        {HWS_CLIENT_INTERNAL, HWS_EXIT_INTERNAL},
+        {HWS_CLIENT_UNKNOWN, HWS_EXIT_INTERNAL},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct hws_client_status s = {.code = rows[i].code};
+        assert_int_equal(hws_cli_exit_of(&s), rows[i].exit);
+    }
+    struct hws_client_status device = {.code = HWS_CLIENT_FAILED_PRECONDITION,
+                                       .reason = "E_DEVICE"};
+    assert_int_equal(hws_cli_exit_of(&device), HWS_EXIT_DEVICE);
+    struct hws_client_status lost = {.code = HWS_CLIENT_UNKNOWN,
+                                     .stage = HAWSER__V1__STAGE__STAGE_UNKNOWN};
+    assert_int_equal(hws_cli_exit_of(&lost), HWS_EXIT_DEVICE);
+}
+
+static void there_are_at_most_twelve_exit_codes_each_with_a_text(void **state)
+{
+    (void)state;
+
+    assert_true(HWS_N_EXITS <= 12);
+    for (int i = 0; i < HWS_N_EXITS; i++) {
+        assert_true(strlen(hws_cli_exit_text((enum hws_exit)i)) > 3);
+    }
+}
+
+static void errors_are_one_line_and_nothing_on_stdout(void **state)
+{
+    static const struct {
+        const char *line;
+        int exit;
+        const char *says;
+    } rows[] = {
+        {"device list", HWS_EXIT_USAGE, "no agent named"},
+        {"device list -t 127.0.0.1:1", HWS_EXIT_USAGE, "credentials missing"},
+        {"device list -t 127.0.0.1:1 --timeout soon", HWS_EXIT_USAGE, "--timeout"},
+        {"device list -t 127.0.0.1:1 --cert no.crt --key no.key --ca no.ca", HWS_EXIT_NOT_FOUND,
+         "no.crt"},
+        {"device list -t unix:", HWS_EXIT_INVALID, "HOST:PORT"},
+        {"device list -i no-such-inventory.yaml", HWS_EXIT_NOT_FOUND, "no-such-inventory.yaml"},
+        {"config plan -t unix:/x NUM_OF_VFS", HWS_EXIT_INVALID, "NAME=VALUE"},
+        {"config apply -t unix:/x A=1 --election x", HWS_EXIT_USAGE, "--election"},
+        {"cmd -t unix:/x QUERY_ADAPTER --in abc", HWS_EXIT_INVALID, "hex"},
+        {"cmd -t unix:/x QUERY_ADAPTER --op-mod 70000", HWS_EXIT_INVALID, "--op-mod"},
+        {"authz probe -t unix:/x", HWS_EXIT_USAGE, "--method"},
+        {"authz probe -t unix:/x --method /x --effect big", HWS_EXIT_INVALID, "read-sensitive"},
+        {"audit tail -t unix:/x --last 20000", HWS_EXIT_INVALID, "--last"},
+        {"rollout run -t unix:/x --set A=1 --yes", HWS_EXIT_USAGE, "--name"},
+        {"rollout run -t unix:/x --name n --yes", HWS_EXIT_USAGE, "--set"},
+        {"rollout run --name n --set A=1 --yes", HWS_EXIT_USAGE, "no agent named"},
+        {"rollout run -t unix:/x --name n --set a=1 --yes", HWS_EXIT_INVALID, "\"a\""},
+        {"rollout run -t unix:/x --name n --set A=1 --wave 0 --yes", HWS_EXIT_INVALID, "wave"},
+        {"rollout run -t unix:/x --name ../n --set A=1 --yes", HWS_EXIT_INVALID, "../n"},
+        {"rollout run -t unix:/x --name n --set A=1", HWS_EXIT_USAGE, "--yes"},
+        {"rollout status ../x", HWS_EXIT_INVALID, "no rollout's name"},
+    };
+    static struct hws_cli cli;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int rc = run(&cli, rows[i].line);
+        const char *newline = strchr(errors, '\n');
+        if (rc != rows[i].exit || strstr(errors, rows[i].says) == NULL) {
+            fail_msg("\"%s\": exit %d, \"%s\"", rows[i].line, rc, errors);
+        }
+        assert_true(hws_str_starts(errors, "hawser: "));
+        assert_true(newline != NULL && newline[1] == '\0');
+        assert_string_equal(printed(&cli), "");
+        hws_cli_close(&cli);
+    }
+}
+
+static void version_needs_nothing(void **state)
+{
+    static struct hws_cli cli;
+    (void)state;
+
+    assert_int_equal(run(&cli, "version"), HWS_EXIT_OK);
+    assert_non_null(strstr(printed(&cli), "hawser.v1"));
+    hws_cli_close(&cli);
+}
+
+static void rollout_plan_shows_the_waves_without_an_agent(void **state)
+{
+    static struct hws_cli cli;
+    (void)state;
+
+    assert_int_equal(run(&cli, "rollout plan --name n --set A=1 -t h:1,i:1,j:1 --wave 1"),
+                     HWS_EXIT_OK);
+
+    assert_string_equal(printed(&cli), "rollout          n\n"
+                                       "settings         A=1\n"
+                                       "waves            3\n"
+                                       "budget           0\n"
+                                       "settle ms        2000\n"
+                                       "\n"
+                                       "WAVE  KIND    HOST  TARGET  ADAPTER\n"
+                                       "1     canary  h:1   h:1     first by PCI address\n"
+                                       "2     wave    i:1   i:1     first by PCI address\n"
+                                       "3     wave    j:1   j:1     first by PCI address\n");
+    hws_cli_close(&cli);
+}
+
+static void unknown_rollout_is_not_found(void **state)
+{
+    static struct hws_cli cli;
+    char line[256];
+    (void)state;
+
+    (void)hws_str_print(line, sizeof(line), "rollout status nothing --state-dir %s", state_dir);
+    assert_int_equal(run(&cli, line), HWS_EXIT_NOT_FOUND);
+    assert_non_null(strstr(errors, "rollout list"));
+    hws_cli_close(&cli);
+    (void)hws_str_print(line, sizeof(line), "rollout list --state-dir %s/none -o json", state_dir);
+    assert_int_equal(run(&cli, line), HWS_EXIT_OK);
+    assert_non_null(strstr(printed(&cli), "\"rollouts\": []"));
+    hws_cli_close(&cli);
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    (void)unsetenv("HAWSER_TARGETS");
+    (void)unsetenv("HAWSER_CERT");
+    (void)unsetenv("HAWSER_KEY");
+    (void)unsetenv("HAWSER_CA");
+    (void)hws_str_copy(state_dir, sizeof(state_dir), "/tmp/hawser-cli-XXXXXX");
+    if (mkdtemp(state_dir) == NULL) {
+        return -1;
+    }
+    return setenv("XDG_STATE_HOME", state_dir, 1);
+}
+
+static int drop_dir(void **state)
+{
+    (void)state;
+    return rmdir(state_dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_status_has_its_exit_code),
+        cmocka_unit_test(there_are_at_most_twelve_exit_codes_each_with_a_text),
+        cmocka_unit_test(errors_are_one_line_and_nothing_on_stdout),
+        cmocka_unit_test(version_needs_nothing),
+        cmocka_unit_test(rollout_plan_shows_the_waves_without_an_agent),
+        cmocka_unit_test(unknown_rollout_is_not_found),
+    };
+    return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
