@@ -15,9 +15,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define HWS_LINK_INLINE_BYTES  (30u * 1024)       /* most inbox or outbox bytes in a packet */
-#define HWS_LINK_COMMAND_BYTES (2u * 1024 * 1024) /* most inbox or outbox bytes of a command */
-#define HWS_LINK_COMMAND_MIN   16u                /* least, either way */
+#define HWS_LINK_INLINE_BYTES  30720u   /* most inbox or outbox bytes in a packet */
+#define HWS_LINK_COMMAND_BYTES 2097152u /* most inbox or outbox bytes of a command: 2 MiB */
+#define HWS_LINK_COMMAND_MIN   16u      /* least, either way */
 
 struct hws_link_cmd {
     uint16_t adapter;     /* adapter index */

@@ -153,10 +153,11 @@ enum hws_code hws_sock_send(int fd, const void *bytes, size_t n, int pass_fd, st
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
+    struct iovec iov = {.iov_len = n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t sent;
 
+    memcpy(&iov.iov_base, &bytes, sizeof bytes); /* the struct knows no const; sendmsg only reads */
     if (pass_fd >= 0) {
         struct cmsghdr *c;
 

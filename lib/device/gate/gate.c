@@ -149,15 +149,16 @@ static enum hws_code check_ceiling(const struct hws_gate_seen *seen, const struc
     return check_register_bits(seen, ask, err);
 }
 
-/* Judges the row that the keeper named against the bytes. */
-static enum hws_code check_row(const struct hws_gate_seen *seen, const struct hws_gate_ask *ask,
-                               const struct hws_table_row **out_row, struct hws_err *err)
+/* The row that the keeper named, if it is that of the bytes; NULL and the reason otherwise. */
+static const struct hws_table_row *row_of(const struct hws_gate_seen *seen,
+                                          const struct hws_gate_ask *ask, struct hws_err *err)
 {
     const struct hws_table_row *row = hws_table_at(ask->row);
     bool same;
 
     if (row == NULL) {
-        return hws_err_set(err, HWS_E_DENIED, "command table row %u does not exist", ask->row);
+        hws_err_set(err, HWS_E_DENIED, "command table row %u does not exist", ask->row);
+        return NULL;
     }
     same = row->kind == ask->kind && row->opcode == seen->opcode &&
            (row->op_mod == HWS_OP_MOD_ANY || row->op_mod == seen->op_mod) &&
@@ -165,30 +166,32 @@ static enum hws_code check_row(const struct hws_gate_seen *seen, const struct hw
            (row->method != HWS_REG_NONE) == seen->is_register &&
            (row->method == HWS_REG_WRITE) == (seen->is_register && seen->is_write);
     if (!same) {
-        return hws_err_set(err, HWS_E_DENIED,
-                           "command table row %u is %s, the bytes are opcode 0x%04x op_mod %u "
-                           "register 0x%04x",
-                           ask->row, row->name, seen->opcode, seen->op_mod, seen->register_id);
+        hws_err_set(err, HWS_E_DENIED,
+                    "command table row %u is %s, the bytes are opcode 0x%04x op_mod %u "
+                    "register 0x%04x",
+                    ask->row, row->name, seen->opcode, seen->op_mod, seen->register_id);
+        return NULL;
     }
-    *out_row = row;
-    return HWS_OK;
+    return row;
 }
 
 static enum hws_code judge(const struct hws_gate_ask *ask, struct hws_err *err)
 {
     const struct hws_table_row *row = NULL;
-    struct hws_gate_seen seen;
+    struct hws_gate_seen seen = {0};
     uint8_t lowest = NO_SCOPE;
     enum hws_code code = hws_gate_extract(ask->in, ask->in_bytes, &seen, err);
 
-    if (code == HWS_OK) {
-        code = check_ceiling(&seen, ask, &lowest, err);
-    }
-    if (code == HWS_OK) {
-        code = check_row(&seen, ask, &row, err);
-    }
     if (code != HWS_OK) {
         return code;
+    }
+    code = check_ceiling(&seen, ask, &lowest, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    row = row_of(&seen, ask, err);
+    if (row == NULL) {
+        return HWS_E_DENIED;
     }
     if (ask->scope != lowest || ask->scope != row->scope) {
         return hws_err_set(err, HWS_E_DENIED,

@@ -21,6 +21,7 @@
 #include "base/fsm.h"
 #include "base/mem.h"
 #include "gate/gate.h"
+#include "gate/serve_priv.h"
 #include "table/table.h"
 
 static const uint32_t moves[] = {
@@ -40,8 +41,7 @@ void hws_serve_init(struct hws_serve *s, const struct hws_serve_io *io, const ch
     s->pid = pid;
 }
 
-/* Ends a slot's use: closes its memory file, and gives back memory that is not worth keeping. */
-static void slot_free(struct hws_serve_slot *slot)
+void hws_serve__slot_free(struct hws_serve_slot *slot)
 {
     struct hws_serve *s = slot->adapter->serve;
 
@@ -71,7 +71,7 @@ void hws_serve_deinit(struct hws_serve *s)
         for (size_t k = 0; k < a->depth; k++) {
             hws_assert(a->slots[k].state != HWS_SERVE_RUNNING);
             if (a->slots[k].state == HWS_SERVE_ANSWER) {
-                slot_free(&a->slots[k]);
+                hws_serve__slot_free(&a->slots[k]);
             }
             hws_mem_free(a->slots[k].in);
             hws_mem_free(a->slots[k].out);
@@ -159,7 +159,7 @@ void hws_serve_disconnected(struct hws_serve *s)
 
         for (size_t k = 0; k < a->depth; k++) {
             if (a->slots[k].state == HWS_SERVE_ANSWER) {
-                slot_free(&a->slots[k]);
+                hws_serve__slot_free(&a->slots[k]);
             }
         }
     }
@@ -173,7 +173,7 @@ static void call_ended(struct hws_ctl_call *call)
     if (slot->adapter->serve->connected) {
         hws_fsm_move(moves, &slot->state, HWS_SERVE_ANSWER);
     } else {
-        slot_free(slot);
+        hws_serve__slot_free(slot);
     }
 }
 
@@ -357,120 +357,6 @@ enum hws_code hws_serve_feed(struct hws_serve *s, const uint8_t *bytes, size_t n
     return code;
 }
 
-/* True once the packet has left; false to try again later. Errors other than BUSY count as sent:
- * the connection is gone and the program will say so. */
-static bool send_packet(struct hws_serve *s, const struct hws_link_packet *packet)
-{
-    size_t n = 0;
-    enum hws_code code = hws_link_encode(packet, s->packet, sizeof s->packet, &n, NULL);
-
-    hws_assert(code == HWS_OK);
-    return s->io.send(s->io.data, s->packet, n) != HWS_E_BUSY;
-}
-
-static bool send_hello(struct hws_serve *s)
-{
-    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
-    uint8_t running[HWS_LINK_MAX_RUNNING * HWS_LINK_RUNNING_BYTES];
-    size_t n = 0;
-
-    for (size_t i = 0; i < s->n_adapters; i++) {
-        struct hws_serve_adapter *a = s->adapters[i];
-
-        for (size_t k = 0; k < a->depth; k++) {
-            uint64_t age_ms = s->now_ms - a->slots[k].started_ms;
-
-            if (a->slots[k].state == HWS_SERVE_RUNNING) {
-                struct hws_link_running r = {.id = a->slots[k].id,
-                                             .adapter = a->index,
-                                             .row = a->slots[k].row,
-                                             .age_ms = age_ms < UINT32_MAX ? (uint32_t)age_ms
-                                                                           : UINT32_MAX};
-                hws_link_running_put(running, n++, &r);
-            }
-        }
-    }
-    p.u.hello = (struct hws_link_hello){.role = HWS_LINK_ROLE_DEVICE,
-                                        .version = HWS_LINK_VERSION,
-                                        .generation = s->generation,
-                                        .pid = s->pid,
-                                        .name = hws_link_text(s->name),
-                                        .build = hws_link_text(s->build),
-                                        .n_adapters = s->n_adapters,
-                                        .n_running = (uint16_t)n,
-                                        .running = running};
-    return send_packet(s, &p);
-}
-
-static bool send_adapter(struct hws_serve_adapter *a)
-{
-    struct hws_link_packet p = {.type = HWS_LINK_ADAPTER};
-
-    p.u.adapter = (struct hws_link_adapter){.index = a->index,
-                                            .state = (uint8_t)a->state,
-                                            .emulated = a->emulated,
-                                            .depth = a->depth,
-                                            .kind = hws_link_text(hws_kind_name(a->kind)),
-                                            .pci = hws_link_text(a->pci),
-                                            .node = hws_link_text(a->node),
-                                            .backend = hws_link_text(a->backend),
-                                            .reason = hws_link_text(a->reason)};
-    return send_packet(a->serve, &p);
-}
-
-static bool send_done(struct hws_serve_slot *slot)
-{
-    struct hws_serve *s = slot->adapter->serve;
-    struct hws_link_packet p = {.type = HWS_LINK_DONE, .id = slot->id};
-    struct hws_ctl_call *call = &slot->call;
-
-    hws_assert(call->out_bytes <= HWS_LINK_COMMAND_BYTES);
-    if (slot->fd >= 0 && call->out_bytes > 0) {
-        struct hws_err why;
-
-        if (s->io.fd_write(s->io.data, slot->fd, call->out, call->out_bytes, &why) == HWS_OK) {
-            p.flags = HWS_LINK_FLAG_FD;
-        } else {
-            /* The command ran, but its answer cannot be told. */
-            call->err = why;
-            hws_err_at(&call->err, HWS_STAGE_UNKNOWN);
-            call->out_bytes = 0;
-        }
-    }
-    hws_link_done_from(&p.u.done, &call->err);
-    p.u.done.out_bytes = (uint32_t)call->out_bytes;
-    if (p.flags == 0) {
-        p.u.done.out = (struct hws_span){call->out, call->out_bytes};
-    }
-    return send_packet(s, &p);
-}
-
-/* Sends everything that is due, in order HELLO, adapters, answers, until the socket is full. */
-static bool flush(struct hws_serve *s)
-{
-    if (s->hello_due && !send_hello(s)) {
-        return false;
-    }
-    s->hello_due = false;
-    for (size_t i = 0; i < s->n_adapters; i++) {
-        struct hws_serve_adapter *a = s->adapters[i];
-
-        if (a->announce && !send_adapter(a)) {
-            return false;
-        }
-        a->announce = false;
-        for (size_t k = 0; k < a->depth; k++) {
-            if (a->slots[k].state == HWS_SERVE_ANSWER) {
-                if (!send_done(&a->slots[k])) {
-                    return false;
-                }
-                slot_free(&a->slots[k]);
-            }
-        }
-    }
-    return true;
-}
-
 uint64_t hws_serve_turn(struct hws_serve *s, uint64_t now_ms)
 {
     uint64_t next_ms = UINT64_MAX;
@@ -486,7 +372,7 @@ uint64_t hws_serve_turn(struct hws_serve *s, uint64_t now_ms)
         }
     }
     if (s->connected) {
-        (void)flush(s);
+        hws_serve__flush(s);
     }
     return next_ms;
 }

@@ -75,27 +75,27 @@ static void done_has_golden_bytes_and_becomes_an_error(void **state)
 static void a_wrong_byte_is_refused(void **state)
 {
     static const struct {
-        bool done;
         size_t at;
-        uint8_t value;
         const char *what;
+        bool done;
+        uint8_t value;
     } rows[] = {
-        {false, 17, 64, "adapter beyond the limit"},
-        {false, 20, 4, "scope 4"},
-        {false, 21, 1, "reserved"},
-        {false, 23, 1, "reserved"},
-        {false, 31, 15, "an inbox under 16 bytes"},
-        {false, 31, 17, "an inbox longer than the packet"},
-        {false, 28, 1, "an inbox over 2 MiB"},
-        {false, 35, 15, "no problem with 271 bytes of outbox"},
-        {false, 34, 0xff, "an outbox that needs a memory file"},
-        {false, 1, 2, "a memory file that is not needed"},
-        {true, 16, 16, "a code without a row"},
-        {true, 17, 5, "a stage without a name"},
-        {true, 24, 1, "an outbox over 2 MiB"},
-        {true, 27, 1, "bytes left over"},
-        {true, 27, 3, "an outbox longer than the packet"},
-        {true, 31, 0, "a NUL in the text"},
+        {17, "adapter beyond the limit", false, 64},
+        {20, "scope 4", false, 4},
+        {21, "reserved", false, 1},
+        {23, "reserved", false, 1},
+        {31, "an inbox under 16 bytes", false, 15},
+        {31, "an inbox longer than the packet", false, 17},
+        {28, "an inbox over 2 MiB", false, 1},
+        {35, "no problem with 271 bytes of outbox", false, 15},
+        {34, "an outbox that needs a memory file", false, 0xff},
+        {1, "a memory file that is not needed", false, 2},
+        {16, "a code without a row", true, 16},
+        {17, "a stage without a name", true, 5},
+        {24, "an outbox over 2 MiB", true, 1},
+        {27, "bytes left over", true, 1},
+        {27, "an outbox longer than the packet", true, 3},
+        {31, "a NUL in the text", true, 0},
     };
 
     (void)state;

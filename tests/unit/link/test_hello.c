@@ -93,28 +93,28 @@ static void adapter_has_golden_bytes(void **state)
 static void a_wrong_byte_is_refused(void **state)
 {
     static const struct {
-        bool adapter;
         size_t at;
-        uint8_t value;
         const char *what;
+        bool adapter;
+        uint8_t value;
     } rows[] = {
-        {false, 16, 0, "role none"},
-        {false, 16, 9, "an unknown role"},
-        {false, 16, 1, "adapters at hawser-wire"},
-        {false, 17, 1, "reserved"},
-        {false, 27, 0, "generation 0"},
-        {false, 34, ' ', "a space in the name"},
-        {false, 48, 65, "too many adapters"},
-        {false, 50, 2, "more running than there are bytes"},
-        {false, 49, 0xff, "more running than allowed"},
-        {false, 58, 0, "a running command without id"},
-        {false, 60, 64, "a running command of an adapter beyond the limit"},
-        {true, 17, 64, "an index beyond the limit"},
-        {true, 18, 0, "no state"},
-        {true, 18, 9, "an unknown state"},
-        {true, 19, 2, "emulated neither yes nor no"},
-        {true, 21, 0, "depth 0"},
-        {true, 21, 32, "depth over the limit"},
+        {16, "role none", false, 0},
+        {16, "an unknown role", false, 9},
+        {16, "adapters at hawser-wire", false, 1},
+        {17, "reserved", false, 1},
+        {27, "generation 0", false, 0},
+        {34, "a space in the name", false, ' '},
+        {48, "too many adapters", false, 65},
+        {50, "more running than there are bytes", false, 2},
+        {49, "more running than allowed", false, 0xff},
+        {58, "a running command without id", false, 0},
+        {60, "a running command of an adapter beyond the limit", false, 64},
+        {17, "an index beyond the limit", true, 64},
+        {18, "no state", true, 0},
+        {18, "an unknown state", true, 9},
+        {19, "emulated neither yes nor no", true, 2},
+        {21, "depth 0", true, 0},
+        {21, "depth over the limit", true, 32},
     };
 
     (void)state;
