@@ -582,7 +582,7 @@ static enum hws_code answer(const struct hws_grpc_reflect *r,
 
     response.valid_host = request->host;
     response.original_request = request;
-    switch (request->message_request_case) {
+    switch ((unsigned)request->message_request_case) {
     case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
         return answer_file(
             r, &response,
