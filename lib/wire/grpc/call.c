@@ -70,6 +70,11 @@ bool hws_grpc_call_can_send(const struct hws_grpc_call *call)
     return call->state == HWS_GRPC_CALL_OPEN && call->stream_id >= 0 && !call->half_closed;
 }
 
+bool hws_grpc_call_was_compressed(const struct hws_grpc_call *call)
+{
+    return call->was_compressed;
+}
+
 void hws_grpc_call_want_writable(struct hws_grpc_call *call)
 {
     hws_list_remove(&call->block_link);
@@ -439,7 +444,6 @@ static void expire_deadline(struct hws_grpc_call *call)
 {
     call->conn->stats->calls_deadline++;
     call->check_ms = HWS_GRPC_NEVER;
-    call->cut = true;
     if (call->state == HWS_GRPC_CALL_OPEN) {
         hws_grpc__call_fail(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
     } else {
@@ -463,7 +467,6 @@ void hws_grpc__call_expire(struct hws_grpc_call *call)
         return;
     }
     conn->stats->calls_stalled++;
-    call->cut = true;
     if (call->state == HWS_GRPC_CALL_OPEN) {
         hws_grpc__call_fail(call, HWS_GRPC_UNAVAILABLE, "no progress");
     } else {

@@ -170,6 +170,9 @@ void hws_grpc_call_grant(struct hws_grpc_call *call, uint32_t n_messages);
  * itself. */
 void hws_grpc_call_want_writable(struct hws_grpc_call *call);
 
+/* True if the message handed out last came compressed. */
+bool hws_grpc_call_was_compressed(const struct hws_grpc_call *call);
+
 /* Message bytes queued and not yet in a frame. */
 size_t hws_grpc_call_unsent(const struct hws_grpc_call *call);
 

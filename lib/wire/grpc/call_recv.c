@@ -73,6 +73,7 @@ static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
     struct hws_buf *scratch = &call->conn->scratch;
     struct hws_err err;
 
+    call->was_compressed = msg.compressed;
     if (msg.compressed) {
         call->conn->stats->inflated++;
         if (call->encoding != HWS_GRPC_GZIP) {

@@ -72,6 +72,7 @@ struct hws_grpc_call {
     struct hws_buf held;   /* bytes that wait for credit */
     struct hws_buf single; /* the one request message, until the half close */
     uint32_t n_recv;
+    bool was_compressed; /* the latest message */
     bool credit_on;
     uint32_t credit;
 
@@ -83,7 +84,6 @@ struct hws_grpc_call {
     bool deferred;    /* the data source waits for resume */
     bool gzip;        /* compress what is sent */
     bool rst_out;     /* we reset the stream */
-    bool cut;         /* reset with CANCEL after the status */
 
     uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
     size_t moved;      /* bytes since the last judgement */
