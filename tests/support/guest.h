@@ -14,7 +14,7 @@
 #include "emu/emu.h"
 
 #define GUEST_BASE      UINT64_C(0x520000000000)
-#define GUEST_BYTES     (1024u * 1024u)
+#define GUEST_BYTES     1048576u
 #define GUEST_QUEUE     0x1000u
 #define GUEST_IN        0x10000u /* + slot * GUEST_SLOT */
 #define GUEST_OUT       0x18000u

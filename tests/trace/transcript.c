@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "test.h"
 
-#define MAX_BYTES (256u * 1024u)
+#define MAX_BYTES 262144u
 
 void transcript_init(struct transcript *t)
 {

@@ -92,9 +92,6 @@ static enum hws_delivery fetch(struct hws_emu *e, const struct hws_entry *x)
 static void match_fault(struct hws_emu *e, struct hws_emu_slot *slot,
                         const struct hws_emu__cmd *cmd)
 {
-    if (slot->matched) {
-        return;
-    }
     slot->matched = true;
     if (e->profile->n_faults == 0) {
         return;
@@ -185,42 +182,62 @@ static void reply(struct hws_emu *e, uint32_t idx, struct hws_entry *x, enum hws
     give_back(e, idx, x);
 }
 
-static void run_slot(struct hws_emu *e, uint32_t idx)
+/* Reads the entry; false, and the slot is forgotten, if it is unreadable or not ours. */
+static bool load(struct hws_emu *e, uint32_t idx, struct hws_entry *x, struct hws_emu__cmd *cmd)
 {
-    struct hws_emu_slot *slot = &e->slots[idx];
-    struct hws_entry x;
-
-    if (!e->config.dma.read(e->config.dma.data, entry_addr(e, idx), &x, sizeof(x)) ||
-        (x.status_own & HWS_ENTRY_OWNER_HW) == 0) {
+    if (!e->config.dma.read(e->config.dma.data, entry_addr(e, idx), x, sizeof(*x)) ||
+        (x->status_own & HWS_ENTRY_OWNER_HW) == 0) {
         HWS_EMU__TRACE(e, "emu: slot %u entry not readable or not ours", idx);
         e->pending_mask &= ~(UINT32_C(1) << idx);
-        return;
+        return false;
     }
-    struct hws_emu__cmd cmd = {
+    *cmd = (struct hws_emu__cmd){
         .in = e->in,
         .out = e->out,
-        .in_bytes = hws_be32_get(x.in_bytes),
-        .out_bytes = hws_be32_get(x.out_bytes),
-        .op = hws_box_opcode(x.in_inline),
-        .op_mod = hws_box_op_mod(x.in_inline),
-        .uid = hws_load_be16(x.in_inline + HWS_BOX_UID),
+        .in_bytes = hws_be32_get(x->in_bytes),
+        .out_bytes = hws_be32_get(x->out_bytes),
+        .op = hws_box_opcode(x->in_inline),
+        .op_mod = hws_box_op_mod(x->in_inline),
+        .uid = hws_load_be16(x->in_inline + HWS_BOX_UID),
     };
+    return true;
+}
+
+/* Looks the faults up, once per command. True: one delays it, and it is not due yet. */
+static bool delayed(struct hws_emu *e, uint32_t idx, const struct hws_emu__cmd *cmd)
+{
+    struct hws_emu_slot *slot = &e->slots[idx];
+
+    if (slot->matched) {
+        return false;
+    }
+    match_fault(e, slot, cmd);
+    if (slot->fault == NULL || slot->fault->action != HWS_EMU_FAULT_DELAY) {
+        return false;
+    }
+    HWS_EMU__TRACE(e, "emu: slot %u fault delay", idx);
+    slot->due_ms = e->now_ms + slot->fault->delay_ms;
+    return slot->due_ms > e->now_ms;
+}
+
+static void run_slot(struct hws_emu *e, uint32_t idx)
+{
+    struct hws_entry x;
+    struct hws_emu__cmd cmd;
+
+    if (!load(e, idx, &x, &cmd)) {
+        return;
+    }
     enum hws_delivery d = fetch(e, &x);
     if (d != HWS_DLV_OK) {
         HWS_EMU__TRACE(e, "emu: slot %u not executed: %s", idx, hws_ifc_delivery_text((uint8_t)d));
         reply(e, idx, &x, d, &cmd, NULL);
         return;
     }
-    bool first = !slot->matched;
-    match_fault(e, slot, &cmd);
-    const struct hws_emu_fault *fault = slot->fault;
-    if (first && fault != NULL && fault->action == HWS_EMU_FAULT_DELAY) {
-        HWS_EMU__TRACE(e, "emu: slot %u fault delay", idx);
-        slot->due_ms = e->now_ms + fault->delay_ms;
-        if (fault->delay_ms > 0) {
-            return;
-        }
+    if (delayed(e, idx, &cmd)) {
+        return;
     }
+    const struct hws_emu_fault *fault = e->slots[idx].fault;
     execute(e, &cmd, fault);
     HWS_EMU__TRACE(e, "emu: slot %u %s op_mod=0x%x uid=%u status=0x%x syndrome=0x%x", idx,
                    hws_ifc_op_name(cmd.op), cmd.op_mod, cmd.uid, hws_box_status(cmd.out),

@@ -34,26 +34,31 @@
 
 /* ---- links ---- */
 
+static void link_down(struct hws_emu *e, uint32_t i)
+{
+    struct hws_emu_nic_state *s = &e->nic[i];
+
+    s->up = false;
+    s->n_link_down++;
+    s->up_total_ms += e->now_ms - s->up_since_ms;
+    s->mbps = 0;
+    s->eth_oper = 0;
+    s->ib_oper = 0;
+    HWS_EMU__TRACE(e, "emu: port %u link down", i + 1);
+}
+
 static void link_set_admin(struct hws_emu *e, uint32_t i, uint8_t admin)
 {
     struct hws_emu_nic_state *s = &e->nic[i];
-    bool up = admin != ADMIN_DOWN;
 
     s->admin = admin;
-    if (up && !s->up && s->up_at_ms == UINT64_MAX && e->profile->ports[i].cable) {
-        s->up_at_ms = e->now_ms + e->profile->link_up_ms;
-    }
-    if (!up) {
+    if (admin == ADMIN_DOWN) {
         s->up_at_ms = UINT64_MAX;
         if (s->up) {
-            s->up = false;
-            s->n_link_down++;
-            s->up_total_ms += e->now_ms - s->up_since_ms;
-            s->mbps = 0;
-            s->eth_oper = 0;
-            s->ib_oper = 0;
-            HWS_EMU__TRACE(e, "emu: port %u link down", i + 1);
+            link_down(e, i);
         }
+    } else if (!s->up && s->up_at_ms == UINT64_MAX && e->profile->ports[i].cable) {
+        s->up_at_ms = e->now_ms + e->profile->link_up_ms;
     }
 }
 

@@ -149,7 +149,7 @@ enum hws_code hws_emu__yaml_number(struct hws_emu__yaml *y, struct fy_node *node
 enum hws_code hws_emu__read_text(struct hws_emu__yaml *y, struct fy_node *node,
                                  const struct hws_emu__key *key, void *obj)
 {
-    char text[HWS_EMU__YAML_TEXT_BYTES];
+    char text[HWS_EMU__YAML_TEXT_BYTES] = {0};
     enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
 
     if (rc != HWS_OK) {

@@ -9,9 +9,9 @@
 struct line {
     uint16_t op;
     uint16_t op_mod;
-    size_t in_bytes;
-    size_t out_bytes;
-    size_t at;      /* where the reply has a value */
+    uint32_t in_bytes;
+    uint32_t out_bytes;
+    uint32_t at;    /* where the reply has a value */
     uint32_t value; /* 32 bits there */
 };
 
