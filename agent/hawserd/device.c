@@ -130,6 +130,24 @@ static void update(struct hws_adapter *a)
 
 /* ---- identity -------------------------------------------------------------------------------- */
 
+/* The more tries have failed, the later the next. */
+static void retry_later(struct hws_adapter *a)
+{
+    unsigned shift = a->n_tries < HWS_DEVICE_MAX_SHIFT ? a->n_tries++ : HWS_DEVICE_MAX_SHIFT;
+
+    a->retry_ms = a->port->present
+                      ? hws_agent_now(a->agent) + ((uint64_t)HWS_DEVICE_RETRY_MS << shift)
+                      : UINT64_MAX;
+    hws_devices_kick(&a->agent->devices);
+}
+
+void hws_device_hung(struct hws_adapter *a)
+{
+    a->n_hung++;
+    a->agent->counters[HWS_COUNT_TIMEOUTS]++;
+    retry_later(a);
+}
+
 static bool ports_differ(const struct hws_hca_identity *a, const struct hws_hca_identity *b)
 {
     for (size_t i = 0; i < a->n_ports && i < b->n_ports; i++) {
@@ -149,11 +167,13 @@ static void identified(struct hws_run *run)
 
     if (run->err.code != HWS_OK) {
         a->identify_err = run->err;
-        a->retry_ms = a->port->present ? now_ms + HWS_DEVICE_RETRY_MS : UINT64_MAX;
+        retry_later(a);
     } else {
         bool differs = !a->known || ports_differ(&a->identity, &a->identify.identity);
         hws_err_clear(&a->identify_err);
         a->known = true;
+        a->n_hung = a->port->n_abandoned > 0 ? a->n_hung : 0; /* it answers again */
+        a->n_tries = 0;
         a->identity = a->identify.identity;
         a->facts_ms = now_ms;
         a->retry_ms = UINT64_MAX;
@@ -183,9 +203,12 @@ static void start_identify(struct hws_adapter *a)
     a->identify_run.deadline_ms = now_ms + HWS_DEVICE_IDENTIFY_MS;
     a->identify_run.queue_deadline_ms = a->identify_run.deadline_ms;
     a->retry_ms = UINT64_MAX;
-    if (hws_run_start(&a->identify_run, a, HWS_SCHED_READ, "hawserd", &s, &err) != HWS_OK) {
+    enum hws_code code =
+        a->n_hung > 0 ? hws_run_probe(&a->identify_run, a, &s, &err)
+                      : hws_run_start(&a->identify_run, a, HWS_SCHED_READ, "hawserd", &s, &err);
+    if (code != HWS_OK) {
         a->identify_err = err;
-        a->retry_ms = now_ms + HWS_DEVICE_RETRY_MS;
+        retry_later(a);
     }
 }
 
@@ -261,6 +284,8 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
     bool up = port->present && port->state == HWS_LINK_ADAPTER_UP;
     if (!up && a->was_up) {
         a->known = false; /* what comes back may have restarted: its facts are read again */
+        a->n_hung = 0;
+        a->n_tries = 0;
         hws_err_clear(&a->identify_err);
     }
     bool came = up && !a->was_up;
@@ -293,13 +318,12 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-/* Commands given up earlier have returned: their turns end. */
+/* Commands given up earlier have returned, and the card answers: their turns end. */
 static void release_lingering(struct hws_adapter *a)
 {
-    if (a->port->n_abandoned > 0) {
+    if (a->port->n_abandoned > 0 || a->n_hung > 0) {
         return;
     }
-    a->n_hung = 0;
     HWS_LIST_FOREACH (it, tmp, &a->lingering) {
         hws_run_release(hws_container_of(it, struct hws_lease, link));
     }
@@ -312,8 +336,7 @@ static uint64_t turn_adapter(struct hws_adapter *a, uint64_t now_ms)
     update(a);
     if (a->retry_ms <= now_ms) {
         a->retry_ms = UINT64_MAX;
-        if (a->was_up && !a->known) {
-            hws_err_clear(&a->identify_err);
+        if (a->was_up && (!a->known || a->n_hung > 0)) {
             start_identify(a);
         }
     }
@@ -334,12 +357,12 @@ static void arm(struct hws_devices *d, uint64_t next_ms, uint64_t now_ms)
     (void)uv_timer_start(&d->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
 }
 
-static void end_dropped(struct hws_devices *d)
+static void do_dropped(struct hws_devices *d)
 {
     struct hws_list *it;
 
     while ((it = hws_list_pop(&d->dropped)) != NULL) {
-        hws_run_dropped(hws_container_of(it, struct hws_lease, link));
+        hws_run_due(hws_container_of(it, struct hws_lease, link));
     }
 }
 
@@ -354,7 +377,7 @@ void hws_devices_turn(struct hws_devices *d)
     for (int i = 0; i < TURNS_PER_LOOP && d->kicked; i++) {
         d->kicked = false;
         next_ms = hws_ctl_ipc_turn(&d->ipc, now_ms);
-        end_dropped(d);
+        do_dropped(d);
         for (size_t k = 0; k < d->n; k++) {
             uint64_t t = turn_adapter(d->adapters[k], now_ms);
             next_ms = t < next_ms ? t : next_ms;

@@ -22,9 +22,10 @@
 #include "sched/sched.h"
 
 #define HWS_DEVICE_ID_BYTES    128u
-#define HWS_DEVICE_FRESH_MS    1000u   /* Get reads facts again that are older */
-#define HWS_DEVICE_IDENTIFY_MS 10000u  /* limit of the whole identification */
-#define HWS_DEVICE_RETRY_MS    2000u   /* a failed identification is tried again after this */
+#define HWS_DEVICE_FRESH_MS    1000u  /* Get reads facts again that are older */
+#define HWS_DEVICE_IDENTIFY_MS 10000u /* limit of the whole identification */
+#define HWS_DEVICE_RETRY_MS    1000u /* a failed identification or probe is tried again after this */
+#define HWS_DEVICE_MAX_SHIFT   4u    /* ... doubled with each failure, up to so often */
 #define HWS_DEVICE_TURN_MS     600000u /* one turn of many commands; each has its own deadline */
 
 struct hws_agent;
@@ -48,7 +49,8 @@ struct hws_adapter {
     uint64_t version;  /* rises with every change that Watch shows */
     struct hws_sched sched;
     struct hws_list lingering; /* struct hws_lease: turns whose command has not returned */
-    unsigned n_hung;           /* commands that did not return in time, until all have returned */
+    unsigned n_hung;           /* commands that did not return in time, until a probe is answered */
+    unsigned n_tries;          /* failed identifications and probes in a row */
     bool was_up;               /* the last announcement said UP */
     bool known;                /* identity is valid for this coming of the adapter */
     struct hws_hca_identity identity;
@@ -112,6 +114,10 @@ bool hws_device_refresh(struct hws_adapter *a);
 
 /* True while facts are being read. */
 bool hws_device_refreshing(const struct hws_adapter *a);
+
+/* A command did not return in time: the adapter is STUCK until it has returned (or was given back
+ * by the device process) and a probe is answered. */
+void hws_device_hung(struct hws_adapter *a);
 
 /* "ready", "starting", "stuck", "gone", "failed". */
 const char *hws_device_state_name(enum hws_device_state state);

@@ -82,6 +82,7 @@ struct hws_rpc *hws_rpc_new(struct hws_wire *wire, uint64_t id, const struct hws
     rpc->wire = wire;
     rpc->row = row;
     rpc->deadline_ms = UINT64_MAX;
+    rpc->expire_ms = UINT64_MAX;
     return rpc;
 }
 

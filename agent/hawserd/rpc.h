@@ -23,7 +23,7 @@
 #include "link/packet.h"
 
 #define HWS_RPC_MAX_OUT          4u  /* messages a stream may have waiting; see hws_rpc_has_room */
-#define HWS_RPC_MARGIN_MS        20u /* the answer leaves this long before the deadline */
+#define HWS_RPC_MARGIN_MS        30u /* the answer leaves this long before the deadline */
 #define HWS_RPC_UNARY_MAX_MS     300000u /* a unary call without a deadline gets this one */
 #define HWS_RPC_MAX_CALLS        512u    /* live rpcs; more are refused RESOURCE_EXHAUSTED */
 #define HWS_RPC_REPEATED_MESSAGE "request answered before"
@@ -58,7 +58,8 @@ struct hws_rpc {
     const struct hws_method *row;
     const struct hws_handler *handler;
     struct hws_caller *caller; /* one reference */
-    uint64_t deadline_ms;      /* on the loop's clock; UINT64_MAX = none */
+    uint64_t deadline_ms;      /* of its work, on the loop's clock; UINT64_MAX = none */
+    uint64_t expire_ms;        /* a little later: then it ends whatever its work does */
     struct hws_task *task;     /* its one operation; NULL before, after, and for streams of items */
     struct hws_stream *stream; /* a stream of items; NULL otherwise */
     struct hws_buf request;    /* the one message of a unary or server-streaming call */

@@ -26,7 +26,9 @@ void hws_run_release(struct hws_lease *lease)
 {
     struct hws_adapter *a = lease->ticket.data;
 
-    hws_sched_leave(&a->sched, &lease->ticket);
+    if (!lease->unqueued) {
+        hws_sched_leave(&a->sched, &lease->ticket);
+    }
     hws_list_remove(&lease->link);
     hws_mem_free(lease);
     hws_devices_kick(&a->agent->devices);
@@ -40,7 +42,7 @@ static void give_back(struct hws_run *run)
 
     run->lease = NULL;
     lease->run = NULL;
-    if (run->unanswered && a->port->n_abandoned > 0) {
+    if (!lease->unqueued && run->unanswered && (a->port->n_abandoned > 0 || a->n_hung > 0)) {
         hws_list_push(&a->lingering, &lease->link);
         return;
     }
@@ -101,8 +103,7 @@ static void call_done(struct hws_ctl_call *call)
     run->unanswered =
         call->err.stage == HWS_STAGE_UNKNOWN && (code == HWS_E_TIMEOUT || code == HWS_E_CANCELED);
     if (run->unanswered && code == HWS_E_TIMEOUT) {
-        run->adapter->n_hung++;
-        run->adapter->agent->counters[HWS_COUNT_TIMEOUTS]++;
+        hws_device_hung(run->adapter);
     }
     if (run->canceled) {
         /* The stepper stays where it is: nobody asks it any more. */
@@ -131,11 +132,6 @@ static void never_granted(struct hws_lease *lease, enum hws_code code, const cha
     run->done(run);
 }
 
-void hws_run_dropped(struct hws_lease *lease)
-{
-    never_granted(lease, HWS_E_CANCELED, "canceled while waiting for the adapter");
-}
-
 static void granted(struct hws_ticket *t, enum hws_code code, const struct hws_err *err)
 {
     struct hws_lease *lease = hws_container_of(t, struct hws_lease, ticket);
@@ -155,32 +151,38 @@ static void granted(struct hws_ticket *t, enum hws_code code, const struct hws_e
     step(run);
 }
 
-enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
-                            enum hws_sched_kind kind, const char *principal,
-                            const struct hws_stepper *stepper, struct hws_err *err)
+void hws_run_due(struct hws_lease *lease)
+{
+    struct hws_run *run = lease->run;
+
+    if (run->canceled) {
+        never_granted(lease, HWS_E_CANCELED, "canceled while waiting for the adapter");
+        return;
+    }
+    hws_fsm_move(moves, &run->state, HWS_RUN_CALLING);
+    step(run);
+}
+
+static struct hws_lease *new_lease(struct hws_run *run, struct hws_adapter *adapter,
+                                   const char *principal)
 {
     size_t n = strlen(principal);
-
-    hws_assert(run->state == HWS_RUN_IDLE);
     struct hws_lease *lease = hws_mem_zalloc(1, sizeof(*lease) + n + 1);
-    if (lease == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+
+    if (lease != NULL) {
+        memcpy(lease->owner, principal, n + 1);
+        hws_list_init(&lease->link);
+        lease->run = run;
+        lease->ticket.owner = lease->owner;
+        lease->ticket.cb = granted;
+        lease->ticket.data = adapter;
     }
-    memcpy(lease->owner, principal, n + 1);
-    hws_list_init(&lease->link);
-    lease->run = run;
-    lease->ticket.kind = kind;
-    lease->ticket.owner = lease->owner;
-    lease->ticket.deadline_ms = run->queue_deadline_ms;
-    lease->ticket.cb = granted;
-    lease->ticket.data = adapter;
-    enum hws_code code =
-        hws_sched_enter(&adapter->sched, &lease->ticket, hws_agent_now(adapter->agent), err);
-    if (code != HWS_OK) {
-        hws_err_at(err, HWS_STAGE_NOT_SENT);
-        hws_mem_free(lease);
-        return code;
-    }
+    return lease;
+}
+
+static void begin(struct hws_run *run, struct hws_adapter *adapter, struct hws_lease *lease,
+                  const struct hws_stepper *stepper)
+{
     run->adapter = adapter;
     run->stepper = *stepper;
     run->lease = lease;
@@ -190,6 +192,43 @@ enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
     hws_err_clear(&run->err);
     hws_fsm_move(moves, &run->state, HWS_RUN_WAITING);
     hws_devices_kick(&adapter->agent->devices);
+}
+
+enum hws_code hws_run_probe(struct hws_run *run, struct hws_adapter *adapter,
+                            const struct hws_stepper *stepper, struct hws_err *err)
+{
+    struct hws_lease *lease = new_lease(run, adapter, "hawserd");
+
+    hws_assert(run->state == HWS_RUN_IDLE);
+    if (lease == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    lease->unqueued = true;
+    hws_list_push(&adapter->agent->devices.dropped, &lease->link);
+    begin(run, adapter, lease, stepper);
+    return HWS_OK;
+}
+
+enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
+                            enum hws_sched_kind kind, const char *principal,
+                            const struct hws_stepper *stepper, struct hws_err *err)
+{
+    struct hws_lease *lease = new_lease(run, adapter, principal);
+
+    hws_assert(run->state == HWS_RUN_IDLE);
+    if (lease == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    lease->ticket.kind = kind;
+    lease->ticket.deadline_ms = run->queue_deadline_ms;
+    enum hws_code code =
+        hws_sched_enter(&adapter->sched, &lease->ticket, hws_agent_now(adapter->agent), err);
+    if (code != HWS_OK) {
+        hws_err_at(err, HWS_STAGE_NOT_SENT);
+        hws_mem_free(lease);
+        return code;
+    }
+    begin(run, adapter, lease, stepper);
     return HWS_OK;
 }
 
@@ -201,8 +240,10 @@ void hws_run_cancel(struct hws_run *run)
     run->canceled = true;
     if (run->state == HWS_RUN_WAITING) {
         /* Out of the queue now, but done must not run inside cancel. */
-        hws_sched_drop(&run->adapter->sched, &run->lease->ticket);
-        hws_list_push(&run->adapter->agent->devices.dropped, &run->lease->link);
+        if (!run->lease->unqueued) {
+            hws_sched_drop(&run->adapter->sched, &run->lease->ticket);
+            hws_list_push(&run->adapter->agent->devices.dropped, &run->lease->link);
+        }
         hws_devices_kick(&run->adapter->agent->devices);
         return;
     }

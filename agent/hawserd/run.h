@@ -46,6 +46,7 @@ struct hws_lease {
     struct hws_ticket ticket;
     struct hws_list link; /* in the adapter's lingering list */
     struct hws_run *run;  /* NULL when the run has ended before the turn */
+    bool unqueued;        /* a probe: it never entered the queue */
     char owner[];         /* principal */
 };
 
@@ -81,11 +82,17 @@ enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
                             enum hws_sched_kind kind, const char *principal,
                             const struct hws_stepper *stepper, struct hws_err *err) HWS_MUST_USE;
 
+/* The same past the queue, for the probe of an adapter whose turn is held by a hung command.
+ * HWS_E_NOMEM. */
+enum hws_code hws_run_probe(struct hws_run *run, struct hws_adapter *adapter,
+                            const struct hws_stepper *stepper, struct hws_err *err) HWS_MUST_USE;
+
 /* Ends it early; done still comes (with HWS_E_CANCELED or what the command came to). */
 void hws_run_cancel(struct hws_run *run);
 
-/* Ends the run of a lease that cancel took out of the queue; the devices' turn. */
-void hws_run_dropped(struct hws_lease *lease);
+/* Ends the run of a lease that cancel took out of the queue, or begins a probe; the devices' turn.
+ */
+void hws_run_due(struct hws_lease *lease);
 
 /* Frees a lease that lingered; the adapter's. */
 void hws_run_release(struct hws_lease *lease);

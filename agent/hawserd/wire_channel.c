@@ -106,10 +106,10 @@ static void on_deadline(uv_timer_t *timer)
             if (rpc->ended) {
                 continue;
             }
-            if (rpc->deadline_ms <= now_ms) {
+            if (rpc->expire_ms <= now_ms) {
                 hws_rpc_abandon(rpc, HWS_E_TIMEOUT);
-            } else if (rpc->deadline_ms < next_ms) {
-                next_ms = rpc->deadline_ms;
+            } else if (rpc->expire_ms < next_ms) {
+                next_ms = rpc->expire_ms;
             }
         }
     }
@@ -140,17 +140,22 @@ static const char *principal_of(const struct hws_agent *agent, const char *given
     return hws_policy_local(agent->policy, (uint32_t)uid, buf, cap);
 }
 
-static uint64_t deadline_of(const struct hws_wire *w, const struct hws_method *row,
-                            uint64_t deadline_ms)
+/* Work ends a little before the caller's own timer, so that what we say arrives, and the rpc a
+ * little after its work, so that the work may say it. */
+static void set_deadline(struct hws_wire *w, struct hws_rpc *rpc, uint64_t limit_ms)
 {
     uint64_t now_ms = hws_agent_now(w->agent);
+    uint64_t margin_ms = limit_ms / 10 < HWS_RPC_MARGIN_MS ? limit_ms / 10 : HWS_RPC_MARGIN_MS;
 
-    if (deadline_ms == 0) {
-        return row->kind == HWS_METHOD_KIND_UNARY ? now_ms + HWS_RPC_UNARY_MAX_MS : UINT64_MAX;
+    if (limit_ms == 0 && rpc->row->kind != HWS_METHOD_KIND_UNARY) {
+        return;
     }
-    /* Answer a little early, so that what we say arrives before the caller's own timer. */
-    uint64_t margin = deadline_ms / 10 < HWS_RPC_MARGIN_MS ? deadline_ms / 10 : HWS_RPC_MARGIN_MS;
-    return now_ms + deadline_ms - margin;
+    if (limit_ms == 0) {
+        limit_ms = HWS_RPC_UNARY_MAX_MS;
+    }
+    rpc->deadline_ms = now_ms + limit_ms - margin_ms;
+    rpc->expire_ms = rpc->deadline_ms + margin_ms / 2;
+    hws_wire_deadline(w, rpc->expire_ms);
 }
 
 static enum hws_code admit(struct hws_wire *w, struct hws_rpc *rpc,
@@ -197,8 +202,7 @@ static void open_call(struct hws_wire *w, const struct hws_link_packet *p)
         hws_rpc_end(rpc, &err, NULL);
         return;
     }
-    rpc->deadline_ms = deadline_of(w, row, p->u.call.deadline_ms);
-    hws_wire_deadline(w, rpc->deadline_ms);
+    set_deadline(w, rpc, p->u.call.deadline_ms);
 }
 
 static void feed(struct hws_wire *w, const struct hws_link_packet *p)

@@ -168,6 +168,7 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *grpc, void *data)
 {
     struct hws_relay *r = data;
 
+    hws_grpc_call_set_data(grpc, NULL); /* it begins as the table's pointer */
     if (!r->up) {
         r->n_refused++;
         hws_grpc_call_finish_text(grpc, HWS_GRPC_UNAVAILABLE, RESTARTING);

@@ -192,7 +192,7 @@ void hws_rig_stop(struct hws_rig *rig)
 {
     int status = hws_rig_terminate(rig);
 
-    if (status != 0) {
+    if (status != 0 || getenv("HAWSER_RIG_LOG") != NULL) {
         show_log(rig);
     }
     assert_int_equal(status, 0);

@@ -19,6 +19,7 @@
 #include "net/address_priv.h"
 #include "net/conn_priv.h"
 
+/* For open only, since the address is borrowed during open; later the handle's type tells. */
 static bool is_unix(const struct hws_net_listen_config *config)
 {
     return config->address[0] == '/';
@@ -109,7 +110,8 @@ static void connection(uv_stream_t *server, int status)
         }
         return;
     }
-    enum hws_net_transport transport = is_unix(&l->config) ? HWS_NET_UNIX : HWS_NET_TLS;
+    enum hws_net_transport transport =
+        l->io.handle.type == UV_NAMED_PIPE ? HWS_NET_UNIX : HWS_NET_TLS;
     if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) !=
         HWS_OK) {
         l->net->stats.accept_failed++;
@@ -265,7 +267,7 @@ void hws_net_listener_drain(struct hws_net_listener *l, uint64_t grace_ms)
 void hws_net_listener_stop(struct hws_net_listener *l)
 {
     if (l->closer.n_held > 0 && !l->closer.closing) {
-        if (is_unix(&l->config)) {
+        if (l->io.handle.type == UV_NAMED_PIPE) {
             (void)unlink(l->bound);
         }
         hws_net_closer_handle(&l->closer, &l->io.handle);
