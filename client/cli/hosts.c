@@ -39,8 +39,26 @@ static int add_host(struct hws_cli *cli, const char *name, const char *target, c
     return HWS_EXIT_OK;
 }
 
+/* One of a list: the name of an inventory's host, or an address. */
+static int add_named(struct hws_cli *cli, const char *one, const struct hws_rollout_plan *inventory)
+{
+    for (size_t i = 0; i < inventory->n_targets; i++) {
+        if (hws_str_eq(inventory->targets[i].host, one)) {
+            return add_host(cli, one, inventory->targets[i].target, inventory->targets[i].device);
+        }
+    }
+    if (strchr(one, ':') == NULL && inventory->n_targets > 0) {
+        return hws_cli_fail(
+            cli, HWS_EXIT_USAGE,
+            "no host \"%.60s\" among the %zu of the inventory: give one of its names, HOST:PORT or "
+            "unix:PATH",
+            one, inventory->n_targets);
+    }
+    return add_host(cli, one, one, "");
+}
+
 /* "a:1,b:2" */
-static int add_list(struct hws_cli *cli, const char *list)
+static int add_list(struct hws_cli *cli, const char *list, const struct hws_rollout_plan *inventory)
 {
     int rc = HWS_EXIT_OK;
 
@@ -51,7 +69,7 @@ static int add_list(struct hws_cli *cli, const char *list)
             return hws_cli_fail(cli, HWS_EXIT_USAGE, "target \"%.40s\": longer than %d characters",
                                 list, HWS_CLIENT_TARGET_BYTES - 1);
         }
-        rc = add_host(cli, one, one, "");
+        rc = add_named(cli, one, inventory);
         if (list[n] == '\0') {
             break;
         }
@@ -60,18 +78,16 @@ static int add_list(struct hws_cli *cli, const char *list)
     return rc;
 }
 
-static int add_inventory(struct hws_cli *cli, const char *path)
+static int load_inventory(struct hws_cli *cli, const char *path, struct hws_rollout_plan *out)
 {
-    struct hws_rollout_plan list;
     struct hws_buf text;
     struct hws_err err;
     int rc = HWS_EXIT_OK;
 
-    hws_rollout_plan_init(&list);
     hws_buf_init(&text, HWS_ROLLOUT_MAX_YAML_BYTES + 1);
-    enum hws_code code = hws_client_read_file(path, &text, &err);
+    enum hws_code code = hws_client__read_file(path, &text, &err);
     if (code == HWS_OK) {
-        code = hws_rollout_inventory_from_yaml(&list, (const char *)hws_buf_peek(&text),
+        code = hws_rollout_inventory_from_yaml(out, (const char *)hws_buf_peek(&text),
                                                hws_buf_len(&text), &err);
         if (code != HWS_OK) {
             (void)hws_err_wrap(&err, "%.100s", path);
@@ -80,34 +96,51 @@ static int add_inventory(struct hws_cli *cli, const char *path)
     if (code != HWS_OK) {
         rc = hws_cli_fail_err(cli, &err);
     }
-    for (size_t i = 0; i < list.n_targets && rc == HWS_EXIT_OK; i++) {
-        rc = add_host(cli, list.targets[i].host, list.targets[i].target, list.targets[i].device);
-    }
     hws_buf_deinit(&text);
-    hws_rollout_plan_deinit(&list);
     return rc;
 }
 
-int hws_cli_find_hosts(struct hws_cli *cli)
+/* The hosts that -t names, else all of the inventory, else HAWSER_TARGETS. */
+static int choose_hosts(struct hws_cli *cli, const struct hws_rollout_plan *inventory)
 {
     const struct hws_cli_args *a = &cli->args;
     const char *env = getenv("HAWSER_TARGETS");
     int rc = HWS_EXIT_OK;
 
     for (size_t i = 0; i < a->n_targets && rc == HWS_EXIT_OK; i++) {
-        rc = add_list(cli, a->targets[i]);
+        rc = add_list(cli, a->targets[i], inventory);
     }
-    if (rc == HWS_EXIT_OK && a->given[HWS_OPT_INVENTORY]) {
-        rc = add_inventory(cli, a->value[HWS_OPT_INVENTORY]);
+    for (size_t i = 0; i < inventory->n_targets && a->n_targets == 0 && rc == HWS_EXIT_OK; i++) {
+        rc = add_host(cli, inventory->targets[i].host, inventory->targets[i].target,
+                      inventory->targets[i].device);
     }
     if (rc == HWS_EXIT_OK && cli->n_hosts == 0 && env != NULL && env[0] != '\0') {
-        rc = add_list(cli, env);
+        rc = add_list(cli, env, inventory);
     }
     if (rc == HWS_EXIT_OK && cli->n_hosts == 0) {
-        return hws_cli_fail(cli, HWS_EXIT_USAGE,
-                            "no agent named: give -t HOST:PORT, -t unix:PATH, --inventory FILE or "
-                            "set HAWSER_TARGETS");
+        rc = hws_cli_fail(cli, HWS_EXIT_USAGE,
+                          "no agent named: give -t HOST:PORT, -t unix:PATH, --inventory FILE, or "
+                          "set HAWSER_TARGETS or HAWSER_INVENTORY");
     }
+    return rc;
+}
+
+int hws_cli_find_hosts(struct hws_cli *cli)
+{
+    const struct hws_cli_args *a = &cli->args;
+    const char *path =
+        a->given[HWS_OPT_INVENTORY] ? a->value[HWS_OPT_INVENTORY] : getenv("HAWSER_INVENTORY");
+    struct hws_rollout_plan inventory;
+    int rc = HWS_EXIT_OK;
+
+    hws_rollout_plan_init(&inventory);
+    if (path != NULL && path[0] != '\0') {
+        rc = load_inventory(cli, path, &inventory);
+    }
+    if (rc == HWS_EXIT_OK) {
+        rc = choose_hosts(cli, &inventory);
+    }
+    hws_rollout_plan_deinit(&inventory);
     return rc;
 }
 

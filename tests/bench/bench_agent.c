@@ -1,11 +1,10 @@
 /*
  * Measures of a whole agent, from outside, through libhawser:
  *
- *     bench_agent unary TARGET CERT KEY CA CALLS    median round trip of a unary call on one connection
- *     bench_agent hold TARGET CERT KEY CA COUNT     opens COUNT connections, prints "held", waits for the end of stdin
- *     bench_agent start SOCKET HAWSERD CONFIG       milliseconds from exec of hawserd to the first answered call; the
- *                                                   agent is then stopped
- * Prints "name value unit" lines.
+ *     bench_agent unary TARGET CERT KEY CA CALLS    median round trip of a unary call on one
+ * connection bench_agent hold TARGET CERT KEY CA COUNT     opens COUNT connections, prints "held",
+ * waits for the end of stdin bench_agent start SOCKET HAWSERD CONFIG       milliseconds from exec
+ * of hawserd to the first answered call; the agent is then stopped Prints "name value unit" lines.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -53,14 +52,15 @@ static enum hws_client_code whoami(struct hws_client *client, struct hws_client_
     Hawser__V1__WhoAmIRequest request = HAWSER__V1__WHO_AM_IREQUEST__INIT;
     Hawser__V1__WhoAmIResponse *response = NULL;
 
-    enum hws_client_code code = hws_client_agent_whoami(client, &request, &response, status);
+    enum hws_client_code code = hws_client_agent_who_am_i(client, &request, &response, status);
     if (code == HWS_CLIENT_OK) {
         protobuf_c_message_free_unpacked(&response->base, NULL);
     }
     return code;
 }
 
-static struct hws_client *connect_to(uv_loop_t *loop, const char *target, struct hws_client_creds *creds)
+static struct hws_client *connect_to(uv_loop_t *loop, const char *target,
+                                     struct hws_client_creds *creds)
 {
     struct hws_client_options options = {.target = target, .creds = creds};
     struct hws_client *client = NULL;
@@ -121,7 +121,8 @@ static void hold(uv_loop_t *loop, const char *target, struct hws_client_creds *c
     }
 }
 
-/* The agent answers on its Unix socket; every attempt is a connection of its own, so none waits for a back-off. */
+/* The agent answers on its Unix socket; every attempt is a connection of its own, so none waits for
+ * a back-off. */
 static bool answers(uv_loop_t *loop, const char *socket_path)
 {
     char target[256];
@@ -149,7 +150,8 @@ static void start(uv_loop_t *loop, const char *socket_path, char *hawserd, char 
         _exit(127);
     }
     while (pid < 0 || !answers(loop, socket_path)) {
-        if (pid < 0 || waitpid(pid, &status, WNOHANG) != 0 || now_ns() - began > START_LIMIT_S * (uint64_t)NS_PER_S) {
+        if (pid < 0 || waitpid(pid, &status, WNOHANG) != 0 ||
+            now_ns() - began > START_LIMIT_S * (uint64_t)NS_PER_S) {
             die("hawserd did not start", NULL);
         }
     }
@@ -185,7 +187,9 @@ int main(int argc, char **argv)
         }
         hws_client_creds_unref(creds);
     } else {
-        (void)fprintf(stderr, "usage: bench_agent unary|hold TARGET CERT KEY CA N | start SOCKET HAWSERD CONFIG\n");
+        (void)fprintf(
+            stderr,
+            "usage: bench_agent unary|hold TARGET CERT KEY CA N | start SOCKET HAWSERD CONFIG\n");
         return 2;
     }
     return uv_loop_close(&loop) == 0 ? 0 : 1;
