@@ -11,7 +11,8 @@
 #include "base/text.h"
 
 #define HEAD_BYTES 30u
-#define MAGIC      "HWR1"
+
+static const uint8_t s_magic[4] = {'H', 'W', 'R', '1'};
 
 /* The texts in canonical order. */
 static const size_t s_texts[] = {
@@ -72,7 +73,7 @@ enum hws_code hws_record_encode(const struct hws_record *r, struct hws_buf *out)
     if (rc != HWS_OK) {
         return rc;
     }
-    memcpy(p, MAGIC, 4);
+    memcpy(p, s_magic, sizeof(s_magic));
     hws_store_be64(p + 4, r->seq);
     hws_store_be64(p + 12, r->unix_ms);
     hws_store_be64(p + 20, r->intent_seq);
@@ -92,7 +93,7 @@ enum hws_code hws_record_decode(const uint8_t *bytes, size_t n, struct hws_recor
     struct hws_record r = {0};
     size_t at = HEAD_BYTES;
 
-    if (n < HEAD_BYTES || memcmp(bytes, MAGIC, 4) != 0) {
+    if (n < HEAD_BYTES || memcmp(bytes, s_magic, sizeof(s_magic)) != 0) {
         return hws_err_set(err, HWS_E_PROTO, "record: no header in %zu bytes", n);
     }
     r.seq = hws_load_be64(bytes + 4);
