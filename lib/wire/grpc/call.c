@@ -417,7 +417,8 @@ uint64_t hws_grpc__call_due(const struct hws_grpc_call *call)
         return HWS_GRPC_NEVER;
     }
     /* What a finished handler left unsent has no more time than the call had. */
-    bool timed = call->state == HWS_GRPC_CALL_FINISHING && call->deadline_ms < call->check_ms;
+    bool timed = call->state == HWS_GRPC_CALL_FINISHING && !call->expired &&
+                 call->deadline_ms < call->check_ms;
     return timed ? call->deadline_ms : call->check_ms;
 }
 
@@ -443,6 +444,7 @@ static void cut_off(struct hws_grpc_call *call)
 static void expire_deadline(struct hws_grpc_call *call)
 {
     call->conn->stats->calls_deadline++;
+    call->expired = true;
     call->check_ms = HWS_GRPC_NEVER;
     if (call->state == HWS_GRPC_CALL_OPEN) {
         hws_grpc__call_fail(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
@@ -456,7 +458,7 @@ void hws_grpc__call_expire(struct hws_grpc_call *call)
     const struct hws_grpc_conn *conn = call->conn;
     const struct hws_grpc_limits *l = &conn->cfg.limits;
 
-    if (call->deadline_ms <= conn->now_ms && call->state != HWS_GRPC_CALL_ORPHAN) {
+    if (call->deadline_ms <= conn->now_ms && !call->expired) {
         expire_deadline(call);
         return;
     }
@@ -483,6 +485,8 @@ static void send_end(struct hws_grpc_call *call)
         return;
     }
     if (call->headers_out) {
+        /* The end of the data waits for the peer's window like data. */
+        hws_grpc__call_progress(call, 0);
         resume(call);
         return;
     }

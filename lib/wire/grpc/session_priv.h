@@ -59,6 +59,7 @@ struct hws_grpc_call {
     const struct hws_grpc_route *route; /* server; borrowed */
     const char *path;                   /* borrowed */
     uint64_t deadline_ms;
+    bool expired; /* at its deadline */
 
     struct hws_grpc_head head;
     struct hws_grpc_meta peer_meta;

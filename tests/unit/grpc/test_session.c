@@ -307,6 +307,30 @@ static void server_deadline_is_told_to_a_client_without_one(void **state)
     assert_int_equal(p->n_server_closed, 1);
 }
 
+static void deadline_status_arrives_although_the_handler_ends_at_once(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    p->server_limits.default_deadline_ms = 100;
+    assert_ok(pair_open(p), NULL);
+
+    for (unsigned n_sent = 0; n_sent < 2; n_sent++) { /* trailers-only, then behind a message */
+        assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
+        if (n_sent > 0) {
+            assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+        }
+        (void)pair_run(p);
+        assert_int_equal(s.n_messages, n_sent);
+        pair_advance(p, 100);
+
+        assert_true(s.closed && s.outcome.from_peer);
+        assert_int_equal(s.outcome.code, HWS_GRPC_DEADLINE_EXCEEDED);
+        assert_int_equal(hws_grpc_conn_n_calls(&p->server), 0);
+    }
+    assert_int_equal(p->server_stats.calls_deadline, 2);
+    assert_int_equal(p->server_stats.resets_provoked, 0);
+}
+
 static void deadline_behind_a_shut_window_resets(void **state)
 {
     struct pair *p = *state;
@@ -799,6 +823,7 @@ int main(void)
         T(size_bomb_is_stopped_while_inflating),
         T(deadline_ends_both_sides),
         T(server_deadline_is_told_to_a_client_without_one),
+        T(deadline_status_arrives_although_the_handler_ends_at_once),
         T(deadline_behind_a_shut_window_resets),
         T(client_cancel_reaches_the_handler),
         T(server_abort_resets_without_status),
