@@ -237,16 +237,19 @@ int hws_cmd_authz_probe(struct hws_cli *cli)
 
 /* ---- audit tail ---- */
 
+#define AUDIT_LAST     20u    /* records shown when nothing is said */
+#define AUDIT_MAX_LAST 10000u /* audit.proto: TailRequest.last */
+
 static const struct hws_column audit_columns[] = {
     {"host", "HOST", 14},
     {"seq", "SEQ", 5},
     {"time", "TIME", 24},
     {"phase", "PHASE", 7},
-    {"principal", "PRINCIPAL", 34},
-    {"method", "METHOD", 24},
-    {"device", "DEVICE", 12},
+    {"principal", "PRINCIPAL", 40},
+    {"method", "METHOD", 25},
+    {"device", "DEVICE", 31},
     {"code", "CODE", 17},
-    {"rule", "RULE", 10},
+    {"rule", "RULE", 20},
     {"detail", "DETAIL", 0},
     {"effect", NULL, 0},
     {"peer", NULL, 0},
@@ -268,7 +271,8 @@ static void tailed(struct hws_client_call *call, const ProtobufCMessage *message
     char time[HWS_CLI_TIME_BYTES];
     char hash[65] = "";
 
-    if (r == NULL) {
+    if (r == NULL || (h->cli->args.given[HWS_OPT_CHANGES] &&
+                      r->phase == HAWSER__V1__AUDIT_PHASE__AUDIT_PHASE_READ)) {
         return;
     }
     hws_cli_time(r->unix_ms, time);
@@ -301,10 +305,11 @@ int hws_cmd_audit_tail(struct hws_cli *cli)
     Hawser__V1__TailRequest r = HAWSER__V1__TAIL_REQUEST__INIT;
     struct hws_err err;
     uint64_t last = 0;
-    uint64_t fallback = cli->args.given[HWS_OPT_AFTER] ? 0 : 20;
+    bool changes = cli->args.given[HWS_OPT_CHANGES];
+    uint64_t fallback = cli->args.given[HWS_OPT_AFTER] ? 0 : changes ? AUDIT_MAX_LAST : AUDIT_LAST;
 
     if (hws_cli_number(&cli->args, HWS_OPT_AFTER, UINT64_MAX, 0, &r.after_seq, &err) != HWS_OK ||
-        hws_cli_number(&cli->args, HWS_OPT_LAST, 10000, fallback, &last, &err) != HWS_OK) {
+        hws_cli_number(&cli->args, HWS_OPT_LAST, AUDIT_MAX_LAST, fallback, &last, &err) != HWS_OK) {
         return hws_cli_fail(cli, HWS_EXIT_INVALID, "%s", err.msg);
     }
     r.last = (uint32_t)last;
@@ -313,7 +318,7 @@ int hws_cmd_audit_tail(struct hws_cli *cli)
     if (rc != HWS_EXIT_OK) {
         return rc;
     }
-    hws_out_begin(&cli->out, "hawser.audit.tail", 1, true);
+    hws_out_begin(&cli->out, "hawser.audit.tail", 1, r.follow != 0);
     hws_out_table(&cli->out, "records", audit_columns, HWS_CLI_N_OF(audit_columns));
     for (size_t i = 0; i < cli->n_hosts; i++) {
         hws_cli_stream(&cli->hosts[i], &hws_client_method_audit_tail, &r.base, tailed,

@@ -56,11 +56,17 @@ static void answer_row(struct hws_out *out, const char *host, const Hawser__V1__
     hws_out_row(out, cells);
 }
 
+/* The bytes in lines; a run of equal lines is shown once in text, whole in JSON. */
 static void outbox_rows(struct hws_out *out, const char *host, ProtobufCBinaryData box)
 {
     for (size_t at = 0; at < box.len; at += HEX_LINE_BYTES) {
         char hex[2 * HEX_LINE_BYTES + 1];
         size_t n = box.len - at < HEX_LINE_BYTES ? box.len - at : HEX_LINE_BYTES;
+        bool repeats = at > 0 && n == HEX_LINE_BYTES &&
+                       memcmp(box.data + at, box.data + at - HEX_LINE_BYTES, n) == 0;
+        if (repeats && !hws_out_is_json(out)) {
+            continue;
+        }
         hws_hex_encode(box.data + at, n, hex);
         const struct hws_cell cells[] = {hws_cell_text(host), hws_cell_hex(at), hws_cell_text(hex)};
         hws_out_row(out, cells);

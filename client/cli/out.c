@@ -50,6 +50,11 @@ void hws_out_init(struct hws_out *out, bool json, FILE *file, bool colour)
     hws_buf_init(&out->cells, HWS_OUT_MAX_BYTES);
 }
 
+bool hws_out_is_json(const struct hws_out *out)
+{
+    return out->ops == &hws_out_json;
+}
+
 void hws_out_deinit(struct hws_out *out)
 {
     if (out->ops != NULL) {

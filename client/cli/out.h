@@ -81,6 +81,9 @@ struct hws_out {
 
 /* file may be NULL. */
 void hws_out_init(struct hws_out *out, bool json, FILE *file, bool colour);
+
+/* True when everything goes into a JSON document, nothing to be read by people. */
+bool hws_out_is_json(const struct hws_out *out);
 void hws_out_deinit(struct hws_out *out);
 
 void hws_out_begin(struct hws_out *out, const char *schema, unsigned version, bool stream);

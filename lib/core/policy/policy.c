@@ -107,12 +107,10 @@ static void explain_denial(const struct hws_policy_rule *near, enum depth depth,
     case NOT_WHO:
     case FITS:
     default:
-        (void)hws_str_copy(why, sizeof(why), "no rule names this principal");
-        break;
+        (void)hws_str_copy(out->reason, sizeof(out->reason), "no rule names this principal");
+        return;
     }
-    (void)hws_str_print(out->reason, sizeof(out->reason),
-                        "denied: %s; no rule allows effect %s for %.160s on %.100s", why, effect,
-                        req->principal, req->path);
+    (void)hws_str_print(out->reason, sizeof(out->reason), "%s, and no other rule does", why);
 }
 
 static void judge(const struct hws_policy *p, const struct hws_policy_request *req,

@@ -84,9 +84,7 @@ static const struct {
     {{"spiffe://d/viewer/v", APPLY, CARD1, CN, NULL, NULL},
      false,
      "",
-     "denied: rule viewers-observe does not grant config.apply; no rule allows effect "
-     "config-next-reset for "
-     "spiffe://d/viewer/v on /hawser.v1.ConfigService/Apply"},
+     "rule viewers-observe does not grant config.apply, and no other rule does"},
     {{"spiffe://d/viewer/v", EXEC, CARD1, R, "MGIR", "read"},
      false,
      "",
