@@ -72,7 +72,8 @@ function(hws_program name)
 endfunction()
 
 # hws_test(FILE LAYERS layers... PKGS packages... LABEL unit SOURCES extra...)
-# In tests/unit/<layer>/CMakeLists.txt, test_<file>.c becomes the program and ctest entry unit_<layer>_<file>.
+# In tests/unit/<layer>/CMakeLists.txt, test_<file>.c becomes the program and ctest entry unit_<layer>_<file>;
+# in tests/<label>/, <label>_<file>.
 function(hws_test file)
   cmake_parse_arguments(T "" "LABEL;TIMEOUT" "LAYERS;PKGS;SOURCES" ${ARGN})
   if(NOT T_LABEL)
@@ -85,6 +86,9 @@ function(hws_test file)
   get_filename_component(parent ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   string(REGEX REPLACE "^test_" "" stem ${stem})
   set(name ${T_LABEL}_${parent}_${stem})
+  if(parent STREQUAL T_LABEL)
+    set(name ${T_LABEL}_${stem})
+  endif()
   list(TRANSFORM T_LAYERS PREPEND hws_ OUTPUT_VARIABLE layers)
   list(TRANSFORM T_PKGS PREPEND hws_pkg_ OUTPUT_VARIABLE pkgs)
   add_executable(${name} ${file} ${T_SOURCES})

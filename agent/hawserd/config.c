@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "common/file.h"
 
 enum field_kind { FIELD_TEXT, FIELD_HOST, FIELD_PATH, FIELD_BACKEND, FIELD_PATHS, FIELD_MAP };
@@ -350,6 +351,12 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     if (n > HWS_CONFIG_MAX_BYTES) {
         return hws_err_set(err, HWS_E_BUSY, "%s: larger than %zu bytes", name,
                            HWS_CONFIG_MAX_BYTES);
+    }
+    unsigned line = 0;
+    unsigned column = 0;
+    const char *fault = hws_text_yaml_fault(text, n, &line, &column);
+    if (fault != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "%s:%u: %s", name, line, fault);
     }
     struct reader *r = hws_mem_zalloc(1, sizeof(*r));
     if (r == NULL) {

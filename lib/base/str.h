@@ -35,10 +35,6 @@ bool hws_str_starts(const char *s, const char *prefix);
 enum hws_code hws_str_to_u64(const char *s, uint64_t max, uint64_t *out, struct hws_err *err)
     HWS_MUST_USE;
 
-/* True if the n bytes are well-formed UTF-8 without control characters but tab, newline and
- * carriage return. Asked before text parsers see foreign bytes. */
-bool hws_str_is_text(const void *s, size_t n);
-
 /* Lower-case hex of n bytes and a NUL into dst, which must hold 2n + 1. */
 void hws_hex_encode(const uint8_t *bytes, size_t n, char *dst);
 

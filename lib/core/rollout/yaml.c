@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "rollout/plan.h"
 #include "rollout/yaml_priv.h"
 
@@ -60,8 +61,11 @@ enum hws_code hws_rollout__yaml_open(struct hws_rollout__yaml *y, const char *te
         return hws_err_set(err, HWS_E_BUSY, "more than %zu bytes of YAML",
                            HWS_ROLLOUT_MAX_YAML_BYTES);
     }
-    if (n == 0 || memchr(text, 0, n) != NULL) {
-        return hws_err_set(err, HWS_E_INVALID, n == 0 ? "empty" : "not text: it has a NUL byte");
+    unsigned line = 0;
+    unsigned column = 0;
+    const char *fault = n == 0 ? "empty" : hws_text_yaml_fault(text, n, &line, &column);
+    if (fault != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "line %u: %s", line, fault);
     }
     struct fy_diag *diag = fy_diag_create(&quiet);
     if (diag == NULL) {

@@ -351,9 +351,9 @@ static void reap(struct hws_cmdq *q)
 {
     for (uint32_t mask = q->busy_mask | q->stalled_mask; mask != 0; mask &= mask - 1) {
         uint32_t idx = lowest_bit(mask);
-        const volatile uint8_t *own = &entry_at(q, idx)->status_own;
-        if ((*own & HWS_ENTRY_OWNER_HW) == 0) {
-            atomic_thread_fence(memory_order_acquire);
+        /* Acquire: what the card wrote before it gave the entry back is seen after this load. */
+        const _Atomic uint8_t *own = (const _Atomic uint8_t *)&entry_at(q, idx)->status_own;
+        if ((atomic_load_explicit(own, memory_order_acquire) & HWS_ENTRY_OWNER_HW) == 0) {
             reap_slot(q, idx);
         }
     }

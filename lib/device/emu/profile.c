@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "emu/profile_priv.h"
 #include "ifc/entry.h"
 
@@ -230,8 +231,12 @@ enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_p
         return hws_err_set(err, HWS_E_INVALID, "profile: %zu bytes, allowed are 1..%u", n,
                            HWS_EMU_PROFILE_MAX_BYTES);
     }
-    if (!hws_str_is_text(text, n)) { /* libfyaml 0.7 may not come back from malformed UTF-8 */
-        return hws_err_set(err, HWS_E_INVALID, "profile: not UTF-8 text");
+    unsigned line = 0;
+    unsigned column = 0;
+    const char *fault = hws_text_yaml_fault(text, n, &line, &column);
+    if (fault != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "profile: line %u column %u: %s", line, column,
+                           fault);
     }
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);

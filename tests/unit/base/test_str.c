@@ -73,35 +73,6 @@ static void copies_terminate_and_tell_when_cut(void **state)
     assert_string_equal(out, "123");
 }
 
-static void text_is_well_formed_utf8_without_controls(void **state)
-{
-    static const struct {
-        const char *bytes;
-        size_t n;
-        bool is_text;
-    } rows[] = {
-        {"", 0, true},
-        {"a\tb\r\n", 5, true},
-        {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", 11, true},
-        {"a\0b", 3, false},
-        {"\x1b[0m", 4, false},
-        {"\x7f", 1, false},
-        {"\xc2\x85", 2, false},         /* a control of the upper half */
-        {"\xec*\x9f", 3, false},        /* broken sequence */
-        {"\xe2\x82", 2, false},         /* cut sequence */
-        {"\xc0\xaf", 2, false},         /* overlong */
-        {"\xe0\x80\xaf", 3, false},     /* overlong */
-        {"\xed\xa0\x80", 3, false},     /* surrogate */
-        {"\xf4\x90\x80\x80", 4, false}, /* above U+10FFFF */
-        {"\x80", 1, false},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(hws_str_is_text(rows[i].bytes, rows[i].n), rows[i].is_text);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,7 +80,6 @@ int main(void)
         cmocka_unit_test(hex_goes_both_ways_and_rejects_the_rest),
         cmocka_unit_test(quote_never_splits_an_escape),
         cmocka_unit_test(copies_terminate_and_tell_when_cut),
-        cmocka_unit_test(text_is_well_formed_utf8_without_controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
