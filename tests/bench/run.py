@@ -68,10 +68,12 @@ class Agent:
 
     def start(self, pin=None):
         argv = [os.path.join(BIN, "hawserd"), "--config", self.config]
+        listen = os.path.join(self.dir, "run/listen")
+        if os.path.exists(listen):
+            os.unlink(listen)  # of an earlier run: it names a port that may be somebody else's now
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.proc = subprocess.Popen((["taskset", "-c", pin] if pin else []) + argv, stdout=self.log, stderr=self.log,
                                      stdin=subprocess.DEVNULL)
-        listen = os.path.join(self.dir, "run/listen")
         end = time.monotonic() + 20
         while not (os.path.exists(listen) and open(listen).read().strip()):
             if time.monotonic() > end or self.proc.poll() is not None:
