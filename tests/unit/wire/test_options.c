@@ -1,0 +1,71 @@
+/* hawser-wire's command line. */
+#include <getopt.h>
+#include <string.h>
+
+#include "options.h"
+#include "test.h"
+
+static enum hws_code parse(const char *line, struct hws_wire_options *out, struct hws_err *err)
+{
+    static char text[512];
+    char *argv[32];
+    int argc = 0;
+
+    memcpy(text, line, strlen(line) + 1);
+    for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " ")) {
+        argv[argc++] = word;
+    }
+    argv[argc] = NULL;
+    optind = 0;
+    return hws_wire_options_parse(argc, argv, out, err);
+}
+
+#define NEEDED "hawser-wire --hawserd-socket s --lock l --local-socket u --run-dir r"
+
+static void needed_options_suffice_for_the_unix_socket(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(parse(NEEDED, &o, &err), &err);
+
+    assert_string_equal(o.local_socket, "u");
+    assert_null(o.listen);
+}
+
+static void tcp_without_certificates_is_refused(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_code(parse(NEEDED " --listen 127.0.0.1:0 --cert c --key k", &o, &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, "mutual TLS"));
+
+    assert_ok(parse(NEEDED " --listen 127.0.0.1:0 --cert c --key k --ca a", &o, &err), &err);
+    assert_string_equal(o.ca, "a");
+}
+
+static void missing_and_unknown_options_are_refused(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_code(parse("hawser-wire", &o, &err), HWS_E_INVALID);
+    assert_code(parse(NEEDED " --plain", &o, &err), HWS_E_INVALID);
+    assert_code(parse(NEEDED " extra", &o, &err), HWS_E_INVALID);
+    assert_ok(parse("hawser-wire --help", &o, &err), &err);
+    assert_true(o.help);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(needed_options_suffice_for_the_unix_socket),
+        cmocka_unit_test(tcp_without_certificates_is_refused),
+        cmocka_unit_test(missing_and_unknown_options_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
