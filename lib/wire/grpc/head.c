@@ -205,12 +205,22 @@ struct block {
     size_t n;
 };
 
+/* nghttp2 has no const: it only reads the field before submit returns. */
+static uint8_t *no_const(const void *p)
+{
+    union {
+        const void *in;
+        uint8_t *out;
+    } both = {.in = p};
+    return both.out;
+}
+
 static void put_n(struct block *b, const char *name, size_t n_name, const void *value,
                   size_t n_value)
 {
     hws_assert(b->n < MAX_NV);
-    b->nv[b->n++] = (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-                                 .value = (uint8_t *)(uintptr_t)value,
+    b->nv[b->n++] = (nghttp2_nv){.name = no_const(name),
+                                 .value = no_const(value),
                                  .namelen = n_name,
                                  .valuelen = n_value,
                                  .flags = NGHTTP2_NV_FLAG_NONE};
@@ -309,6 +319,7 @@ static enum hws_code code_of(int rc)
     return rc == NGHTTP2_ERR_NOMEM ? HWS_E_NOMEM : HWS_E_GONE;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is nghttp2's */
 static ssize_t on_read(nghttp2_session *h2, int32_t stream_id, uint8_t *bytes, size_t cap,
                        uint32_t *data_flags, nghttp2_data_source *source, void *data)
 {

@@ -124,7 +124,7 @@ enum hws_code hws_grpc_meta_add(struct hws_grpc_meta *m, const char *name, const
     }
     uint8_t *space = NULL;
     enum hws_code code = add_entry(m, name, n_name, n_value, &space, err);
-    if (code == HWS_OK && n_value > 0) {
+    if (code == HWS_OK && space != NULL && n_value > 0) {
         memcpy(space, value, n_value);
     }
     return code;
@@ -166,7 +166,7 @@ static enum hws_code add_bin(struct hws_grpc_meta *m, const uint8_t *name, size_
     } else {
         code = add_entry(m, name, n_name, got, &space, err);
     }
-    if (code == HWS_OK && got > 0) {
+    if (code == HWS_OK && space != NULL && got > 0) {
         memcpy(space, big, got);
     }
     if (big != scratch) {
@@ -181,7 +181,7 @@ enum hws_code hws_grpc_meta_add_wire(struct hws_grpc_meta *m, const uint8_t *nam
     if (!hws_grpc_meta_is_bin(name, n_name)) {
         uint8_t *space = NULL;
         enum hws_code code = add_entry(m, name, n_name, n_value, &space, err);
-        if (code == HWS_OK && n_value > 0) {
+        if (code == HWS_OK && space != NULL && n_value > 0) {
             memcpy(space, value, n_value);
         }
         return code;

@@ -17,7 +17,6 @@
 
 #define PULL_BYTES 65536u
 #define MAX_SPARE  32u
-#define TRIM_MS    1000u /* an idle connection gives its buffers back after so long */
 #define MILLI      1000u
 
 static const uint32_t conn_moves[HWS_GRPC_CONN_N_STATES] = {
@@ -30,14 +29,9 @@ static const uint32_t conn_moves[HWS_GRPC_CONN_N_STATES] = {
     [HWS_GRPC_CONN_CLOSED] = 0,
 };
 
-static void move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to)
+void hws_grpc__conn_move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to)
 {
     hws_fsm_move(conn_moves, &conn->state, (int)to);
-}
-
-static uint64_t min_ms(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* ---- rates ---- */
@@ -122,7 +116,7 @@ static void run_end(struct hws_grpc_conn *conn)
     if (!conn->ending || conn->state >= HWS_GRPC_CONN_CLOSING) {
         return;
     }
-    move(conn, HWS_GRPC_CONN_CLOSING);
+    hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSING);
     /* Without memory for the GOAWAY the transport is closed without one. */
     (void)nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(conn->h2), conn->end_h2,
@@ -131,7 +125,7 @@ static void run_end(struct hws_grpc_conn *conn)
     end_all_calls(conn, conn->end_text[0] == '\0' ? "connection closed" : conn->end_text);
 }
 
-static enum hws_code end_by_h2(struct hws_grpc_conn *conn, int h2_code)
+enum hws_code hws_grpc__conn_end_by_h2(struct hws_grpc_conn *conn, int h2_code)
 {
     if (h2_code == NGHTTP2_ERR_NOMEM) {
         (void)hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
@@ -276,7 +270,7 @@ static void settle(struct hws_grpc_conn *conn)
     }
 }
 
-static void enter(struct hws_grpc_conn *conn, uint64_t now_ms)
+void hws_grpc__conn_enter(struct hws_grpc_conn *conn, uint64_t now_ms)
 {
     conn->depth++;
     if (now_ms > conn->now_ms) {
@@ -284,7 +278,7 @@ static void enter(struct hws_grpc_conn *conn, uint64_t now_ms)
     }
 }
 
-static void leave(struct hws_grpc_conn *conn)
+void hws_grpc__conn_leave(struct hws_grpc_conn *conn)
 {
     settle(conn);
     conn->depth--;
@@ -337,7 +331,7 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     return code;
 }
 
-static void trim(struct hws_grpc_conn *conn)
+void hws_grpc__conn_trim(struct hws_grpc_conn *conn)
 {
     for (struct hws_list *it = hws_list_pop(&conn->spare); it != NULL;
          it = hws_list_pop(&conn->spare)) {
@@ -359,7 +353,7 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
     hws_grpc_conn_lost(conn, "connection closed");
     nghttp2_session_del(conn->h2);
     hws_buf_deinit(&conn->out);
-    trim(conn);
+    hws_grpc__conn_trim(conn);
     memset(conn, 0, sizeof(*conn));
 }
 
@@ -380,17 +374,17 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     if (conn->state >= HWS_GRPC_CONN_CLOSING || n == 0) {
         return HWS_OK;
     }
-    enter(conn, now_ms);
+    hws_grpc__conn_enter(conn, now_ms);
     conn->stats->bytes_in += n;
     conn->last_recv_ms = conn->now_ms;
     conn->ping_sent_ms = HWS_GRPC_NEVER; /* any byte shows that the peer lives */
     ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, n);
     if (rc < 0) {
-        (void)end_by_h2(conn, (int)rc);
+        (void)hws_grpc__conn_end_by_h2(conn, (int)rc);
     }
     check_outbound(conn);
     bool ended = conn->ending;
-    leave(conn);
+    hws_grpc__conn_leave(conn);
     if (!ended || conn->end_code == HWS_OK) {
         return HWS_OK;
     }
@@ -407,13 +401,13 @@ static void fill_out(struct hws_grpc_conn *conn)
             return;
         }
         if (n < 0) {
-            (void)end_by_h2(conn, (int)n);
+            (void)hws_grpc__conn_end_by_h2(conn, (int)n);
             return;
         }
         if (hws_buf_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
             /* Part of a frame is lost: the stream of bytes may not go on. */
-            (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
-            move(conn, HWS_GRPC_CONN_CLOSED);
+            (void)hws_grpc__conn_end_by_h2(conn, NGHTTP2_ERR_NOMEM);
+            hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
             end_all_calls(conn, "out of memory");
             return;
         }
@@ -424,13 +418,13 @@ void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8
                         size_t *out_n)
 {
     if (hws_buf_len(&conn->out) == 0 && conn->state != HWS_GRPC_CONN_CLOSED) {
-        enter(conn, now_ms);
+        hws_grpc__conn_enter(conn, now_ms);
         settle(conn);
         fill_out(conn);
         if (hws_buf_len(&conn->out) > 0) {
             conn->last_moved_ms = conn->now_ms;
         }
-        leave(conn);
+        hws_grpc__conn_leave(conn);
     }
     *out_bytes = hws_buf_peek(&conn->out);
     *out_n = hws_buf_len(&conn->out);
@@ -446,7 +440,7 @@ void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
 
 bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn)
 {
-    return conn->state < HWS_GRPC_CONN_CLOSING && hws_buf_len(&conn->out) <= PULL_BYTES * 2;
+    return conn->state < HWS_GRPC_CONN_CLOSING && hws_buf_len(&conn->out) <= (size_t)PULL_BYTES * 2;
 }
 
 bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)
@@ -459,182 +453,7 @@ bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)
     return over && hws_buf_len(&conn->out) == 0 && nghttp2_session_want_write(conn->h2) == 0;
 }
 
-/* ---- public: time ---- */
-
-static void run_calls(struct hws_grpc_conn *conn)
-{
-    while (conn->now_ms >= conn->call_due_ms && conn->state < HWS_GRPC_CONN_CLOSING) {
-        struct hws_grpc_call *due = NULL;
-        uint64_t next_ms = HWS_GRPC_NEVER;
-        HWS_LIST_FOREACH (it, tmp, &conn->calls) {
-            struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, link);
-            uint64_t at_ms = hws_grpc__call_due(call);
-            next_ms = min_ms(next_ms, at_ms);
-            if (at_ms <= conn->now_ms) {
-                due = call;
-                break;
-            }
-        }
-        if (due == NULL) {
-            conn->call_due_ms = next_ms;
-            return;
-        }
-        hws_grpc__call_expire(due);
-    }
-}
-
-static uint64_t keepalive_at(const struct hws_grpc_conn *conn)
-{
-    const struct hws_grpc_limits *l = &conn->cfg.limits;
-
-    if (l->keepalive_ms == 0 || !conn->settled ||
-        (conn->cfg.server == NULL && conn->n_calls == 0)) {
-        return HWS_GRPC_NEVER;
-    }
-    if (conn->ping_sent_ms != HWS_GRPC_NEVER) {
-        return conn->ping_sent_ms + l->keepalive_timeout_ms;
-    }
-    return conn->last_recv_ms + l->keepalive_ms;
-}
-
-static void run_keepalive(struct hws_grpc_conn *conn)
-{
-    if (conn->now_ms < keepalive_at(conn)) {
-        return;
-    }
-    if (conn->ping_sent_ms != HWS_GRPC_NEVER) {
-        conn->stats->conn_keepalive_timeouts++;
-        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "keepalive_timeout");
-        return;
-    }
-    conn->ping_sent_ms = conn->now_ms;
-    if (nghttp2_submit_ping(conn->h2, NGHTTP2_FLAG_NONE, (const uint8_t *)"keepaliv") != 0) {
-        (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
-    }
-}
-
-/* The second half of a drain: from here on streams are refused. */
-static void true_goaway(struct hws_grpc_conn *conn)
-{
-    conn->drain_at_ms = HWS_GRPC_NEVER;
-    move(conn, HWS_GRPC_CONN_DRAINING);
-    if (nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(conn->h2), NGHTTP2_NO_ERROR,
-                              NULL, 0) != 0) {
-        (void)end_by_h2(conn, NGHTTP2_ERR_NOMEM);
-    }
-}
-
-static uint64_t after(uint64_t since_ms, uint32_t limit_ms)
-{
-    return limit_ms == 0 || since_ms == HWS_GRPC_NEVER ? HWS_GRPC_NEVER : since_ms + limit_ms;
-}
-
-static uint64_t stalled_at(const struct hws_grpc_conn *conn)
-{
-    return hws_buf_len(&conn->out) == 0
-               ? HWS_GRPC_NEVER
-               : after(conn->last_moved_ms, conn->cfg.limits.conn_progress_ms);
-}
-
-static uint64_t preface_at(const struct hws_grpc_conn *conn)
-{
-    return conn->settled ? HWS_GRPC_NEVER : after(conn->opened_ms, conn->cfg.limits.preface_ms);
-}
-
-/* When an idle or old connection is to be drained. */
-static uint64_t retire_at(const struct hws_grpc_conn *conn)
-{
-    return conn->state != HWS_GRPC_CONN_OPEN
-               ? HWS_GRPC_NEVER
-               : min_ms(after(conn->idle_since_ms, conn->cfg.limits.max_idle_ms),
-                        after(conn->opened_ms, conn->cfg.limits.max_age_ms));
-}
-
-static uint64_t trim_at(const struct hws_grpc_conn *conn)
-{
-    bool holds = conn->n_spare > 0 || conn->chunks.n_spare > 0 || conn->scratch.bytes != NULL ||
-                 conn->out.bytes != NULL;
-    return holds && hws_buf_len(&conn->out) == 0 ? after(conn->idle_since_ms, TRIM_MS)
-                                                 : HWS_GRPC_NEVER;
-}
-
-static void run_timers(struct hws_grpc_conn *conn)
-{
-    uint64_t now_ms = conn->now_ms;
-
-    run_calls(conn);
-    if (now_ms >= preface_at(conn)) {
-        conn->stats->conn_preface_timeouts++;
-        (void)hws_grpc__conn_end(conn, NGHTTP2_SETTINGS_TIMEOUT, HWS_E_TIMEOUT, "no_preface");
-    }
-    if (now_ms >= stalled_at(conn)) {
-        conn->stats->conn_stalled++;
-        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "output_stalled");
-    }
-    run_keepalive(conn);
-    if (now_ms >= retire_at(conn)) {
-        hws_grpc_conn_drain(conn, conn->cfg.limits.max_age_grace_ms);
-    }
-    if (conn->state == HWS_GRPC_CONN_NOTICED && now_ms >= conn->drain_at_ms) {
-        true_goaway(conn);
-    }
-    if (now_ms >= conn->grace_at_ms) {
-        conn->grace_at_ms = HWS_GRPC_NEVER;
-        (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_OK, "connection drained");
-    }
-    if (now_ms >= trim_at(conn)) {
-        trim(conn);
-    }
-}
-
-uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
-{
-    conn->woken = false;
-    enter(conn, now_ms);
-    if (conn->state < HWS_GRPC_CONN_CLOSING && !conn->ending) {
-        run_timers(conn);
-    }
-    leave(conn);
-    /* The peer of a drained client learns why the connection ends. */
-    if (conn->state == HWS_GRPC_CONN_DRAINING && conn->cfg.server == NULL && conn->n_calls == 0 &&
-        !conn->goaway_out) {
-        conn->goaway_out = true;
-        (void)nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
-    }
-    if (conn->state == HWS_GRPC_CONN_CLOSING) {
-        /* A peer that takes nothing may not keep the GOAWAY, and us, for ever. */
-        return stalled_at(conn);
-    }
-    if (conn->state == HWS_GRPC_CONN_CLOSED) {
-        return HWS_GRPC_NEVER;
-    }
-    uint64_t at_ms = min_ms(conn->call_due_ms, preface_at(conn));
-    at_ms = min_ms(at_ms, min_ms(stalled_at(conn), keepalive_at(conn)));
-    at_ms = min_ms(at_ms, min_ms(retire_at(conn), trim_at(conn)));
-    return min_ms(at_ms, min_ms(conn->drain_at_ms, conn->grace_at_ms));
-}
-
 /* ---- public: ends ---- */
-
-void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms)
-{
-    if (conn->h2 == NULL || conn->state != HWS_GRPC_CONN_OPEN) {
-        return;
-    }
-    conn->grace_at_ms = grace_ms == 0 ? HWS_GRPC_NEVER : conn->now_ms + grace_ms;
-    if (conn->cfg.server == NULL) {
-        move(conn, HWS_GRPC_CONN_DRAINING);
-    } else {
-        move(conn, HWS_GRPC_CONN_NOTICED);
-        conn->drain_at_ms = conn->now_ms + conn->cfg.limits.drain_notice_ms;
-        if (nghttp2_submit_shutdown_notice(conn->h2) != 0 ||
-            nghttp2_submit_ping(conn->h2, NGHTTP2_FLAG_NONE, (const uint8_t *)"draining") != 0) {
-            conn->drain_at_ms = conn->now_ms; /* no notice: the true one must do */
-        }
-    }
-    hws_grpc__conn_wake(conn);
-}
 
 void hws_grpc_conn_close(struct hws_grpc_conn *conn)
 {
@@ -657,7 +476,7 @@ void hws_grpc_conn_lost(struct hws_grpc_conn *conn, const char *why)
             conn->end_code = HWS_E_GONE;
             (void)hws_str_copy(conn->end_text, sizeof(conn->end_text), why);
         }
-        move(conn, HWS_GRPC_CONN_CLOSED);
+        hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
     }
     end_all_calls(conn, why);
     /* Handlers that still work are told by on_close; nothing of the call is left. */

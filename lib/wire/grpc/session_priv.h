@@ -50,50 +50,53 @@ struct hws_grpc_call {
     struct hws_list poke_link;
     struct hws_list block_link;
     struct hws_grpc_conn *conn;
-    int state;         /* enum hws_grpc_call_state */
-    int32_t stream_id; /* -1: the stream is gone */
-    bool server;
-    enum hws_grpc_kind kind;
     const struct hws_grpc_call_ops *ops; /* borrowed; NULL: refused before the application saw it */
     void *data;
     const struct hws_grpc_route *route; /* server; borrowed */
     const char *path;                   /* borrowed */
     uint64_t deadline_ms;
-    bool expired; /* at its deadline */
+    int state;         /* enum hws_grpc_call_state */
+    int32_t stream_id; /* -1: the stream is gone */
+    enum hws_grpc_kind kind;
 
+    /* received */
+    enum hws_grpc_encoding encoding; /* of messages */
     struct hws_grpc_head head;
     struct hws_grpc_meta peer_meta;
     struct hws_grpc_meta peer_trailers;
-    bool headers_in;                 /* the peer's initial metadata is complete */
-    bool peer_done;                  /* END_STREAM came */
-    bool end_told;                   /* on_half_close ran, or the client's end is settled */
-    enum hws_grpc_encoding encoding; /* of received messages */
-    bool peer_takes_gzip;
     struct hws_grpc_reader reader;
     struct hws_buf held;   /* bytes that wait for credit */
     struct hws_buf single; /* the one request message, until the half close */
     uint32_t n_recv;
-    bool was_compressed; /* the latest message */
-    bool credit_on;
     uint32_t credit;
 
+    /* sent */
     struct hws_grpc_outq tx;
-    size_t reserved; /* bytes of an open reservation, prefix included */
+    size_t reserved;   /* bytes of an open reservation, prefix included */
+    uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
+    size_t moved;      /* bytes since the last judgement */
     uint32_t n_sent;
-    bool headers_out;
+
+    /* how it ended */
+    enum hws_grpc_code code;
+    struct hws_buf end_message;
+    struct hws_buf end_details;
+    struct hws_grpc_meta end_trailers; /* server: to send */
+
+    bool server;
+    bool headers_in; /* the peer's initial metadata is complete */
+    bool peer_done;  /* END_STREAM came */
+    bool end_told;   /* on_half_close ran, or the client's end is settled */
+    bool peer_takes_gzip;
+    bool was_compressed; /* the latest message */
+    bool credit_on;
+    bool headers_out; /* server: submitted; client: on the wire */
     bool half_closed; /* client: no more sends */
     bool deferred;    /* the data source waits for resume */
     bool gzip;        /* compress what is sent */
     bool rst_out;     /* we reset the stream */
-
-    uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
-    size_t moved;      /* bytes since the last judgement */
-
-    enum hws_grpc_code code;
-    struct hws_buf end_message; /* with NUL */
-    struct hws_buf end_details;
-    struct hws_grpc_meta end_trailers; /* server: to send */
-    bool from_peer;
+    bool expired;     /* at its deadline */
+    bool from_peer;   /* the end is the peer's word */
     bool unprocessed;
 };
 
@@ -116,6 +119,18 @@ bool hws_grpc__rate_take(struct hws_grpc_rate *r, uint64_t now_ms);
 /* Counts a reset or stream error that the peer provoked. 0, or a callback failure when it is one
  * too many. */
 int hws_grpc__conn_provoked(struct hws_grpc_conn *conn);
+
+/* Ends the connection by an nghttp2 error code; returns our code for it. */
+enum hws_code hws_grpc__conn_end_by_h2(struct hws_grpc_conn *conn, int h2_code);
+
+/* Brackets whatever may run callbacks: takes the time; at the end settles what waited. */
+void hws_grpc__conn_enter(struct hws_grpc_conn *conn, uint64_t now_ms);
+void hws_grpc__conn_leave(struct hws_grpc_conn *conn);
+
+void hws_grpc__conn_move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to);
+
+/* Frees pools and empty buffers. */
+void hws_grpc__conn_trim(struct hws_grpc_conn *conn);
 
 /* ---- session_h2.c ---- */
 
@@ -154,7 +169,12 @@ void hws_grpc__call_data(struct hws_grpc_call *call, const uint8_t *bytes, size_
 /* Delivers what credit and END_STREAM allow. */
 void hws_grpc__call_pump(struct hws_grpc_call *call);
 
-/* ---- call.c: ends ---- */
+/* ---- call.c ---- */
+
+/* Lets nghttp2 ask for data again. */
+void hws_grpc__call_resume(struct hws_grpc_call *call);
+
+/* ---- call_end.c ---- */
 
 void hws_grpc__call_move(struct hws_grpc_call *call, enum hws_grpc_call_state to);
 void hws_grpc__call_poke(struct hws_grpc_call *call);

@@ -164,7 +164,10 @@ size_t hws_grpc_percent_decode(const uint8_t *text, size_t n, char *dst, size_t 
             i += 2;
         }
         bool control = c < 0x20 || c == 0x7f;
-        dst[used++] = control && c != '\t' && c != '\n' && c != '\r' ? '?' : (char)c;
+        if (control && c != '\t' && c != '\n' && c != '\r') {
+            c = '?';
+        }
+        dst[used++] = (char)c;
     }
     dst[used] = '\0';
     return used;

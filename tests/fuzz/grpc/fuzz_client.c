@@ -20,6 +20,7 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
 
 static const struct hws_grpc_call_ops ops = {.on_message = on_message};
 
+/* counts[i] is on loan to call i as its data. NOLINTNEXTLINE(readability-non-const-parameter) */
 static void start_calls(struct hws_grpc_conn *conn, unsigned counts[N_CALLS])
 {
     for (unsigned i = 0; i < N_CALLS; i++) {

@@ -25,7 +25,7 @@ extern const unsigned long hws_interop_proto_descriptors_bytes;
 extern const unsigned char hws_proto_external_descriptors[];
 extern const unsigned long hws_proto_external_descriptors_bytes;
 
-#define MAX_PEM_BYTES   (256 * 1024)
+#define MAX_PEM_BYTES   ((size_t)256 * 1024)
 #define DRAIN_MS        5000
 #define DRAIN_TICK_MS   20
 #define DEFAULT_SECONDS 120u

@@ -62,12 +62,12 @@ void pair_advance(struct pair *p, uint64_t ms);
 /* A client call that records what it sees. */
 struct seen {
     struct hws_grpc_call *call;
-    unsigned n_messages;
+    struct hws_grpc_outcome outcome; /* pointers below */
     uint64_t n_bytes;
+    unsigned n_messages;
     unsigned n_writable;
     bool headers;
     bool closed;
-    struct hws_grpc_outcome outcome; /* pointers below */
     char message[HWS_GRPC_MESSAGE_BYTES + 1];
     char last[256];
     char initial[64];  /* metadata "x-initial" */

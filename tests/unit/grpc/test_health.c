@@ -76,7 +76,7 @@ static void start(struct fixture *f, struct watched *w, const char *path, enum h
 
     memset(w, 0, sizeof(*w));
     w->last = -1;
-    memcpy(request + 2, name, strlen(name));
+    memcpy(request + 2, name, strlen(name) + 1);
     assert_ok(hws_grpc_client_start(&f->pair.client, &s, f->pair.now_ms, &w->call, NULL), NULL);
     assert_ok(hws_grpc_call_send(w->call, request, strlen(name) == 0 ? 0 : 2 + strlen(name), NULL),
               NULL);

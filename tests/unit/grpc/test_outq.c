@@ -23,7 +23,7 @@ static void bytes_come_out_in_order_over_chunks(void **state)
     hws_grpc_outq_take(&q, &pool, got, 7);
     hws_grpc_outq_take(&q, &pool, got + 7, 19993);
 
-    for (unsigned i = 0; i < 20; i++) {
+    for (size_t i = 0; i < 20; i++) {
         assert_int_equal(got[i * 1000], i);
         assert_int_equal(got[i * 1000 + 999], i);
     }

@@ -48,7 +48,7 @@ static Grpc__Reflection__V1__ServerReflectionResponse *ask(struct fixture *f, un
     uint8_t request[200] = {(uint8_t)(field << 3 | 2), (uint8_t)strlen(text)};
     struct hws_buf out = {0};
 
-    memcpy(request + 2, text, strlen(text));
+    memcpy(request + 2, text, strlen(text) + 1);
     assert_ok(hws_grpc_reflect_answer(&f->reflect, request, strlen(text) + 2, &out, NULL), NULL);
     Grpc__Reflection__V1__ServerReflectionResponse *r =
         grpc__reflection__v1__server_reflection_response__unpack(NULL, hws_buf_len(&out),

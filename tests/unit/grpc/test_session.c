@@ -150,7 +150,7 @@ static void big_messages_pass_small_windows(void **state)
 {
     struct pair *p = *state;
     struct seen s;
-    size_t n = 4 * 1024 * 1024;
+    size_t n = (size_t)4 * 1024 * 1024;
     uint8_t *bytes = hws_mem_zalloc(1, n);
     p->client_limits.stream_window_bytes = 65535;
     p->client_limits.conn_window_bytes = 65535;
