@@ -1,0 +1,344 @@
+/*
+ * What a connection does against peers that misuse HTTP/2: frames written by hand (RFC 9113,
+ * section 6; RFC 7541), each flood below nghttp2's own thresholds and above ours.
+ */
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/buf.h"
+#include "grpc/server.h"
+#include "grpc/session.h"
+#include "test.h"
+
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    PRIORITY = 2,
+    RST_STREAM = 3,
+    SETTINGS = 4,
+    PING = 6,
+    GOAWAY = 7,
+    WINDOW_UPDATE = 8
+};
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { CALM = 0xb }; /* ENHANCE_YOUR_CALM */
+
+struct fixture {
+    struct hws_grpc_server server;
+    struct hws_grpc_limits limits;
+    struct hws_grpc_stats stats;
+    struct hws_grpc_conn conn;
+    struct hws_buf in; /* bytes of the peer, sent by flush */
+    uint64_t now_ms;
+    uint32_t goaway;    /* the error code of the latest GOAWAY; UINT32_MAX = none */
+    unsigned n_acks;    /* PING acknowledgements */
+    enum hws_code code; /* the latest of recv */
+};
+
+static struct hws_grpc_call *s_call; /* the latest */
+
+static enum hws_grpc_code keep_call(struct hws_grpc_call *call, void *data)
+{
+    (void)data;
+    s_call = call;
+    return HWS_GRPC_OK;
+}
+
+static void end_call(struct hws_grpc_call *call, const struct hws_grpc_outcome *why)
+{
+    hws_grpc_call_finish_text(call, why->code, why->message);
+}
+
+static const struct hws_grpc_call_ops ops = {.on_call = keep_call, .on_cancel = end_call};
+static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_BIDI, false}};
+
+static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t stream_id,
+                  const void *payload, size_t n)
+{
+    uint8_t head[9] = {0, 0, 0, type, flags};
+
+    head[0] = (uint8_t)(n >> 16);
+    head[1] = (uint8_t)(n >> 8);
+    head[2] = (uint8_t)n;
+    hws_store_be32(head + 5, stream_id);
+    assert_code(hws_buf_put(&f->in, head, sizeof(head)), HWS_OK);
+    if (n > 0) {
+        assert_code(hws_buf_put(&f->in, payload, n), HWS_OK);
+    }
+}
+
+/* POST https, path /t.S/A, authority h, te and content-type: indexed or literal fields without
+ * indexing. */
+static void request(struct fixture *f, uint32_t stream_id, uint8_t flags)
+{
+    static const uint8_t block[] =
+        "\x83\x87\x04\x06/t.S/A\x01\x01h\x00\x02te\x08trailers\x0f\x10\x10"
+        "application/grpc";
+
+    frame(f, HEADERS, (uint8_t)(END_HEADERS | flags), stream_id, block, sizeof(block) - 1);
+}
+
+static void scan(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    while (n >= 9) {
+        size_t n_payload = hws_load_be24(bytes);
+        assert_true(n >= 9 + n_payload);
+        if (bytes[3] == GOAWAY) {
+            f->goaway = hws_load_be32(bytes + 13);
+        }
+        f->n_acks += bytes[3] == PING && (bytes[4] & ACK) != 0 ? 1 : 0;
+        bytes += 9 + n_payload;
+        n -= 9 + n_payload;
+    }
+}
+
+/* Sends what was written and looks at the answer. */
+static void flush(struct fixture *f)
+{
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
+
+    f->code =
+        hws_grpc_conn_recv(&f->conn, hws_buf_peek(&f->in), hws_buf_len(&f->in), f->now_ms, NULL);
+    hws_buf_reset(&f->in);
+    (void)hws_grpc_conn_turn(&f->conn, f->now_ms);
+    for (hws_grpc_conn_pull(&f->conn, f->now_ms, &bytes, &n); n > 0;
+         hws_grpc_conn_pull(&f->conn, f->now_ms, &bytes, &n)) {
+        scan(f, bytes, n);
+        hws_grpc_conn_sent(&f->conn, n, f->now_ms);
+    }
+}
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    memset(&f, 0, sizeof(f));
+    *state = &f;
+    f.now_ms = 5000;
+    f.goaway = UINT32_MAX;
+    s_call = NULL;
+    hws_grpc_server_init(&f.server);
+    hws_grpc_limits_server(&f.limits);
+    const struct hws_grpc_conn_config cfg = {
+        .server = &f.server, .limits = f.limits, .stats = &f.stats};
+    if (hws_grpc_server_add(&f.server, methods, 1, &ops, NULL, NULL) != HWS_OK ||
+        hws_grpc_conn_init(&f.conn, &cfg, f.now_ms, NULL) != HWS_OK ||
+        hws_buf_put(&f.in, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24) != HWS_OK) {
+        return -1;
+    }
+    frame(&f, SETTINGS, 0, 0, NULL, 0);
+    frame(&f, SETTINGS, ACK, 0, NULL, 0);
+    flush(&f);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    hws_grpc_conn_deinit(&f->conn);
+    hws_grpc_server_deinit(&f->server);
+    hws_buf_deinit(&f->in);
+    return 0;
+}
+
+static void assert_calmed(struct fixture *f)
+{
+    assert_int_equal(f->goaway, CALM);
+    assert_true(hws_grpc_conn_want_close(&f->conn));
+    assert_false(hws_grpc_conn_want_read(&f->conn));
+    assert_int_equal(hws_grpc_conn_end(&f->conn, NULL), HWS_E_BUSY);
+}
+
+static void hand_written_request_is_served(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, END_STREAM);
+    flush(f);
+
+    assert_non_null(s_call);
+    assert_string_equal(hws_grpc_call_path(s_call), "/t.S/A");
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+static void priority_flood_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t i = 0; i < f->limits.control_burst + 10; i++) {
+        frame(f, PRIORITY, 0, 1 + 2 * (i % 50), "\0\0\0\0\x10", 5);
+    }
+    flush(f);
+
+    assert_int_equal(f->stats.over_control_rate, 1);
+    assert_code(f->code, HWS_E_BUSY);
+    assert_calmed(f);
+}
+
+static void empty_data_flood_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    for (uint32_t i = 0; i < f->limits.control_burst + 10; i++) {
+        frame(f, DATA, 0, 1, NULL, 0);
+    }
+    flush(f);
+
+    assert_int_equal(f->stats.over_control_rate, 1);
+    assert_calmed(f);
+}
+
+static void control_frames_at_the_rate_are_served(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned second = 0; second < 30; second++) {
+        f->now_ms += 1000;
+        for (uint32_t i = 0; i < f->limits.control_per_s; i++) {
+            frame(f, WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4);
+        }
+        flush(f);
+    }
+
+    assert_int_equal(f->stats.over_control_rate, 0);
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+static void rapid_reset_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t i = 0; i < f->limits.reset_burst + 5 && f->goaway == UINT32_MAX; i++) {
+        request(f, 1 + 2 * i, 0);
+        frame(f, RST_STREAM, 0, 1 + 2 * i, "\0\0\0\x8", 4);
+        flush(f);
+    }
+
+    assert_int_equal(f->stats.over_reset_rate, 1);
+    assert_int_equal(f->stats.resets_in, f->limits.reset_burst + 1);
+    assert_calmed(f);
+}
+
+/* A window update of zero is an error of its stream (RFC 9113, section 6.9): we reset it, the peer
+ * did nothing rapid. */
+static void provoked_resets_end_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t i = 0; i < 3 * f->limits.provoked_max && f->goaway == UINT32_MAX; i++) {
+        request(f, 1 + 2 * i, 0);
+        frame(f, WINDOW_UPDATE, 0, 1 + 2 * i, "\x7f\xff\xff\xff", 4);
+        flush(f);
+    }
+
+    assert_int_equal(f->stats.resets_in, 0);
+    assert_int_equal(f->stats.over_provoked_rate, 1);
+    assert_calmed(f);
+}
+
+static void early_pings_end_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    frame(f, PING, 0, 0, "12345678", 8);
+    flush(f);
+    for (unsigned i = 0; i < 2; i++) { /* forgiven */
+        f->now_ms += 1000;
+        frame(f, PING, 0, 0, "12345678", 8);
+        flush(f);
+        assert_int_equal(f->goaway, UINT32_MAX);
+    }
+    assert_int_equal(f->n_acks, 3);
+    f->now_ms += 1000;
+    frame(f, PING, 0, 0, "12345678", 8);
+    flush(f);
+
+    const char *text = NULL;
+    assert_int_equal(f->stats.over_ping_rate, 1);
+    assert_calmed(f);
+    (void)hws_grpc_conn_end(&f->conn, &text);
+    assert_string_equal(text, "too_many_pings");
+}
+
+static void pings_in_time_or_beside_data_are_answered(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        f->now_ms += i < 5 ? f->limits.ping_min_interval_ms : 10;
+        if (i >= 5) {
+            assert_code(hws_grpc_call_send(s_call, "x", 1, NULL), HWS_OK);
+            flush(f);
+        }
+        frame(f, PING, 0, 0, "12345678", 8);
+        flush(f);
+    }
+
+    assert_int_equal(f->goaway, UINT32_MAX);
+    assert_int_equal(f->n_acks, 10);
+}
+
+static void message_that_dribbles_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    frame(f, DATA, 0, 1, "\0\0\1\0\0x", 6); /* announces 64 KiB */
+    flush(f);
+    for (unsigned i = 0; i < 29; i++) {
+        f->now_ms += 1000;
+        frame(f, DATA, 0, 1, "x", 1);
+        flush(f);
+    }
+    assert_int_equal(f->stats.calls_stalled, 0);
+    f->now_ms += 1000;
+    flush(f);
+
+    assert_int_equal(f->stats.calls_stalled, 1);
+    assert_int_equal(hws_grpc_conn_n_calls(&f->conn), 0);
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+static void many_unfinished_messages_are_bounded_together(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t chunk[60000];
+
+    /* 32 calls, each with a message of 4 MiB of which 600 KB come: 18.75 MiB in all, over the 16
+     * MiB of the connection. */
+    for (uint32_t i = 0; i < 32; i++) {
+        request(f, 1 + 2 * i, 0);
+        frame(f, DATA, 0, 1 + 2 * i, "\0\0\x40\0\0", 5);
+        flush(f);
+    }
+    for (unsigned round = 0; round < 10; round++) {
+        for (uint32_t i = 0; i < 32; i++) {
+            frame(f, DATA, 0, 1 + 2 * i, chunk, sizeof(chunk));
+            flush(f);
+        }
+    }
+
+    assert_true(f->stats.over_recv_limit > 0);
+    assert_true(f->conn.recv_bytes <= f->limits.max_recv_conn_bytes);
+    assert_true(hws_grpc_conn_n_calls(&f->conn) > 20); /* only what was too much ended */
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(hand_written_request_is_served),       T(priority_flood_ends_the_connection),
+        T(empty_data_flood_ends_the_connection), T(control_frames_at_the_rate_are_served),
+        T(rapid_reset_ends_the_connection),      T(provoked_resets_end_the_connection),
+        T(early_pings_end_the_connection),       T(pings_in_time_or_beside_data_are_answered),
+        T(message_that_dribbles_is_cut_off),     T(many_unfinished_messages_are_bounded_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
