@@ -399,9 +399,12 @@ static int resume_loaded(struct run *run)
     }
     if (hws_rollout_resume(&run->rollout, retry, uv_now(&cli->loop), unix_ms(), &run->err) !=
         HWS_OK) {
-        bool stopped = run->rollout.state == HWS_ROLLOUT_STOPPED;
-        return hws_cli_fail(cli, HWS_EXIT_STATE, "%s%s", run->err.msg,
-                            stopped ? "; put it right, then resume with --retry" : "");
+        if (run->rollout.state != HWS_ROLLOUT_STOPPED) {
+            return hws_cli_fail_err(cli, &run->err);
+        }
+        return hws_cli_fail(cli, HWS_EXIT_STATE,
+                            "rollout %s is stopped: %s; put it right, then resume with --retry",
+                            run->rollout.plan.name, run->rollout.reason);
     }
     return run_it(run);
 }

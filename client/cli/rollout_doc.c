@@ -78,7 +78,7 @@ static void facts(struct hws_out *out, const struct hws_rollout *r)
     }
     hws_out_fact(out, "settings", "settings", hws_cell_text(settings));
     hws_out_fact(out, "wave", "wave", hws_cell_uint(r->wave + 1));
-    hws_out_fact(out, "n_waves", "of", hws_cell_uint(r->n_waves));
+    hws_out_fact(out, "n_waves", "waves", hws_cell_uint(r->n_waves));
     hws_out_fact(out, "canary", NULL, hws_cell_uint(r->plan.canary));
     hws_out_fact(out, "budget", NULL, hws_cell_uint(r->plan.budget));
     hws_cli_time(r->created_unix_ms, time);

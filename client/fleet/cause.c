@@ -77,10 +77,13 @@ static bool names(const char *text, const char *name)
     return false;
 }
 
-static const char *setting_of(const struct hws_client_status *s,
-                              const struct hws_rollout_plan *plan)
+/* The setting that a status is about: by its field, by its text, or all of them where it could be
+ * any. */
+static void setting_of(const struct hws_client_status *s, const struct hws_rollout_plan *plan,
+                       char *dst, size_t cap)
 {
     static const char prefix[] = "settings[";
+    size_t n = 0;
 
     if (hws_str_starts(s->field, prefix)) {
         char digits[8];
@@ -88,15 +91,23 @@ static const char *setting_of(const struct hws_client_status *s,
         uint64_t i = 0;
         (void)hws_str_copy_n(digits, sizeof(digits), from, strspn(from, "0123456789"));
         if (hws_str_to_u64(digits, plan->n_settings - 1, &i, NULL) == HWS_OK) {
-            return plan->settings[i].name;
+            (void)hws_str_copy(dst, cap, plan->settings[i].name);
+            return;
         }
     }
     for (size_t i = 0; i < plan->n_settings; i++) {
         if (names(s->message, plan->settings[i].name)) {
-            return plan->settings[i].name;
+            (void)hws_str_copy(dst, cap, plan->settings[i].name);
+            return;
         }
     }
-    return "";
+    if (s->stage == HAWSER__V1__STAGE__STAGE_UNSPECIFIED) {
+        return; /* not about the card: nor about a setting */
+    }
+    for (size_t i = 0; i < plan->n_settings && n < cap; i++) {
+        (void)hws_str_print(dst + n, cap - n, "%s%s", i > 0 ? "," : "", plan->settings[i].name);
+        n = strlen(dst);
+    }
 }
 
 void hws_fleet__cause(struct hws_rollout_cause *c, enum hws_rollout_step step,
@@ -104,7 +115,7 @@ void hws_fleet__cause(struct hws_rollout_cause *c, enum hws_rollout_step step,
 {
     memset(c, 0, sizeof(*c));
     c->step = step;
-    (void)hws_str_copy(c->setting, sizeof(c->setting), setting_of(status, plan));
+    setting_of(status, plan, c->setting, sizeof(c->setting));
     (void)hws_err_set(&c->err, code_of(status), "%.220s", status->message);
     hws_err_at(&c->err, stage_of(step, status));
     c->err.delivery_status = (uint8_t)status->delivery_status;

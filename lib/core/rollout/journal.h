@@ -36,7 +36,7 @@ struct hws_rollout_record {
     char plan_hash[HWS_ROLLOUT_HASH_BYTES];
     struct hws_rollout_cause cause;
     enum hws_rollout_state state; /* STATE */
-    char reason[HWS_ERR_MSG_BYTES];
+    char reason[HWS_ROLLOUT_REASON_BYTES];
     uint32_t wave; /* WAVE */
 };
 

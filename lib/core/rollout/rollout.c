@@ -242,7 +242,7 @@ static enum hws_code stop(struct hws_rollout *r, uint64_t now_ms)
     const struct hws_rollout_target *t = &r->plan.targets[r->last_bad];
     const char *device = m->device_id[0] != '\0' ? m->device_id : t->device;
     bool canary = r->wave == 0 && r->plan.canary > 0;
-    char reason[HWS_ERR_MSG_BYTES];
+    char reason[HWS_ROLLOUT_REASON_BYTES];
 
     (void)hws_str_print(reason, sizeof(reason),
                         "%s: %u failed, %u unknown, allowed %u; host %s%s%s: %s%s%s: %s",

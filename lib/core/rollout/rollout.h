@@ -36,9 +36,10 @@
 #include "rollout/gate.h"
 #include "rollout/plan.h"
 
-#define HWS_ROLLOUT_MAX_ATTEMPTS      2u /* applies to one adapter, cut off ones aside */
-#define HWS_ROLLOUT_HASH_BYTES        65 /* with NUL: hex SHA-256 */
-#define HWS_ROLLOUT_REQUEST_ID_BYTES  48 /* with NUL */
+#define HWS_ROLLOUT_MAX_ATTEMPTS      2u  /* applies to one adapter, cut off ones aside */
+#define HWS_ROLLOUT_HASH_BYTES        65  /* with NUL: hex SHA-256 */
+#define HWS_ROLLOUT_REQUEST_ID_BYTES  48  /* with NUL */
+#define HWS_ROLLOUT_REASON_BYTES      512 /* with NUL */
 #define HWS_ROLLOUT_MAX_JOURNAL_BYTES ((size_t)64 * 1024 * 1024)
 
 /* Final names; operators see them in lower case. */
@@ -127,7 +128,7 @@ struct hws_rollout {
     uint32_t wave; /* the one that may be touched now */
     uint64_t changed_unix_ms;
     uint64_t created_unix_ms;
-    char reason[HWS_ERR_MSG_BYTES]; /* why it is stopped or paused; empty otherwise */
+    char reason[HWS_ROLLOUT_REASON_BYTES]; /* why it is stopped or paused; empty otherwise */
     struct hws_rollout_tally tally;
     /* inside */
     uint64_t unix_offset_ms; /* unix time minus now_ms, modulo 2^64 */
