@@ -246,7 +246,7 @@ static int run_it(struct run *run)
         rc = drive(run);
     }
     if (rc == HWS_EXIT_OK) {
-        hws_cli_rollout_doc(&cli->out, "hawser.rollout.run", &run->rollout);
+        hws_cli_rollout_doc(&cli->out, "hawser.rollout.run", &run->rollout, NULL);
         rc = end_document(cli);
     }
     if (rc == HWS_EXIT_OK) {
@@ -332,28 +332,65 @@ int hws_cmd_rollout_run(struct hws_cli *cli)
 
 /* ---- looking at a kept one ---- */
 
+/* Rebuilds run->rollout from a journal's bytes. */
+static enum hws_code rebuild(struct run *run, const struct hws_buf *bytes, const char *name)
+{
+    size_t used = 0;
+
+    if (hws_buf_len(bytes) == 0) {
+        return hws_err_set(&run->err, HWS_E_NOT_FOUND,
+                           "rollout %s was interrupted before it began: nothing was done", name);
+    }
+    return hws_rollout_load(&run->rollout, hws_buf_peek(bytes), hws_buf_len(bytes), &used,
+                            &run->err);
+}
+
 /* Opens and loads; the caller ends with end_run. */
 static int load(struct run *run, const char *dir, const char *name)
 {
-    struct hws_cli *cli = run->cli;
     struct hws_buf bytes;
-    size_t used = 0;
 
     hws_buf_init(&bytes, HWS_ROLLOUT_MAX_JOURNAL_BYTES);
     enum hws_code rc = hws_fleet_journal_open(&run->journal, dir, name, false, &run->err);
     if (rc == HWS_OK) {
         rc = hws_fleet_journal_read(&run->journal, &bytes, &run->err);
     }
-    if (rc == HWS_OK && hws_buf_len(&bytes) == 0) {
-        rc = hws_err_set(&run->err, HWS_E_NOT_FOUND,
-                         "rollout %s was interrupted before it began: nothing was done", name);
-    }
     if (rc == HWS_OK) {
-        rc = hws_rollout_load(&run->rollout, hws_buf_peek(&bytes), hws_buf_len(&bytes), &used,
-                              &run->err);
+        rc = rebuild(run, &bytes, name);
     }
     hws_buf_deinit(&bytes);
-    return rc == HWS_OK ? HWS_EXIT_OK : hws_cli_fail_err(cli, &run->err);
+    return rc == HWS_OK ? HWS_EXIT_OK : hws_cli_fail_err(run->cli, &run->err);
+}
+
+/* Loads for looking only, also while another process drives it: then *out_active. */
+static int look(struct run *run, const char *dir, const char *name, bool *out_active)
+{
+    struct hws_buf bytes;
+
+    hws_buf_init(&bytes, HWS_ROLLOUT_MAX_JOURNAL_BYTES);
+    enum hws_code rc = hws_fleet_journal_open(&run->journal, dir, name, false, &run->err);
+    *out_active = rc == HWS_E_STATE;
+    if (rc == HWS_OK) {
+        rc = hws_fleet_journal_read(&run->journal, &bytes, &run->err);
+    } else if (*out_active) {
+        rc = hws_fleet_journal_peek(dir, name, &bytes, &run->err);
+    }
+    if (rc == HWS_OK) {
+        rc = rebuild(run, &bytes, name);
+    }
+    hws_buf_deinit(&bytes);
+    return rc == HWS_OK ? HWS_EXIT_OK : hws_cli_fail_err(run->cli, &run->err);
+}
+
+/* What to tell about who drives it; NULL: nobody needs to. */
+static const char *controller_of(const struct hws_rollout *r, bool active)
+{
+    if (active) {
+        return "active";
+    }
+    return r->state == HWS_ROLLOUT_RUNNING || r->state == HWS_ROLLOUT_NEW
+               ? "none: it was interrupted; go on with hawser rollout resume"
+               : NULL;
 }
 
 static int check_name(struct hws_cli *cli, const char *name)
@@ -369,6 +406,7 @@ int hws_cmd_rollout_status(struct hws_cli *cli)
 {
     char dir[HWS_FLEET_PATH_BYTES];
     struct run run;
+    bool active = false;
     int rc = check_name(cli, cli->args.args[0]);
 
     memset(&run, 0, sizeof(run));
@@ -377,10 +415,11 @@ int hws_cmd_rollout_status(struct hws_cli *cli)
         rc = hws_cli_state_dir(cli, dir, sizeof(dir));
     }
     if (rc == HWS_EXIT_OK) {
-        rc = load(&run, dir, cli->args.args[0]);
+        rc = look(&run, dir, cli->args.args[0], &active);
     }
     if (rc == HWS_EXIT_OK) {
-        hws_cli_rollout_doc(&cli->out, "hawser.rollout.status", &run.rollout);
+        hws_cli_rollout_doc(&cli->out, "hawser.rollout.status", &run.rollout,
+                            controller_of(&run.rollout, active));
         rc = end_document(cli);
     }
     end_run(&run);
@@ -433,9 +472,10 @@ int hws_cmd_rollout_resume(struct hws_cli *cli)
 /* ---- list ---- */
 
 static const struct hws_column list_columns[] = {
-    {"name", "NAME", 0},       {"state", "STATE", 0},     {"adapters", "ADAPTERS", 0},
-    {"ended", "ENDED", 0},     {"failed", "FAILED", 0},   {"unknown", "UNKNOWN", 0},
-    {"created", "CREATED", 0}, {"changed", "CHANGED", 0}, {"reason", "REASON", 0},
+    {"name", "NAME", 0},         {"state", "STATE", 0},     {"active", "ACTIVE", 0},
+    {"adapters", "ADAPTERS", 0}, {"ended", "ENDED", 0},     {"failed", "FAILED", 0},
+    {"unknown", "UNKNOWN", 0},   {"created", "CREATED", 0}, {"changed", "CHANGED", 0},
+    {"reason", "REASON", 0},
 };
 
 /* One that cannot be looked at now says why in place of its state. */
@@ -448,7 +488,8 @@ static void list_row(struct hws_cli *cli, const char *dir, const char *name)
 
     memset(&run, 0, sizeof(run));
     run.cli = &quiet;
-    bool ok = load(&run, dir, name) == HWS_EXIT_OK;
+    bool active = false;
+    bool ok = look(&run, dir, name, &active) == HWS_EXIT_OK;
     const struct hws_rollout *r = &run.rollout;
     if (ok) {
         hws_cli_time(r->created_unix_ms, created);
@@ -456,9 +497,8 @@ static void list_row(struct hws_cli *cli, const char *dir, const char *name)
     }
     const struct hws_cell cells[] = {
         hws_cell_text(name),
-        hws_cell_text(ok                            ? hws_rollout_state_name(r->state)
-                      : run.err.code == HWS_E_STATE ? "in use"
-                                                    : "unreadable"),
+        hws_cell_text(ok ? hws_rollout_state_name(r->state) : "unreadable"),
+        hws_cell_bool(active),
         ok ? hws_cell_uint(r->plan.n_targets) : hws_cell_none(),
         ok ? hws_cell_uint(n_ended(r)) : hws_cell_none(),
         ok ? hws_cell_uint(r->tally.n_failed) : hws_cell_none(),

@@ -85,7 +85,7 @@ static int load_inventory(struct hws_cli *cli, const char *path, struct hws_roll
     int rc = HWS_EXIT_OK;
 
     hws_buf_init(&text, HWS_ROLLOUT_MAX_YAML_BYTES + 1);
-    enum hws_code code = hws_client_read_file(path, &text, &err);
+    enum hws_code code = hws_file_read(path, &text, &err);
     if (code == HWS_OK) {
         code = hws_rollout_inventory_from_yaml(out, (const char *)hws_buf_peek(&text),
                                                hws_buf_len(&text), &err);

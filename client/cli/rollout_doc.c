@@ -108,10 +108,14 @@ static void cause_row(struct hws_out *out, const struct hws_rollout *r, size_t i
     hws_out_row(out, cells);
 }
 
-void hws_cli_rollout_doc(struct hws_out *out, const char *schema, const struct hws_rollout *r)
+void hws_cli_rollout_doc(struct hws_out *out, const char *schema, const struct hws_rollout *r,
+                         const char *controller)
 {
     hws_out_begin(out, schema, 1, false);
     facts(out, r);
+    if (controller != NULL) {
+        hws_out_fact(out, "controller", "controller", hws_cell_text(controller));
+    }
     hws_out_table(out, "members", member_columns, HWS_CLI_N_OF(member_columns));
     for (size_t i = 0; i < r->plan.n_targets; i++) {
         const struct hws_rollout_member *m = &r->members[i];

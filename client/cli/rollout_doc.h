@@ -5,7 +5,9 @@
 #include "cli/out.h"
 #include "rollout/rollout.h"
 
-void hws_cli_rollout_doc(struct hws_out *out, const char *schema, const struct hws_rollout *r);
+/* controller: "active" while a process drives it; NULL: say nothing. */
+void hws_cli_rollout_doc(struct hws_out *out, const char *schema, const struct hws_rollout *r,
+                         const char *controller);
 
 /* The waves of a plan that has not begun: members need only their wave. */
 void hws_cli_rollout_waves(struct hws_out *out, const struct hws_rollout_plan *plan,

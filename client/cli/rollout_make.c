@@ -21,7 +21,7 @@ static int from_file(struct hws_cli *cli, struct hws_rollout_plan *plan)
         return HWS_EXIT_OK;
     }
     hws_buf_init(&text, HWS_ROLLOUT_MAX_YAML_BYTES + 1);
-    if (hws_client_read_file(path, &text, &err) != HWS_OK) {
+    if (hws_file_read(path, &text, &err) != HWS_OK) {
         rc = hws_cli_fail_err(cli, &err);
     } else if (hws_rollout_plan_from_yaml(plan, (const char *)hws_buf_peek(&text),
                                           hws_buf_len(&text), true, &err) != HWS_OK) {

@@ -2,11 +2,16 @@
 #include "fleet/journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "client/file.h"
 #include "rollout/rollout.h"
 
 #define NAMESPACE "rollout"
@@ -45,20 +50,34 @@ enum hws_code hws_fleet_make_dir(const char *dir, struct hws_err *err)
     }
 }
 
-enum hws_code hws_fleet_journal_open(struct hws_fleet_journal *j, const char *dir, const char *name,
-                                     bool create, struct hws_err *err)
+/* Takes NAME.lock, or says that another process has it. */
+static enum hws_code take_lock(struct hws_fleet_journal *j, const char *dir, const char *name,
+                               struct hws_err *err)
 {
     char path[HWS_FLEET_PATH_BYTES];
 
-    memset(j, 0, sizeof(*j));
-    enum hws_code rc = create ? hws_fleet_make_dir(dir, err) : HWS_OK;
-    if (rc == HWS_OK) {
-        rc = hws_fleet_journal_path(dir, name, path, sizeof(path), err);
+    if (!hws_str_print(path, sizeof(path), "%s/%s.lock", dir, name)) {
+        return hws_err_set(err, HWS_E_INVALID, "the state folder's name is too long");
     }
-    if (rc != HWS_OK) {
-        return rc;
+    j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (j->lock_fd < 0) {
+        return hws_err_set(err, errno == EACCES ? HWS_E_DENIED : HWS_E_IO, "cannot open %.160s: %s",
+                           path, strerror(errno));
     }
+    if (flock(j->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        (void)close(j->lock_fd);
+        j->lock_fd = -1;
+        return hws_err_set(err, HWS_E_STATE, "rollout %s is in the hands of another process", name);
+    }
+    return HWS_OK;
+}
+
+/* What must be there, is; what must not be, is not. */
+static enum hws_code check_there(const char *dir, const char *name, const char *path, bool create,
+                                 struct hws_err *err)
+{
     bool there = access(path, F_OK) == 0;
+
     if (create && there) {
         return hws_err_set(err, HWS_E_EXISTS,
                            "there is a rollout %s already: see hawser rollout status %s, or "
@@ -69,12 +88,37 @@ enum hws_code hws_fleet_journal_open(struct hws_fleet_journal *j, const char *di
         return hws_err_set(err, HWS_E_NOT_FOUND,
                            "there is no rollout %s in %.120s; see hawser rollout list", name, dir);
     }
+    return HWS_OK;
+}
+
+enum hws_code hws_fleet_journal_open(struct hws_fleet_journal *j, const char *dir, const char *name,
+                                     bool create, struct hws_err *err)
+{
+    char path[HWS_FLEET_PATH_BYTES];
+
+    memset(j, 0, sizeof(*j));
+    j->lock_fd = -1;
+    enum hws_code rc = create ? hws_fleet_make_dir(dir, err) : HWS_OK;
+    if (rc == HWS_OK) {
+        rc = hws_fleet_journal_path(dir, name, path, sizeof(path), err);
+    }
+    if (rc == HWS_OK) {
+        rc = check_there(dir, name, path, create, err);
+    }
+    if (rc == HWS_OK) {
+        rc = take_lock(j, dir, name, err);
+    }
+    if (rc != HWS_OK) {
+        return rc;
+    }
     const struct hws_store_options options = {.path = path};
     rc = hws_store_open(&options, &j->store, err);
-    if (rc == HWS_E_STATE) {
-        return hws_err_set(err, HWS_E_STATE, "rollout %s is in the hands of another process", name);
+    if (rc == HWS_OK) {
+        return HWS_OK;
     }
-    return rc == HWS_OK ? HWS_OK : hws_err_wrap(err, "rollout %s", name);
+    (void)close(j->lock_fd);
+    j->lock_fd = -1;
+    return hws_err_wrap(err, "rollout %s", name);
 }
 
 enum hws_code hws_fleet_journal_read(struct hws_fleet_journal *j, struct hws_buf *out,
@@ -101,6 +145,101 @@ enum hws_code hws_fleet_journal_read(struct hws_fleet_journal *j, struct hws_buf
         }
     }
 }
+
+/* ---- peeking ---- */
+
+#define PEEK_TRIES 5
+
+static const char *const peek_suffixes[] = {".db", ".db-wal"};
+#define N_PEEK_FILES (sizeof(peek_suffixes) / sizeof(peek_suffixes[0]))
+
+static enum hws_code copy_file(const char *from, const char *to, struct hws_err *err)
+{
+    struct hws_buf bytes;
+
+    hws_buf_init(&bytes, 4 * HWS_ROLLOUT_MAX_JOURNAL_BYTES);
+    enum hws_code rc = hws_file_read(from, &bytes, err);
+    FILE *f = rc == HWS_OK ? fopen(to, "wbx") : NULL;
+    if (rc == HWS_OK) {
+        size_t n = hws_buf_len(&bytes);
+        bool ok = f != NULL && fwrite(hws_buf_peek(&bytes), 1, n, f) == n;
+        ok = f != NULL && fclose(f) == 0 && ok;
+        rc = ok ? HWS_OK
+                : hws_err_set(err, HWS_E_IO, "cannot copy the journal: %s", strerror(errno));
+    }
+    hws_buf_deinit(&bytes);
+    return rc;
+}
+
+/* Copies the database first, then its log: a checkpoint in between shows as damage, not as a wrong
+ * answer, since rows carry digests and records sums. */
+static enum hws_code copy_files(const char *dir, const char *name, const char *to,
+                                struct hws_err *err)
+{
+    for (size_t i = 0; i < N_PEEK_FILES; i++) {
+        char from[HWS_FLEET_PATH_BYTES];
+        char copy[HWS_FLEET_PATH_BYTES];
+        if (!hws_str_print(from, sizeof(from), "%s/%s%s", dir, name, peek_suffixes[i]) ||
+            !hws_str_print(copy, sizeof(copy), "%s/copy%s", to, peek_suffixes[i])) {
+            return hws_err_set(err, HWS_E_INVALID, "the state folder's name is too long");
+        }
+        enum hws_code rc = copy_file(from, copy, err);
+        if (rc != HWS_OK && !(rc == HWS_E_NOT_FOUND && i > 0)) {
+            return rc;
+        }
+    }
+    return HWS_OK;
+}
+
+static void remove_copies(const char *to)
+{
+    static const char *const suffixes[] = {".db", ".db-wal", ".lock", ".db.ballast"};
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[HWS_FLEET_PATH_BYTES];
+        if (hws_str_print(path, sizeof(path), "%s/copy%s", to, suffixes[i])) {
+            (void)unlink(path);
+        }
+    }
+    (void)rmdir(to);
+}
+
+static enum hws_code peek_once(const char *dir, const char *name, struct hws_buf *out,
+                               struct hws_err *err)
+{
+    struct hws_fleet_journal j;
+    char to[HWS_FLEET_PATH_BYTES];
+
+    if (!hws_str_print(to, sizeof(to), "%s/.peek-XXXXXX", dir) || mkdtemp(to) == NULL) {
+        return hws_err_set(err, HWS_E_IO, "cannot copy the journal: %s", strerror(errno));
+    }
+    enum hws_code rc = copy_files(dir, name, to, err);
+    if (rc == HWS_OK) {
+        rc = hws_fleet_journal_open(&j, to, "copy", false, err);
+    }
+    if (rc == HWS_OK) {
+        hws_buf_reset(out);
+        rc = hws_fleet_journal_read(&j, out, err);
+        hws_fleet_journal_close(&j, NULL, NULL);
+    }
+    remove_copies(to);
+    return rc;
+}
+
+enum hws_code hws_fleet_journal_peek(const char *dir, const char *name, struct hws_buf *out,
+                                     struct hws_err *err)
+{
+    enum hws_code rc = HWS_E_PROTO;
+
+    for (int i = 0; i < PEEK_TRIES && rc == HWS_E_PROTO; i++) {
+        rc = peek_once(dir, name, out, err);
+    }
+    return rc == HWS_E_PROTO
+               ? hws_err_set(err, HWS_E_BUSY, "rollout %s is changing; look again", name)
+               : rc;
+}
+
+/* ---- appending ---- */
 
 static void on_store(uv_poll_t *poll, int status, int events)
 {
@@ -199,6 +338,9 @@ void hws_fleet_journal_close(struct hws_fleet_journal *j, void (*closed)(void *d
         (void)uv_poll_stop(&j->poll);
     }
     hws_store_close_wait(j->store);
+    if (j->store != NULL) {
+        (void)close(j->lock_fd);
+    }
     j->store = NULL;
     hws_buf_deinit(&j->bytes);
     if (j->poll_open) {

@@ -1,6 +1,6 @@
 /*
  * Where a rollout's journal is kept: one database file a rollout, NAME.db in the state folder,
- * written by lib/core/store and held by one process at a time.
+ * written by lib/core/store and held by one process at a time (NAME.lock says at once who is late).
  *
  * Thread rule: one thread; append's callback runs from the loop.
  */
@@ -21,6 +21,7 @@
 
 struct hws_fleet_journal {
     struct hws_store *store; /* owned */
+    int lock_fd;             /* of NAME.lock; held as long as the journal is open */
     uv_poll_t poll;
     bool polling;
     struct hws_buf bytes; /* of the append that is under way */
@@ -50,6 +51,14 @@ enum hws_code hws_fleet_journal_open(struct hws_fleet_journal *j, const char *di
 
 /* Appends all of the journal's bytes to out. Blocks. Errors as open. */
 enum hws_code hws_fleet_journal_read(struct hws_fleet_journal *j, struct hws_buf *out,
+                                     struct hws_err *err) HWS_MUST_USE;
+
+/*
+ * Appends to out the journal of a rollout that another process has, as it is now: by a copy, since
+ * the file itself is locked. Blocks. HWS_E_BUSY: it changed under every attempt. Else errors as
+ * open and read.
+ */
+enum hws_code hws_fleet_journal_peek(const char *dir, const char *name, struct hws_buf *out,
                                      struct hws_err *err) HWS_MUST_USE;
 
 /* Appends use this loop from now on. HWS_E_IO. */

@@ -15,7 +15,7 @@ static enum hws_code load(struct hws_client_creds *creds, const char *const path
     struct timespec now;
 
     for (int i = 0; i < 3; i++) {
-        enum hws_code rc = hws_client_read_file(paths[i], &bufs[i], err);
+        enum hws_code rc = hws_file_read(paths[i], &bufs[i], err);
         if (rc != HWS_OK) {
             return rc;
         }

@@ -39,7 +39,7 @@ static enum hws_code read_all(int fd, const char *path, struct hws_buf *out, str
     }
 }
 
-enum hws_code hws_client_read_file(const char *path, struct hws_buf *out, struct hws_err *err)
+enum hws_code hws_file_read(const char *path, struct hws_buf *out, struct hws_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 

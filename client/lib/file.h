@@ -7,7 +7,7 @@
 
 /* Appends the file's bytes; at most out's ceiling. HWS_E_NOT_FOUND, HWS_E_DENIED, HWS_E_IO,
  * HWS_E_BUSY (too long), HWS_E_NOMEM; the text names the file. */
-enum hws_code hws_client_read_file(const char *path, struct hws_buf *out, struct hws_err *err)
+enum hws_code hws_file_read(const char *path, struct hws_buf *out, struct hws_err *err)
     HWS_MUST_USE;
 
 #endif

@@ -147,11 +147,11 @@ struct hws_client_method {
 struct hws_client_call {
     const struct hws_client_method *method;
     const ProtobufCMessage *request; /* read before start returns; NULL for BIDI */
-    uint32_t timeout_ms;             /* 0 = the client's default; UINT32_MAX = none */
     /* Streams: one message, borrowed until it returns. May cancel the call. */
     void (*message)(struct hws_client_call *call, const ProtobufCMessage *message);
     void (*done)(struct hws_client_call *call); /* the end; may be NULL with hws_client_run */
     void *data;                                 /* the caller's */
+    uint32_t timeout_ms;                        /* 0 = the client's default; UINT32_MAX = none */
     struct hws_client_status status;            /* result */
     ProtobufCMessage *response; /* result of a unary call that ended OK: free it with
                                    hws_client_call_deinit */

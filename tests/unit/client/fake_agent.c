@@ -131,7 +131,7 @@ static void refuse(struct hws_grpc_call *call)
     uint8_t info_bytes[256];
     uint8_t status_bytes[512];
 
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++) {
         e[i].key = texts[2 * i];
         e[i].value = texts[2 * i + 1];
     }

@@ -57,7 +57,7 @@ static int up(void **state)
 
 static int down(void **state)
 {
-    static const char *const files[] = {"test.db", "test.db-wal", "test.db.ballast"};
+    static const char *const files[] = {"test.db", "test.db-wal", "test.db.ballast", "test.lock"};
     char path[128];
 
     (void)state;
@@ -97,6 +97,8 @@ static void on_changed(void *data, size_t member)
     l->n_changes++;
 }
 
+static void (*on_change)(void *data, size_t member) = on_changed;
+
 static void on_finished(void *data, const struct hws_err *err)
 {
     struct life *l = data;
@@ -120,7 +122,7 @@ static void live(struct life *l)
     const struct hws_fleet_options options = {.loop = &loop,
                                               .rollout = &l->rollout,
                                               .journal = &l->journal,
-                                              .changed = on_changed,
+                                              .changed = on_change,
                                               .finished = on_finished,
                                               .data = l};
     struct hws_err err;
@@ -341,6 +343,43 @@ static void stopped_one_goes_on_after_repair(void **state)
     hws_rollout_deinit(&l.rollout);
 }
 
+static bool peeked_ok;
+
+static void peek_now(void *data, size_t member)
+{
+    struct life *l = data;
+    struct hws_rollout seen;
+    struct hws_buf bytes;
+    struct hws_err err;
+    size_t used = 0;
+
+    (void)member;
+    l->n_changes++;
+    hws_buf_init(&bytes, 0);
+    assert_ok(hws_fleet_journal_peek(dir, "test", &bytes, &err), &err);
+    assert_ok(hws_rollout_load(&seen, hws_buf_peek(&bytes), hws_buf_len(&bytes), &used, &err),
+              &err);
+    assert_int_equal(seen.state, HWS_ROLLOUT_RUNNING);
+    peeked_ok = true;
+    hws_rollout_deinit(&seen);
+    hws_buf_deinit(&bytes);
+}
+
+static void running_rollout_can_be_looked_at(void **state)
+{
+    struct life l;
+    (void)state;
+    on_change = peek_now;
+    peeked_ok = false;
+
+    begin(&l, 0);
+    on_change = on_changed;
+
+    assert_true(peeked_ok);
+    assert_int_equal(l.rollout.state, HWS_ROLLOUT_DONE);
+    hws_rollout_deinit(&l.rollout);
+}
+
 static void journals_are_created_once_and_held_by_one(void **state)
 {
     struct hws_fleet_journal a;
@@ -370,6 +409,7 @@ int main(void)
         CASE(adapter_that_is_not_there_is_named),
         CASE(controller_that_dies_anywhere_is_succeeded_by_another),
         CASE(stopped_one_goes_on_after_repair),
+        CASE(running_rollout_can_be_looked_at),
         CASE(journals_are_created_once_and_held_by_one),
     };
 
