@@ -304,19 +304,19 @@ static enum hws_rollout_do due(const struct hws_rollout_member *m, uint64_t now_
     if (m->with_caller != HWS_ROLLOUT_DO_NONE) {
         return HWS_ROLLOUT_DO_NONE;
     }
-    if (m->todo == HWS_ROLLOUT_DO_CHECK && m->gate.next_ms > now_ms) {
+    if (m->queued == HWS_ROLLOUT_DO_CHECK && m->gate.next_ms > now_ms) {
         return HWS_ROLLOUT_DO_NONE;
     }
-    return m->todo;
+    return m->queued;
 }
 
 static void hand_out(struct hws_rollout *r, struct hws_rollout_member *m,
                      struct hws_rollout_action *out)
 {
-    out->what = m->todo;
+    out->what = m->queued;
     out->member = (size_t)(m - r->members);
-    m->with_caller = m->todo;
-    m->todo = HWS_ROLLOUT_DO_NONE;
+    m->with_caller = m->queued;
+    m->queued = HWS_ROLLOUT_DO_NONE;
     if (out->what == HWS_ROLLOUT_DO_APPLY) {
         (void)hws_str_print(out->request_id, sizeof(out->request_id), "%s.%zu.%" PRIu32, r->plan.id,
                             out->member, m->attempt);
@@ -360,8 +360,8 @@ uint64_t hws_rollout_deadline(const struct hws_rollout *r)
     for (const struct hws_list *it = r->flight.next; it != &r->flight; it = it->next) {
         const struct hws_rollout_member *m =
             hws_container_of(it, const struct hws_rollout_member, link);
-        if (m->todo != HWS_ROLLOUT_DO_NONE && m->with_caller == HWS_ROLLOUT_DO_NONE) {
-            uint64_t at = m->todo == HWS_ROLLOUT_DO_CHECK ? m->gate.next_ms : 0;
+        if (m->queued != HWS_ROLLOUT_DO_NONE && m->with_caller == HWS_ROLLOUT_DO_NONE) {
+            uint64_t at = m->queued == HWS_ROLLOUT_DO_CHECK ? m->gate.next_ms : 0;
             first = at < first ? at : first;
         }
     }
@@ -486,7 +486,7 @@ enum hws_code hws_rollout_check_result(struct hws_rollout *r, size_t member,
     case HWS_ROLLOUT_VERDICT_WAIT:
         m->gate = gate;
         m->with_caller = HWS_ROLLOUT_DO_NONE;
-        m->todo = HWS_ROLLOUT_DO_CHECK;
+        m->queued = HWS_ROLLOUT_DO_CHECK;
         return HWS_OK;
     case HWS_ROLLOUT_VERDICT_PASS:
         rc = move_member(r, member, unknown ? HWS_ROLLOUT_SETTLING : HWS_ROLLOUT_SUCCEEDED,

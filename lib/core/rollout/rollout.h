@@ -108,7 +108,7 @@ struct hws_rollout_member {
         base_attempt; /* applies that do not count: before a retry, or cut off by our own stop */
     struct hws_rollout_gate gate;
     struct hws_list link;            /* in rollout.flight while in flight */
-    enum hws_rollout_do todo;        /* to be handed out; NONE: nothing, or by the gate's time */
+    enum hws_rollout_do queued;      /* to be handed out; NONE: nothing, or by the gate's time */
     enum hws_rollout_do with_caller; /* handed out, no result yet; NONE: nothing */
 };
 

@@ -127,7 +127,7 @@ void hws_rollout__member_moved(struct hws_rollout *r, const struct hws_rollout_r
     memcpy(m->plan_hash, rec->plan_hash, sizeof(m->plan_hash));
     m->cause = rec->cause;
     m->changed_unix_ms = rec->unix_ms;
-    m->todo = HWS_ROLLOUT_DO_NONE;
+    m->queued = HWS_ROLLOUT_DO_NONE;
     count(r, m, 1);
     if (m->state == HWS_ROLLOUT_FAILED || m->given_up) {
         r->last_bad = rec->member;
@@ -163,25 +163,25 @@ void hws_rollout__ready_member(struct hws_rollout *r, size_t member, uint64_t no
 
     switch (m->state) {
     case HWS_ROLLOUT_PLANNING:
-        m->todo = HWS_ROLLOUT_DO_PLAN;
+        m->queued = HWS_ROLLOUT_DO_PLAN;
         return;
     case HWS_ROLLOUT_APPLYING:
-        m->todo = HWS_ROLLOUT_DO_APPLY;
+        m->queued = HWS_ROLLOUT_DO_APPLY;
         return;
     case HWS_ROLLOUT_SETTLING:
         hws_rollout_gate_start(&m->gate, r->plan.settle_ms, r->plan.gate_timeout_ms, now_ms);
-        m->todo = HWS_ROLLOUT_DO_CHECK;
+        m->queued = HWS_ROLLOUT_DO_CHECK;
         return;
     case HWS_ROLLOUT_UNKNOWN:
         hws_rollout_gate_start(&m->gate, 0, r->plan.gate_timeout_ms, now_ms);
-        m->todo = m->given_up ? HWS_ROLLOUT_DO_NONE : HWS_ROLLOUT_DO_CHECK;
+        m->queued = m->given_up ? HWS_ROLLOUT_DO_NONE : HWS_ROLLOUT_DO_CHECK;
         return;
     case HWS_ROLLOUT_PENDING:
     case HWS_ROLLOUT_SUCCEEDED:
     case HWS_ROLLOUT_SKIPPED:
     case HWS_ROLLOUT_FAILED:
     case HWS_N_ROLLOUT_MEMBER_STATES:
-        m->todo = HWS_ROLLOUT_DO_NONE;
+        m->queued = HWS_ROLLOUT_DO_NONE;
         return;
     }
 }

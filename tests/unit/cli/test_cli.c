@@ -109,7 +109,6 @@ static void errors_are_one_line_and_nothing_on_stdout(void **state)
         {"device list -t 127.0.0.1:1 --cert no.crt --key no.key --ca no.ca", HWS_EXIT_NOT_FOUND,
          "no.crt"},
         {"device list -t unix:", HWS_EXIT_INVALID, "HOST:PORT"},
-        {"device list -t host-a", HWS_EXIT_USAGE, "--inventory"},
         {"device list -i no-such-inventory.yaml", HWS_EXIT_NOT_FOUND, "no-such-inventory.yaml"},
         {"config plan -t unix:/x NUM_OF_VFS", HWS_EXIT_INVALID, "NAME=VALUE"},
         {"config apply -t unix:/x A=1 --election x", HWS_EXIT_USAGE, "--election"},
