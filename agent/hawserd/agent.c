@@ -224,12 +224,11 @@ static void on_drain_tick(uv_timer_t *timer)
     uint64_t now_ms = hws_agent_now(agent);
     uint64_t age_ms = now_ms - agent->drain_started_ms;
 
-    if (!agent->children.stopping) {
+    if (!agent->stopping_others) {
         if (agent->n_ops > 0 && age_ms < HWS_AGENT_DRAIN_MS) {
             return;
         }
-        hws_children_stop(&agent->children);
-        hws_wire_drain(&agent->wire);
+        agent->stopping_others = true;
         hws_ctl_ipc_drain(&agent->devices.ipc);
         hws_devices_kick(&agent->devices);
         agent->stop_started_ms = now_ms;
@@ -259,6 +258,7 @@ void hws_agent_drain(struct hws_agent *agent)
     agent->draining = true;
     agent->state = HWS_AGENT_DRAINING;
     agent->drain_started_ms = hws_agent_now(agent);
+    hws_children_stop(&agent->children);
     hws_wire_drain(&agent->wire);
     agent->stop_followers = true;
     (void)uv_timer_start(&agent->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);

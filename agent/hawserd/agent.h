@@ -66,7 +66,8 @@ struct hws_agent {
     uv_timer_t drain_timer;
     bool draining;
     uint64_t drain_started_ms;
-    uint64_t stop_started_ms; /* the other processes were told to end */
+    bool stopping_others;     /* the other processes were told to end */
+    uint64_t stop_started_ms; /* when */
     struct hws_door door;
     struct hws_wire wire;
     struct hws_devices devices;

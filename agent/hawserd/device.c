@@ -120,6 +120,7 @@ static void update(struct hws_adapter *a)
     hws_str_copy(a->reason, sizeof(a->reason), reason);
     if (state != before) {
         a->since_ms = hws_agent_now(a->agent);
+        a->agent->recover.due = true; /* it may be READY now */
         log_state(a, before);
         if (state == HWS_DEVICE_GONE || state == HWS_DEVICE_FAILED) {
             hws_sched_flush(&a->sched, HWS_E_GONE, a->reason);
@@ -184,7 +185,6 @@ static void identified(struct hws_run *run)
     }
     update(a);
     hws_agent_adapters_changed(a->agent); /* whoever waits for fresh facts */
-    a->agent->recover.due = true;
 }
 
 static void start_identify(struct hws_adapter *a)

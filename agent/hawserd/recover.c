@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 #include "hawserd/convert.h"
+#include "hawserd/svc_config.h"
 #include "hawserd/task.h"
 
 HWS_STEPPER(read, hws_nv_get, hws_nv_get)
@@ -143,11 +144,34 @@ static void ended(struct hws_store_job *job)
     r->due = true;
 }
 
+/* What a repeat of the request will get: its own answer if the change turned out done, else what
+ * was found. */
+static void make_answer(struct hws_recover *r, struct hws_store_end *e)
+{
+    struct hws_err err;
+
+    hws_buf_deinit(&r->answer);
+    hws_buf_init(&r->answer, HWS_LINK_CALL_MAX_MESSAGE);
+    if (e->state == HWS_INTENT_NEW &&
+        hws_svc_config_recovered(&r->get, e->operation_id, &r->answer) == HWS_OK) {
+        e->status = HWS_RPC_OK;
+    } else {
+        hws_buf_reset(&r->answer);
+        hws_err_set(&err, HWS_E_CONFLICT, "%s", r->detail);
+        e->status = HWS_RPC_ABORTED;
+        if (hws_convert_details(&err, NULL, &r->answer) != HWS_OK) {
+            hws_buf_reset(&r->answer);
+        }
+    }
+    e->answer.bytes = hws_buf_peek(&r->answer);
+    e->answer.n = hws_buf_len(&r->answer);
+    e->code = hws_convert_name((enum hws_rpc_code)e->status);
+}
+
 static void end_as(struct hws_recover *r, enum hws_intent_state state)
 {
     struct hws_store_end *e = &r->end;
     struct hws_err err;
-    struct hws_buf details;
 
     hws_store_end_init(e);
     e->job.cb = ended;
@@ -155,18 +179,8 @@ static void end_as(struct hws_recover *r, enum hws_intent_state state)
     e->operation_id = current(r)->operation_id;
     e->state = state;
     e->unix_ms = hws_agent_unix_ms();
-    e->code = "ABORTED";
     e->detail = r->detail;
-    /* A repeat learns what was found: the first answer was never made. */
-    hws_err_set(&err, HWS_E_CONFLICT, "%s", r->detail);
-    hws_buf_init(&details, HWS_LINK_DETAILS_BYTES);
-    if (hws_convert_details(&err, NULL, &details) == HWS_OK) {
-        e->status = HWS_RPC_ABORTED;
-        e->answer.bytes = hws_buf_peek(&details);
-        e->answer.n = hws_buf_len(&details);
-    }
-    hws_buf_deinit(&r->answer);
-    r->answer = details; /* lives until the job has ended */
+    make_answer(r, e);
     if (hws_store_submit(r->agent->store, &e->job, &err) != HWS_OK) {
         /* It stays open; the next start looks again. */
         struct hws_log_q q;
@@ -179,6 +193,8 @@ static void read_done(struct hws_run *run)
     struct hws_recover *r = run->data;
 
     if (run->err.code == HWS_E_GONE || run->err.code == HWS_E_CANCELED) {
+        struct hws_log_q q;
+        hws_log("recovery_waits", "reason=%s", hws_log_q(&q, run->err.msg));
         r->busy = false; /* the adapter went away: again when it is back */
         return;
     }

@@ -5,6 +5,8 @@
  * needs to judge the card later: the names with the wanted values (new_state) and, when the caller
  * named it, the revision before (old_state); see recover.c for their form.
  */
+#include "hawserd/svc_config.h"
+
 #include <string.h>
 
 #include "base/mem.h"
@@ -18,7 +20,10 @@
 #include "nvconfig/plan.h"
 #include "nvconfig/reset.h"
 
-#define MIN_COMMAND_MS 250u /* a command gets at least this long, however near the deadline */
+/* A command gets at least this long, however near the deadline: a change outlives its caller, and a
+ * write that is only slow must not end in doubt. */
+#define MIN_READ_MS  250u
+#define MIN_WRITE_MS 5000u
 
 HWS_STEPPER(get, hws_nv_get, hws_nv_get)
 HWS_STEPPER(plan, hws_nv_plan, hws_nv_plan)
@@ -65,7 +70,8 @@ static uint64_t command_ms(const struct hws_task *task)
         return HWS_HCA_CMD_TIMEOUT_MS;
     }
     uint64_t left = task->deadline_ms > now_ms ? task->deadline_ms - now_ms : 0;
-    return left < MIN_COMMAND_MS ? MIN_COMMAND_MS : left;
+    uint64_t least = task->whole ? MIN_WRITE_MS : MIN_READ_MS;
+    return left < least ? least : left;
 }
 
 static Hawser__V1__ResetLevel reset_of(enum hws_nv_reset reset)
@@ -245,7 +251,7 @@ const struct hws_handler hws_handler_CONFIG_LIST_PARAMETERS = {
 /* ---- Get ------------------------------------------------------------------------------------- */
 
 /* Fills values (room for all of get's) and returns how many are supported or were asked for. */
-static size_t values_of(struct hws_task *task, const struct hws_nv_get *get, bool all,
+static size_t values_of(struct hws_arena *arena, const struct hws_nv_get *get, bool all,
                         Hawser__V1__ParameterValue **values)
 {
     size_t n = 0;
@@ -256,16 +262,16 @@ static size_t values_of(struct hws_task *task, const struct hws_nv_get *get, boo
         if (!v.supported && all) {
             continue;
         }
-        Hawser__V1__ParameterValue *p = hws_arena_alloc(&task->arena, sizeof(*p));
+        Hawser__V1__ParameterValue *p = hws_arena_alloc(arena, sizeof(*p));
         if (p == NULL) {
             break;
         }
         hawser__v1__parameter_value__init(p);
-        p->name = hws_arena_str(&task->arena, v.param->name);
-        p->default_value = hws_arena_str(&task->arena, v.default_value);
-        p->stored = hws_arena_str(&task->arena, v.stored);
-        p->next_boot = hws_arena_str(&task->arena, v.next_boot);
-        p->running = hws_arena_str(&task->arena, v.running);
+        p->name = hws_arena_str(arena, v.param->name);
+        p->default_value = hws_arena_str(arena, v.default_value);
+        p->stored = hws_arena_str(arena, v.stored);
+        p->next_boot = hws_arena_str(arena, v.next_boot);
+        p->running = hws_arena_str(arena, v.running);
         p->pending = v.pending;
         values[n++] = p;
     }
@@ -292,7 +298,7 @@ static void get_done(struct hws_run *run)
         return;
     }
     r.values = values;
-    r.n_values = values_of(task, &w->get, w->n_names == 0, values);
+    r.n_values = values_of(&task->arena, &w->get, w->n_names == 0, values);
     r.revision = hws_svc_hex(task, &w->get.revision);
     hws_svc_reply(task, &r.base);
 }
@@ -391,12 +397,39 @@ static void answer_change(struct hws_task *task, struct config_work *w)
     Hawser__V1__ParameterValue *values[HWS_NV_MAX_PARAMS];
 
     r.values = values;
-    r.n_values = values_of(task, &w->get, w->n_names == 0, values);
+    r.n_values = values_of(&task->arena, &w->get, w->n_names == 0, values);
     r.reset = reset_of(w->apply->plan.reset);
     r.revision = hws_svc_hex(task, &w->apply->revision);
     r.operation_id = hws_arena_printf(&task->arena, "%llu", (unsigned long long)task->operation_id);
     hws_svc_reply(task,
                   &r.base); /* ResetConfigResponse: the same fields, see the assertion below */
+}
+
+enum hws_code hws_svc_config_recovered(const struct hws_nv_get *get, uint64_t operation_id,
+                                       struct hws_buf *out)
+{
+    Hawser__V1__ApplyConfigResponse r = HAWSER__V1__APPLY_CONFIG_RESPONSE__INIT;
+    Hawser__V1__ParameterValue *values[HWS_NV_MAX_PARAMS];
+    char hex[HWS_DIGEST_HEX_BYTES];
+    char id[24];
+    struct hws_arena arena = {0};
+
+    hws_digest_hex(&get->revision, hex);
+    hws_str_print(id, sizeof(id), "%llu", (unsigned long long)operation_id);
+    r.values = values;
+    r.n_values = values_of(&arena, get, false, values);
+    for (size_t i = 0; i < get->n_values; i++) {
+        struct hws_nv_value v;
+        hws_nv_get_value(get, i, &v);
+        if (v.pending && reset_of(v.param->reset) > r.reset) {
+            r.reset = reset_of(v.param->reset);
+        }
+    }
+    r.revision = hex;
+    r.operation_id = id;
+    enum hws_code code = arena.failed ? HWS_E_NOMEM : hws_svc_pack(&r.base, out);
+    hws_arena_deinit(&arena);
+    return code;
 }
 
 static void read_back_done(struct hws_run *run)

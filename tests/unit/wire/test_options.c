@@ -9,10 +9,11 @@ static enum hws_code parse(const char *line, struct hws_wire_options *out, struc
 {
     static char text[512];
     char *argv[32];
+    char *rest;
     int argc = 0;
 
     memcpy(text, line, strlen(line) + 1);
-    for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " ")) {
+    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
         argv[argc++] = word;
     }
     argv[argc] = NULL;
