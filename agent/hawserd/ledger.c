@@ -104,6 +104,19 @@ static void begun(struct hws_store_job *job)
     task->ledger_ended(task);
 }
 
+/* What the record says of the request: its arguments, and the caller's reason if one was given. */
+static const char *detail_of(struct hws_task *task)
+{
+    const char *reason = task->want.mutation.reason;
+    const char *detail = task->want.detail == NULL ? "" : task->want.detail;
+
+    if (reason == NULL || reason[0] == '\0') {
+        return detail;
+    }
+    return hws_arena_printf(&task->arena, "%s%sreason: %s", detail, detail[0] == '\0' ? "" : "; ",
+                            reason);
+}
+
 enum hws_code hws_ledger_begin(struct hws_task *task, void (*go)(struct hws_task *),
                                void (*ended)(struct hws_task *), struct hws_err *err)
 {
@@ -117,6 +130,10 @@ enum hws_code hws_ledger_begin(struct hws_task *task, void (*go)(struct hws_task
     b->fence.high = m->high;
     b->fence.low = m->low;
     hws_audit_fill(task, &b->record);
+    b->record.detail = detail_of(task);
+    if (task->arena.failed) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
     b->old_state = task->want.old_state;
     b->new_state = task->want.new_state;
     b->request_hash = task->request_hash;

@@ -33,6 +33,12 @@ enum hws_code hws_svc_adapter(struct hws_task *task, const char *device, struct 
 /* Blames a field: sets want.field and returns err's code. */
 enum hws_code hws_svc_blame(struct hws_task *task, const char *field, struct hws_err *err);
 
+/*
+ * The digest of what a request asks for: of all its fields but `mutation`, so that a repeat by the
+ * next holder of the fence is the same request. The message is as before after it. HWS_E_NOMEM.
+ */
+enum hws_code hws_svc_content(ProtobufCMessage *m, struct hws_digest *out) HWS_MUST_USE;
+
 /* Takes a hawser.v1.Mutation (NULL: not given) into task->want.mutation. */
 void hws_svc_mutation(struct hws_task *task, const ProtobufCMessage *message);
 

@@ -54,6 +54,31 @@ enum hws_code hws_svc_pack(const ProtobufCMessage *m, struct hws_buf *out)
     return code;
 }
 
+enum hws_code hws_svc_content(ProtobufCMessage *m, struct hws_digest *out)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "mutation");
+    ProtobufCMessage **member = NULL;
+    ProtobufCMessage *mutation = NULL;
+    struct hws_buf bytes;
+
+    if (field != NULL) {
+        member = (ProtobufCMessage **)(void *)((uint8_t *)m + field->offset);
+        mutation = *member;
+        *member = NULL;
+    }
+    hws_buf_init(&bytes, 0);
+    enum hws_code code = hws_svc_pack(m, &bytes);
+    if (member != NULL) {
+        *member = mutation;
+    }
+    if (code == HWS_OK) {
+        code = hws_sha256_of(hws_buf_peek(&bytes), hws_buf_len(&bytes), out);
+    }
+    hws_buf_deinit(&bytes);
+    return code;
+}
+
 void hws_svc_reply(struct hws_task *task, const ProtobufCMessage *m)
 {
     if (task->arena.failed || hws_svc_pack(m, &task->answer) != HWS_OK) {

@@ -194,22 +194,15 @@ static struct hws_stream *stream_of(struct hws_rpc *rpc)
 static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamRequest *q,
                               struct hws_err *err)
 {
-    struct hws_buf bytes;
     struct item *item = hws_mem_zalloc(1, sizeof(*item));
 
     if (item == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
-    hws_buf_init(&bytes, HWS_LINK_CALL_MAX_MESSAGE);
-    if (hws_svc_pack(&q->request->base, &bytes) != HWS_OK) {
-        hws_mem_free(item);
-        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
-    }
     Hawser__V1__ExecuteRequest *request = q->request;
     q->request = NULL; /* now the operation's */
     item->stream = s;
-    item->task = hws_task_item(s->rpc, request, hws_buf_peek(&bytes), hws_buf_len(&bytes), err);
-    hws_buf_deinit(&bytes);
+    item->task = hws_task_item(s->rpc, request, err);
     if (item->task == NULL) {
         hws_mem_free(item);
         return err->code;

@@ -197,13 +197,12 @@ void hws_task_go(struct hws_task *task)
     }
 }
 
-static enum hws_code hash_request(struct hws_task *task, const uint8_t *bytes, size_t n,
-                                  struct hws_err *err)
+static enum hws_code hash_request(struct hws_task *task, struct hws_err *err)
 {
     if (!hws_task_mutates(task)) {
         return HWS_OK;
     }
-    enum hws_code code = hws_sha256_of(bytes, n, &task->request_hash);
+    enum hws_code code = hws_svc_content(task->request, &task->request_hash);
     return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "out of memory");
 }
 
@@ -219,7 +218,7 @@ void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
     task->rpc = rpc;
     rpc->task = task;
     if (hws_svc_unpack(task->handler->request, bytes, n, &task->request, &err) != HWS_OK ||
-        check(task, &err) != HWS_OK || hash_request(task, bytes, n, &err) != HWS_OK) {
+        check(task, &err) != HWS_OK || hash_request(task, &err) != HWS_OK) {
         task->err = err;
         hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
         reply(task);
@@ -228,8 +227,7 @@ void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
     hws_task_go(task);
 }
 
-struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, const uint8_t *bytes, size_t n,
-                               struct hws_err *err)
+struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, struct hws_err *err)
 {
     struct hws_task *task = new_task(rpc, err);
 
@@ -238,7 +236,7 @@ struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, const uint8_t
         return NULL;
     }
     task->request = request;
-    if (check(task, err) != HWS_OK || hash_request(task, bytes, n, err) != HWS_OK) {
+    if (check(task, err) != HWS_OK || hash_request(task, err) != HWS_OK) {
         free_task(task);
         return NULL;
     }

@@ -118,8 +118,7 @@ void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
  * message until it hands it over here) is already unpacked. Returns NULL and *err when it ends
  * here. Then hws_task_go does the rest, and ended is called.
  */
-struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, const uint8_t *bytes, size_t n,
-                               struct hws_err *err);
+struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, struct hws_err *err);
 void hws_task_go(struct hws_task *task);
 
 /* Frees an item that never went. */

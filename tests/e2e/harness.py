@@ -20,6 +20,7 @@ SEED = int(os.environ.get("HAWSER_TEST_SEED", "0"), 0) or random.SystemRandom().
 RNG = random.Random(SEED)
 DOMAIN = "e2e.test"
 CA_TOOL = os.path.join(TOP, "certs/hawser-ca")
+NIC0, NIC1 = "0000:3b:00.0", "0000:86:00.0"
 PROFILES = os.path.join(TOP, "agent/emu/profiles")
 
 
@@ -60,19 +61,35 @@ class Pki:
 class Adapter:
     """An emulated adapter of a host: a shipped profile with an identity drawn from the seed."""
 
-    def __init__(self, path, base, pci, faults=()):
-        self.pci = pci
+    def __init__(self, path, base, pci, faults=(), extra=None):
+        self.path, self.pci = path, pci
         self.serial = "MT%04dX%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))
         self.psid = "MT_%010d" % RNG.randrange(10**10)
-        text = open(os.path.join(PROFILES, base)).read()
-        for key, value in (("serial", self.serial), ("psid", self.psid), ("pci_address", f'"{pci}"')):
-            text, n = re.subn(rf"^(\s*{key}:).*$", rf"\1 {value}", text, count=1, flags=re.M)
+        self.part = "MCX%06dAS-%s" % (RNG.randrange(10**6), RNG.choice(("HEAT", "CDAT", "ADAT")))
+        self.firmware = (RNG.choice((22, 28)), RNG.randrange(30, 47), RNG.randrange(1000, 3000))
+        self.mac = bytes([0x02] + [RNG.randrange(256) for _ in range(5)])
+        values = {
+            "serial": self.serial, "psid": self.psid, "part": self.part, "pci_address": f'"{pci}"',
+            "version": self.version, "base_mac": '"' + self.mac.hex(":") + '"',
+        }
+        values.update(extra or {})
+        with open(os.path.join(PROFILES, base)) as f:
+            text = f.read()
+        for key, value in values.items():
+            text, n = re.subn(rf"^(\s*{key}:)[^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
             assert n == 1, f"{base} has no {key}"
-        self.path = path
         if faults:
             text = re.sub(r"^faults:.*$", "", text, flags=re.M) + "faults:\n" + "".join(f"  - {{{f}}}\n" for f in faults)
         with open(path, "w") as f:
             f.write(text)
+
+    @property
+    def version(self):
+        return "%d.%d.%d" % self.firmware
+
+    @property
+    def id(self):
+        return f"mlx5:{self.serial}@{self.pci}"
 
 
 class Result:
@@ -89,17 +106,21 @@ class Result:
 
 
 class Host:
-    """One agent: `hawserd --supervise` with its configuration, folders and two adapters."""
+    """One agent: `hawserd --supervise` with its configuration, folders and two adapters.
 
-    def __init__(self, root, pki, name, faults=(), policy=None, backend=None):
+    faults: {adapter index: [fault, ...]}, extra: {adapter index: {key: value}} go into the profiles.
+    """
+
+    def __init__(self, root, pki, name, faults=None, policy=None, extra=None):
+        faults, extra = faults or {}, extra or {}
         self.name, self.pki = name, pki
         self.dir = os.path.join(root, name)
         self.run_dir = os.path.join(self.dir, "run")
         os.makedirs(self.run_dir)
         os.makedirs(os.path.join(self.dir, "state"))
         self.adapters = [
-            Adapter(os.path.join(self.dir, "nic0.yaml"), "connectx7.yaml", "0000:3b:00.0", faults),
-            Adapter(os.path.join(self.dir, "nic1.yaml"), "connectx6dx.yaml", "0000:86:00.0"),
+            Adapter(os.path.join(self.dir, "nic0.yaml"), "connectx7.yaml", NIC0, faults.get(0), extra.get(0)),
+            Adapter(os.path.join(self.dir, "nic1.yaml"), "connectx6dx.yaml", NIC1, faults.get(1), extra.get(1)),
         ]
         tls = pki.make("agent", name, "--ip", "127.0.0.1")
         self.policy = os.path.join(self.dir, "policy.yaml")
@@ -110,7 +131,7 @@ class Host:
             f.write(
                 f"host: {name}\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 127.0.0.1:0\n"
                 f"tls: {{cert: {tls['cert']}, key: {tls['key']}, ca: {tls['ca']}}}\n"
-                f"devices: {{backend: {backend or 'emu'}, profiles: [nic0.yaml, nic1.yaml]}}\n"
+                f"devices: {{backend: emu, profiles: [nic0.yaml, nic1.yaml]}}\n"
             )
         self.proc = None
         self.log = os.path.join(self.dir, "log")
@@ -251,6 +272,22 @@ class FleetCase(unittest.TestCase):
         r = self.cli(*args, **kw)
         self.assertEqual(r.code, 0, f"hawser {' '.join(args)}: {r}")
         return r
+
+    def js(self, *args, **kw):
+        """The JSON document of a command that succeeds."""
+        return self.ok(*args, "-o", "json", **kw).json()
+
+    def counters(self, host):
+        """The counters of `agent info`, by name."""
+        return {c["counter"]: c["value"] for c in self.js("agent", "info", "-t", host)["counters"]}
+
+    def audit(self, host, last=1000):
+        """The newest audit records of a host, oldest first."""
+        return self.js("audit", "tail", "-t", host, "--last", str(last))["records"]
+
+    def applies(self, host):
+        """How many applies of a host ended, by their audit records."""
+        return len([r for r in self.audit(host) if r["phase"] == "outcome" and r["method"] == "ConfigService/Apply"])
 
     def refused(self, code, *args, **kw):
         """The CLI ends with `code`, one line on stderr and nothing on stdout; the line."""

@@ -93,6 +93,7 @@ static void free_task(struct hws_task *task)
 {
     hws_buf_deinit(&task->answer);
     hws_buf_deinit(&task->details);
+    hws_arena_deinit(&task->arena);
 }
 
 static void spin(void)
@@ -207,6 +208,20 @@ static void repeated_failure_fails_the_same_way(void **state)
     free_task(&task);
 }
 
+static void reason_of_the_caller_is_on_record(void **state)
+{
+    struct hws_task task;
+    (void)state;
+    init_task(&task, "reason-0001", 5, 3);
+    task.want.mutation.reason = "ticket 4711";
+    begin(&task);
+
+    assert_string_equal(task.begin.record.detail, "defaults of NUM_OF_VFS; reason: ticket 4711");
+    task.outcome = HWS_INTENT_NEW;
+    end(&task);
+    free_task(&task);
+}
+
 static void same_id_for_something_else_and_an_old_fence_are_refused(void **state)
 {
     struct hws_task task;
@@ -258,6 +273,7 @@ int main(void)
         cmocka_unit_test(bad_mutations_are_refused_with_the_field),
         cmocka_unit_test(repeated_request_gets_the_first_answer_marked),
         cmocka_unit_test(repeated_failure_fails_the_same_way),
+        cmocka_unit_test(reason_of_the_caller_is_on_record),
         cmocka_unit_test(same_id_for_something_else_and_an_old_fence_are_refused),
         cmocka_unit_test(unfinished_request_is_not_done_twice),
     };
