@@ -144,6 +144,24 @@ static void show_log(const struct hws_rig *rig)
     }
 }
 
+/* A sanitizer's finding in any of the processes. */
+static bool has_findings(const struct hws_rig *rig)
+{
+    char path[128];
+    char line[1024];
+    bool found = false;
+
+    hws_str_print(path, sizeof(path), "%s/log", rig->dir);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        found = found || strstr(line, "Sanitizer") != NULL || strstr(line, "runtime error") != NULL;
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return found;
+}
+
 void hws_rig_restart(struct hws_rig *rig)
 {
     Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
@@ -192,10 +210,12 @@ void hws_rig_stop(struct hws_rig *rig)
 {
     int status = hws_rig_terminate(rig);
 
-    if (status != 0 || getenv("HAWSER_RIG_LOG") != NULL) {
+    bool findings = has_findings(rig);
+    if (status != 0 || findings || getenv("HAWSER_RIG_LOG") != NULL) {
         show_log(rig);
     }
     assert_int_equal(status, 0);
+    assert_false(findings);
     hws_rig_idle(rig, 5);
     hws_net_deinit(&rig->net);
     hws_tls_rng_free(rig->rng);

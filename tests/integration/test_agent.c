@@ -595,7 +595,7 @@ static void tail_follows(void **state)
     q.follow = true;
     table_is_described(NULL); /* its record may come before or while we follow */
 
-    hws_rig_stream(&rig, "/hawser.v1.AuditService/Tail", &q.base, 5000, until_reload, NULL, &r);
+    hws_rig_stream(&rig, "/hawser.v1.AuditService/Tail", &q.base, 1000, until_reload, NULL, &r);
 
     assert_true(r.code == HWS_GRPC_CANCELLED || r.code == HWS_GRPC_DEADLINE_EXCEEDED);
     hws_rig_reply_free(&r);
