@@ -72,15 +72,19 @@ static unsigned long ticks(pid_t pid)
     assert_non_null(f);
     assert_non_null(fgets(line, sizeof(line), f));
     (void)fclose(f);
-    const char *at = strrchr(line, ')');
-    assert_non_null(at);
+    char *rest = NULL;
+    char *at = strrchr(line, ')');
+    at = strtok_r(at == NULL ? line : at, " ", &rest);
     for (int field = 2; field < 14 && at != NULL; field++) { /* utime is field 14, stime 15 */
-        at = strchr(at + 1, ' ');
+        at = strtok_r(NULL, " ", &rest);
     }
-    assert_non_null(at);
-    char *end;
-    user = strtoul(at, &end, 10);
-    sys = strtoul(end, NULL, 10);
+    if (at == NULL) {
+        fail_msg("%s has too few fields", path);
+        return 0;
+    }
+    user = strtoul(at, NULL, 10);
+    at = strtok_r(NULL, " ", &rest);
+    sys = at == NULL ? 0 : strtoul(at, NULL, 10);
     return user + sys;
 }
 
