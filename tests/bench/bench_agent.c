@@ -117,8 +117,9 @@ static void hold(uv_loop_t *loop, const char *target, struct hws_client_creds *c
     while (getchar() != EOF) {
     }
     for (uint64_t i = 0; i < n; i++) {
-        let_go(loop, clients[i]);
+        hws_client_close(clients[i], NULL, NULL);
     }
+    (void)uv_run(loop, UV_RUN_DEFAULT);
 }
 
 /* The agent answers on its Unix socket; every attempt is a connection of its own, so none waits for
