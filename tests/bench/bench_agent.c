@@ -95,8 +95,10 @@ static void unary(uv_loop_t *loop, const char *target, struct hws_client_creds *
         took[i % n] = now_ns() - began;
     }
     qsort(took, n, sizeof(*took), by_value);
-    (void)printf("agent.unary.p50_us %.1f us\n", (double)took[n / 2] / NS_PER_US);
-    (void)printf("agent.unary.p99_us %.1f us\n", (double)took[n - 1 - n / 100] / NS_PER_US);
+    uint64_t p50 = n / 2;
+    uint64_t p99 = n - 1 - n / 100;
+    (void)printf("agent.unary.p50_us %.1f us\n", (double)took[p50] / NS_PER_US);
+    (void)printf("agent.unary.p99_us %.1f us\n", (double)took[p99] / NS_PER_US);
     hws_mem_free(took);
     let_go(loop, client);
 }
