@@ -39,7 +39,7 @@ for h in $(printf '%s\n' $ours | grep '\.h$'); do
   grep -q '#ifndef HWS_' "$h" || echo "$h"
 done | rule "every header has an HWS_ include guard"
 grep -nE 'typedef struct [a-z_]+ [a-z_]+;|\} [a-z_]+_t;' $ours /dev/null | rule "no typedef of structs"
-grep -nEi '\b(todo|fixme|xxx)\b' $ours /dev/null | rule "no unfinished marks"
+grep -nE "\b(TODO|FIXME|XXX)\b" $ours /dev/null | rule "no unfinished marks"
 awk 'FNR == 1 && !/^\/\*/ {print FILENAME ": does not open with what it is"}' $(printf '%s\n' $ours | grep '\.c$') /dev/null |
   rule "a .c file opens with what it is"
 git ls-files | xargs grep -nIE '/(work|home|root)/[a-z]' 2>/dev/null | grep -vE '^(tests/lint/rules.sh|\.gitignore):' | rule "no path of a machine"

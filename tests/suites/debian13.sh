@@ -51,7 +51,7 @@ log=$(mktemp "${TMPDIR:-/tmp}/hawser-debian13.XXXXXX")
 timeout 1500 unshare --mount --fork bash -c '
   mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/tmp" &&
   exec chroot "$1" /bin/bash -c "
-    export HOME=/root LC_ALL=C.UTF-8 CCACHE_DIR=/root/ccache PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    export HOME=/root LC_ALL=C.UTF-8 CCACHE_DIR=/ccache PATH=/usr/sbin:/usr/bin:/sbin:/bin
     cd /src && cmake --preset dev && cmake --build --preset dev -j \$(nproc) &&
     ctest --test-dir build/dev -L \"unit|trace|integration|fuzz\" -j \$(nproc) --timeout 120 --output-on-failure"' _ "$tree" >"$log" 2>&1
 while read -r name verdict; do

@@ -5,7 +5,7 @@
 need_packages $BUILD_PACKAGES || { fail "$why"; return 0; }
 rules=$(tests/lint/rules.sh) && pass "house rules" || { echo "$rules"; fail "house rules"; }
 if need_packages shellcheck; then
-  if git ls-files | tests/lint/shell_files.sh | xargs shellcheck -S warning -e SC1090,SC1091,SC2034,SC2086,SC2154; then
+  if git ls-files | tests/lint/shell_files.sh | xargs shellcheck -s bash -S warning -e SC1090,SC1091,SC2034,SC2046,SC2086,SC2154; then
     pass "shellcheck"
   else
     fail "shellcheck"
