@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "crypt/crc32c.h"
+#include "crypt/digest.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "google/rpc/status.pb-c.h"
 #include "hawser.h"
@@ -175,6 +177,105 @@ static void on_apply(struct fake_agent *a, struct hws_grpc_call *call, const uin
     }
 }
 
+/* ---- dumps ---- */
+
+static void send_manifest(struct fake_agent *a, struct hws_grpc_call *call, const char *id,
+                          const uint8_t *data)
+{
+    Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
+    Hawser__V1__Manifest m = HAWSER__V1__MANIFEST__INIT;
+    struct hws_digest digest;
+    char hex[HWS_DIGEST_HEX_BYTES];
+    char dump_id[32];
+
+    assert_code(hws_sha256_of(data, FAKE_DUMP_BYTES, &digest), HWS_OK);
+    hws_digest_hex(&digest, hex);
+    hex[0] = a->dump_corrupt ? (hex[0] == '0' ? '1' : '0') : hex[0];
+    (void)hws_str_copy(dump_id, sizeof(dump_id), id);
+    m.dump_id = dump_id;
+    m.total_bytes = FAKE_DUMP_BYTES;
+    m.chunk_bytes = FAKE_CHUNK_BYTES;
+    m.sha256 = hex;
+    r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_MANIFEST;
+    r.manifest = &m;
+    reply(call, &r.base);
+    (void)hws_str_copy(a->sha256, sizeof(a->sha256), hex);
+}
+
+static size_t send_chunk(const struct fake_agent *a, struct hws_grpc_call *call, uint64_t offset,
+                         uint8_t *data)
+{
+    Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
+    Hawser__V1__Chunk c = HAWSER__V1__CHUNK__INIT;
+    size_t left = (size_t)(FAKE_DUMP_BYTES - offset);
+
+    c.offset = offset;
+    c.data.len = left < FAKE_CHUNK_BYTES ? left : FAKE_CHUNK_BYTES;
+    c.data.data = data + offset;
+    c.crc32c = hws_crc32c(0, c.data.data, c.data.len) ^ (a->dump_bad_crc ? 1u : 0u);
+    r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_CHUNK;
+    r.chunk = &c;
+    reply(call, &r.base);
+    return c.data.len;
+}
+
+static void send_end(struct fake_agent *a, struct hws_grpc_call *call)
+{
+    Hawser__V1__PullResponse r = HAWSER__V1__PULL_RESPONSE__INIT;
+    Hawser__V1__End e = HAWSER__V1__END__INIT;
+
+    e.total_bytes = FAKE_DUMP_BYTES;
+    e.sha256 = a->sha256;
+    r.what_case = HAWSER__V1__PULL_RESPONSE__WHAT_END;
+    r.end = &e;
+    ok(call, &r.base);
+}
+
+static void drop_later(uv_timer_t *timer)
+{
+    struct fake_agent *a = timer->data;
+
+    if (a->conn != NULL) {
+        hws_net_conn_close(a->conn);
+    }
+}
+
+static void on_pull(struct fake_agent *a, struct hws_grpc_call *call, const uint8_t *bytes,
+                    size_t n)
+{
+    Hawser__V1__PullRequest *q = hawser__v1__pull_request__unpack(NULL, n, bytes);
+    uint8_t data[FAKE_DUMP_BYTES];
+    char id[32];
+
+    assert_non_null(q);
+    a->last_offset = q->offset;
+    bool resumed = q->dump_id[0] != '\0';
+    if (resumed && a->dump_forgets) {
+        a->dump_forgets = false;
+        hws_grpc_call_finish_text(call, HWS_GRPC_NOT_FOUND, "no such dump");
+        hawser__v1__pull_request__free_unpacked(q, NULL);
+        return;
+    }
+    a->n_dumps += resumed ? 0 : 1;
+    (void)hws_str_print(id, sizeof(id), "dump-%u", a->n_dumps);
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 7 + a->n_dumps);
+    }
+    send_manifest(a, call, id, data);
+    uint64_t offset = q->offset;
+    hawser__v1__pull_request__free_unpacked(q, NULL);
+    if (a->n_dump_drops > 0) {
+        a->n_dump_drops--;
+        (void)send_chunk(a, call, offset, data);
+        (void)uv_timer_start(&a->drop, drop_later, 50, 0); /* the chunk leaves first */
+        return;
+    }
+    while (offset < FAKE_DUMP_BYTES) {
+        offset += send_chunk(a, call, offset, data);
+    }
+    send_end(a, call);
+}
+
 /* ---- the server ---- */
 
 static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
@@ -205,6 +306,8 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
         on_watch(a, call);
     } else if (hws_str_eq(path, hws_client_method_config_plan.path)) {
         on_plan(a, call, bytes, n);
+    } else if (hws_str_eq(path, hws_client_method_dump_pull.path)) {
+        on_pull(a, call, bytes, n);
     } else {
         on_apply(a, call, bytes, n);
     }
@@ -262,6 +365,7 @@ void fake_agent_init(struct fake_agent *a, uv_loop_t *loop)
         {hws_client_method_device_list.path, unary, false},
         {hws_client_method_device_get.path, unary, false},
         {hws_client_method_device_watch.path, HWS_GRPC_SERVER_STREAM, true},
+        {hws_client_method_dump_pull.path, HWS_GRPC_SERVER_STREAM, true},
         {hws_client_method_config_plan.path, unary, false},
         {hws_client_method_config_apply.path, unary, false},
     };
@@ -274,6 +378,8 @@ void fake_agent_init(struct fake_agent *a, uv_loop_t *loop)
     (void)hws_str_print(a->target, sizeof(a->target), "unix:%s", a->path);
     (void)hws_str_copy(a->value, sizeof(a->value), "0");
     assert_ok(hws_net_init(&a->net, loop, &err), &err);
+    assert_int_equal(uv_timer_init(loop, &a->drop), 0);
+    a->drop.data = a;
     hws_grpc_server_init(&a->server);
     assert_ok(hws_grpc_server_add(&a->server, methods, sizeof(methods) / sizeof(methods[0]),
                                   &call_ops, a, &err),
@@ -302,6 +408,8 @@ void fake_agent_stop(struct fake_agent *a)
 void fake_agent_deinit(struct fake_agent *a)
 {
     fake_agent_stop(a);
+    uv_close((uv_handle_t *)&a->drop, NULL);
+    (void)uv_run(a->net.loop, UV_RUN_NOWAIT);
     hws_grpc_server_deinit(&a->server);
     hws_net_deinit(&a->net);
     (void)rmdir(a->dir);

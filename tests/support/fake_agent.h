@@ -10,7 +10,9 @@
 #include "grpc/server.h"
 #include "net/listen.h"
 
-#define FAKE_ID "mlx5:FAKE01@0000:01:00.0"
+#define FAKE_ID          "mlx5:FAKE01@0000:01:00.0"
+#define FAKE_DUMP_BYTES  2500u
+#define FAKE_CHUNK_BYTES 1000u
 
 struct fake_agent {
     struct hws_net net;
@@ -22,6 +24,8 @@ struct fake_agent {
     bool listening;
     struct hws_net_conn *conn; /* the latest */
     struct hws_grpc_call *held;
+    uv_timer_t drop;
+    char sha256[65];
     /* the adapter */
     char value[32]; /* of NUM_OF_VFS, next boot */
     /* what to do */
@@ -32,7 +36,13 @@ struct fake_agent {
     bool not_ready;
     bool malformed;          /* answer bytes that are no message */
     unsigned n_list_refused; /* answer so many listings with UNAVAILABLE */
+    unsigned n_dump_drops;   /* lose the connection after a chunk of a dump, so many times */
+    bool dump_forgets;       /* does not know a dump that is resumed; a new one is another dump */
+    bool dump_corrupt;       /* the digest promised is not the data's */
+    bool dump_bad_crc;
     /* what came */
+    unsigned n_dumps;
+    uint64_t last_offset; /* of the latest pull */
     unsigned n_calls;
     unsigned n_conns;
     unsigned n_applies;
