@@ -112,6 +112,7 @@ static void pull_once(struct pull *p, struct hws_cli_host *h)
                                                               : "registers");
     r.dump_id = p->file.dump_id;
     r.offset = p->file.offset;
+    hws_client_call_deinit(&h->call);
     h->call = (struct hws_client_call){.method = &hws_client_method_dump_pull,
                                        .request = &r.base,
                                        .message = pulled,

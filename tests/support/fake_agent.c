@@ -190,7 +190,9 @@ static void send_manifest(struct fake_agent *a, struct hws_grpc_call *call, cons
 
     assert_code(hws_sha256_of(data, FAKE_DUMP_BYTES, &digest), HWS_OK);
     hws_digest_hex(&digest, hex);
-    hex[0] = a->dump_corrupt ? (hex[0] == '0' ? '1' : '0') : hex[0];
+    if (a->dump_corrupt) {
+        hex[0] = hex[0] == '0' ? '1' : '0';
+    }
     (void)hws_str_copy(dump_id, sizeof(dump_id), id);
     m.dump_id = dump_id;
     m.total_bytes = FAKE_DUMP_BYTES;

@@ -5,6 +5,8 @@
 #include "cli/progress.h"
 #include "test.h"
 
+#define MIB UINT64_C(1048576)
+
 static char text[4096];
 
 static FILE *fresh(void)
@@ -35,9 +37,9 @@ static void terminal_gets_a_bar_with_rate_and_time_left(void **state)
     FILE *f = fresh();
     (void)state;
 
-    hws_progress_start(&p, f, true, "x.jsonl", true, 4 * 1024 * 1024, 0);
-    hws_progress_show(&p, 1024 * 1024, "wave 1", 1000);
-    hws_progress_show(&p, 1024 * 1024 + 1, NULL, 1050); /* too soon */
+    hws_progress_start(&p, f, true, "x.jsonl", true, 4 * MIB, 0);
+    hws_progress_show(&p, MIB, "wave 1", 1000);
+    hws_progress_show(&p, MIB + 1, NULL, 1050); /* too soon */
     hws_progress_end(&p);
     assert_int_equal(fclose(f), 0);
 
