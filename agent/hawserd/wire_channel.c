@@ -16,6 +16,7 @@
 #include "hawserd/handler.h"
 #include "hawserd/rpc.h"
 #include "hawserd/task.h"
+#include "hawserd/wire_priv.h"
 #include "link/methods.h"
 #include "sock/sock.h"
 
@@ -35,7 +36,7 @@ static struct hws_rpc *find(struct hws_wire *w, uint64_t id)
     return NULL;
 }
 
-static void drop_rpc(struct hws_wire *w, struct hws_rpc *rpc)
+void hws_wire__drop_rpc(struct hws_wire *w, struct hws_rpc *rpc)
 {
     w->n_rpcs--;
     hws_rpc_free(rpc);
@@ -45,7 +46,7 @@ static void drop_rpc(struct hws_wire *w, struct hws_rpc *rpc)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-static void want(struct hws_wire *w, int events)
+void hws_wire__want(struct hws_wire *w, int events)
 {
     if (w->fd >= 0 && events != w->events && uv_poll_start(w->poll, events, on_poll) == 0) {
         w->events = events;
@@ -58,7 +59,7 @@ static void free_poll(uv_handle_t *handle)
 }
 
 /* Ends the connection and every rpc's caller. */
-static void lose(struct hws_wire *w, const struct hws_err *why)
+void hws_wire__lose(struct hws_wire *w, const struct hws_err *why)
 {
     if (w->fd < 0) {
         return;
@@ -73,7 +74,7 @@ static void lose(struct hws_wire *w, const struct hws_err *why)
         HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
             struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
             hws_rpc_abandon(rpc, HWS_E_CANCELED);
-            drop_rpc(w, rpc);
+            hws_wire__drop_rpc(w, rpc);
         }
     }
     hws_children_lost(&w->agent->children, HWS_LINK_ROLE_WIRE, why);
@@ -119,7 +120,7 @@ static void on_deadline(uv_timer_t *timer)
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-static void break_off(struct hws_wire *w, const struct hws_err *err)
+void hws_wire__break_off(struct hws_wire *w, const struct hws_err *err)
 {
     struct hws_log_q q;
 
@@ -185,13 +186,13 @@ static void open_call(struct hws_wire *w, const struct hws_link_packet *p)
 
     if (row == NULL || find(w, p->id) != NULL || w->n_rpcs >= HWS_WIRE_MAX_RPCS) {
         hws_err_set(&err, HWS_E_PROTO, "bad method, repeated id or too many calls");
-        break_off(w, &err);
+        hws_wire__break_off(w, &err);
         return;
     }
     struct hws_rpc *rpc = hws_rpc_new(w, p->id, row);
     if (rpc == NULL) {
         hws_err_set(&err, HWS_E_NOMEM, "out of memory");
-        break_off(w, &err);
+        hws_wire__break_off(w, &err);
         return;
     }
     rpc->handler = hws_handler_at((enum hws_method_id)hws_method_index(row));
@@ -219,7 +220,7 @@ static void feed(struct hws_wire *w, const struct hws_link_packet *p)
             hws_rpc_end(rpc, &err, NULL);
             return;
         }
-        break_off(w, &err);
+        hws_wire__break_off(w, &err);
         return;
     }
     switch (event) {
@@ -232,7 +233,7 @@ static void feed(struct hws_wire *w, const struct hws_link_packet *p)
         break;
     case HWS_LINK_EV_CANCELED:
         hws_rpc_abandon(rpc, HWS_E_CANCELED);
-        drop_rpc(w, rpc);
+        hws_wire__drop_rpc(w, rpc);
         break;
     case HWS_LINK_EV_CREDIT:
         hws_wire_ready(w, rpc);
@@ -249,7 +250,7 @@ static void take(struct hws_wire *w, const uint8_t *bytes, size_t n)
     struct hws_err err;
 
     if (hws_link_decode(bytes, n, &p, &err) != HWS_OK) {
-        break_off(w, &err);
+        hws_wire__break_off(w, &err);
         return;
     }
     switch (p.type) {
@@ -267,7 +268,7 @@ static void take(struct hws_wire *w, const uint8_t *bytes, size_t n)
         return;
     default:
         hws_err_set(&err, HWS_E_PROTO, "unexpected %s", hws_link_type_name(p.type));
-        break_off(w, &err);
+        hws_wire__break_off(w, &err);
         return;
     }
 }
@@ -284,7 +285,7 @@ static void receive(struct hws_wire *w)
             return;
         }
         if (code != HWS_OK) {
-            lose(w, &err);
+            hws_wire__lose(w, &err);
             return;
         }
         hws_sock_close(&passed); /* hawser-wire passes none */
@@ -301,190 +302,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         receive(w);
     }
     /* Writing happens in the turn that follows. */
-}
-
-/* ---- out ------------------------------------------------------------------------------------- */
-
-enum sent { SENT, BLOCKED, LOST };
-
-static enum sent push_bytes(struct hws_wire *w, const uint8_t *bytes, size_t n)
-{
-    struct hws_err err;
-    enum hws_code code = hws_sock_send(w->fd, bytes, n, -1, &err);
-
-    if (code == HWS_OK) {
-        return SENT;
-    }
-    if (code == HWS_E_BUSY) {
-        if (bytes != w->pending) {
-            memcpy(w->pending, bytes, n);
-            w->n_pending = n;
-        }
-        want(w, UV_READABLE | UV_WRITABLE);
-        return BLOCKED;
-    }
-    lose(w, &err);
-    return LOST;
-}
-
-/* Encodes and sends; a packet that the socket did not take is kept and counts as sent. */
-static enum sent push(struct hws_wire *w, const struct hws_link_packet *p)
-{
-    size_t n = 0;
-    struct hws_err err;
-
-    if (hws_link_encode(p, w->packet, sizeof(w->packet), &n, &err) != HWS_OK) {
-        break_off(w, &err);
-        return LOST;
-    }
-    return push_bytes(w, w->packet, n);
-}
-
-static enum sent push_pending(struct hws_wire *w)
-{
-    if (w->n_pending == 0) {
-        return SENT;
-    }
-    enum sent s = push_bytes(w, w->pending, w->n_pending);
-    if (s == SENT) {
-        w->n_pending = 0;
-        want(w, UV_READABLE);
-    }
-    return s;
-}
-
-static enum sent push_hello(struct hws_wire *w)
-{
-    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
-
-    p.u.hello.role = HWS_LINK_ROLE_KEEPER;
-    p.u.hello.version = HWS_LINK_VERSION;
-    p.u.hello.generation = w->agent->generation;
-    p.u.hello.pid = (uint32_t)uv_os_getpid();
-    p.u.hello.name = hws_link_text("hawserd");
-    p.u.hello.build = hws_link_text(w->agent->build_id);
-    return push(w, &p);
-}
-
-static enum sent push_status(struct hws_wire *w, struct hws_rpc *rpc)
-{
-    struct hws_link_packet p = {.type = HWS_LINK_STATUS, .id = rpc->call.id};
-
-    p.u.status.code = rpc->status;
-    p.u.status.message = hws_link_text(rpc->message);
-    p.u.status.details.bytes = hws_buf_peek(&rpc->details);
-    p.u.status.details.n = hws_buf_len(&rpc->details);
-    hws_link_call_ended(&rpc->call);
-    return push(w, &p);
-}
-
-static void begin_message(struct hws_rpc *rpc)
-{
-    struct hws_rpc_out *out = hws_container_of(rpc->out.next, struct hws_rpc_out, link);
-
-    hws_link_call_send(&rpc->call, hws_buf_peek(&out->bytes), hws_buf_len(&out->bytes),
-                       &rpc->fragments);
-    rpc->sending = true;
-}
-
-static void end_message(struct hws_rpc *rpc)
-{
-    struct hws_rpc_out *out = hws_container_of(hws_list_pop(&rpc->out), struct hws_rpc_out, link);
-
-    hws_buf_deinit(&out->bytes);
-    hws_mem_free(out);
-    rpc->n_out--;
-    rpc->sending = false;
-    if (rpc->task != NULL && rpc->handler->resume != NULL) {
-        rpc->handler->resume(rpc->task);
-    }
-    if (rpc->stream != NULL) {
-        rpc->handler->item_sent(rpc);
-    }
-}
-
-/* The next packet of one rpc; false when it has nothing (more) to send now. */
-static bool next_packet(struct hws_rpc *rpc, struct hws_link_packet *p, bool *out_last)
-{
-    *out_last = false;
-    if (rpc->give > 0 && !rpc->ended) {
-        hws_link_call_give(&rpc->call, rpc->give, p);
-        rpc->give = 0;
-        return true;
-    }
-    if (!rpc->sending && !hws_list_empty(&rpc->out) && hws_link_call_may_send(&rpc->call)) {
-        begin_message(rpc);
-    }
-    if (rpc->sending) {
-        memset(p, 0, sizeof(*p));
-        (void)hws_link_fragment_next(&rpc->fragments, p);
-        *out_last = rpc->fragments.done;
-        return true;
-    }
-    return false;
-}
-
-/* Sends packets of one rpc while the socket takes them. */
-static enum sent flush_rpc(struct hws_wire *w, struct hws_rpc *rpc)
-{
-    struct hws_link_packet p;
-    bool last;
-
-    while (next_packet(rpc, &p, &last)) {
-        enum sent s = push(w, &p);
-        if (s == LOST) {
-            return LOST;
-        }
-        if (last) {
-            end_message(rpc);
-        }
-        if (s == BLOCKED) {
-            return BLOCKED;
-        }
-    }
-    hws_list_remove(&rpc->ready);
-    if (!rpc->ended || !hws_list_empty(&rpc->out) || rpc->task != NULL || rpc->stream != NULL) {
-        return SENT;
-    }
-    enum sent s = push_status(w, rpc);
-    if (s != LOST) {
-        drop_rpc(w, rpc);
-    }
-    return s;
-}
-
-static enum sent flush_control(struct hws_wire *w)
-{
-    enum sent s = push_pending(w);
-
-    if (s == SENT && w->hello_due) {
-        w->hello_due = false;
-        s = push_hello(w);
-    }
-    if (s == SENT && w->drain_due) {
-        struct hws_link_packet p = {.type = HWS_LINK_DRAIN};
-        w->drain_due = false;
-        s = push(w, &p);
-    }
-    return s;
-}
-
-void hws_wire_turn(struct hws_wire *w)
-{
-    if (w->reset_due) {
-        struct hws_err why;
-        hws_err_set(&why, HWS_E_PROTO, "protocol error");
-        lose(w, &why);
-    }
-    if (w->fd < 0 || flush_control(w) != SENT) {
-        return;
-    }
-    while (!hws_list_empty(&w->ready)) {
-        struct hws_rpc *rpc = hws_container_of(w->ready.next, struct hws_rpc, ready);
-        if (flush_rpc(w, rpc) != SENT) {
-            return;
-        }
-    }
 }
 
 void hws_wire_ready(struct hws_wire *w, struct hws_rpc *rpc)
@@ -519,7 +336,7 @@ void hws_wire_close(struct hws_wire *w)
     }
     w->open = false;
     hws_err_set(&why, HWS_E_CANCELED, "the agent ends");
-    lose(w, &why);
+    hws_wire__lose(w, &why);
     uv_close((uv_handle_t *)&w->timer, NULL);
 }
 
@@ -547,7 +364,7 @@ enum hws_code hws_wire_attach(struct hws_wire *w, int fd, const struct hws_link_
     w->hello_due = true;
     w->drain_due = w->agent->state == HWS_AGENT_DRAINING;
     w->stats[0] = '\0';
-    want(w, UV_READABLE);
+    hws_wire__want(w, UV_READABLE);
     return HWS_OK;
 }
 
