@@ -29,7 +29,8 @@ static const struct {
     {"version: 2\nrules:\n" GOOD, "p.yaml:1:10: version 2 is not known"},
     {"version: 1\n", "p.yaml:1:1: key \"rules\" is missing"},
     {"version: 1\nrules: []\n", "p.yaml:2:1: an empty list"},
-    {"version: 1\nrules:\n", "p.yaml:2:1: a list was expected here"},
+    /* Where an empty value stands differs: column 1 in libfyaml 0.7, after its key in 0.8. */
+    {"version: 1\nrules:\n", "p.yaml:2:*: a list was expected here"},
     {"version: 1\nroles: 1\n",
      "p.yaml:2:1: unknown key \"roles\"; known are version, local, rules"},
     {HEAD GOOD "version: 1\n", "p.yaml:"},
@@ -103,6 +104,19 @@ static const struct {
     {"version: 1 # \xff\n", "p.yaml:1:14: a byte that is no text"},
 };
 
+/* Does text begin with the pattern, in which a '*' stands for one number? */
+static bool begins_like(const char *text, const char *pattern)
+{
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern == '*') {
+            text += strspn(text, "0123456789");
+        } else if (*text++ != *pattern) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void bad_files_are_refused_with_their_place(void **state)
 {
     (void)state;
@@ -110,7 +124,7 @@ static void bad_files_are_refused_with_their_place(void **state)
         struct hws_policy *p = NULL;
         struct hws_err err;
         enum hws_code rc = load(s_bad[i].text, &p, &err);
-        if (rc != HWS_E_INVALID || !hws_str_starts(err.msg, s_bad[i].message)) {
+        if (rc != HWS_E_INVALID || !begins_like(err.msg, s_bad[i].message)) {
             fail_msg("case %zu\n%s\ngot %s: %s\nexpected: %s", i, s_bad[i].text, hws_code_name(rc),
                      err.msg, s_bad[i].message);
         }
