@@ -30,7 +30,7 @@ static const struct {
     {"version: 1\n", "p.yaml:1:1: key \"rules\" is missing"},
     {"version: 1\nrules: []\n", "p.yaml:2:1: an empty list"},
     /* Where an empty value stands differs: column 1 in libfyaml 0.7, after its key in 0.8. */
-    {"version: 1\nrules:\n", "p.yaml:2:*: a list was expected here"},
+    {"version: 1\nrules:\n", "p.yaml:2:~: a list was expected here"},
     {"version: 1\nroles: 1\n",
      "p.yaml:2:1: unknown key \"roles\"; known are version, local, rules"},
     {HEAD GOOD "version: 1\n", "p.yaml:"},
@@ -104,11 +104,11 @@ static const struct {
     {"version: 1 # \xff\n", "p.yaml:1:14: a byte that is no text"},
 };
 
-/* Does text begin with the pattern, in which a '*' stands for one number? */
+/* Does text begin with the pattern, in which a '~' stands for one number? */
 static bool begins_like(const char *text, const char *pattern)
 {
     for (; *pattern != '\0'; pattern++) {
-        if (*pattern == '*') {
+        if (*pattern == '~') {
             text += strspn(text, "0123456789");
         } else if (*text++ != *pattern) {
             return false;
