@@ -3,6 +3,7 @@
  * BAD_OP, as a card answers what it does not know.
  */
 #include "emu/emu_priv.h"
+#include "ifc/eq.h"
 
 enum needs {
     NEEDS_NOTHING,
@@ -35,6 +36,8 @@ static const struct row rows[] = {
     {HWS_OP_SET_ISSI, 16, 8, NEEDS_ENABLED, false, hws_emu__op_set_issi},
     {HWS_OP_QUERY_PAGES, 16, 16, NEEDS_ENABLED, true, hws_emu__op_query_pages},
     {HWS_OP_MANAGE_PAGES, 16, HWS_MANAGE_ADDRS, NEEDS_ENABLED, false, hws_emu__op_manage_pages},
+    {HWS_OP_CREATE_EQ, HWS_CREATE_EQ_PAGES + 8, 16, NEEDS_INITED, false, hws_emu__op_create_eq},
+    {HWS_OP_DESTROY_EQ, 16, 8, NEEDS_INITED, false, hws_emu__op_destroy_eq},
     {HWS_OP_CREATE_UCTX, 24, 16, NEEDS_INITED, false, hws_emu__op_create_uctx},
     {HWS_OP_DESTROY_UCTX, 16, 8, NEEDS_INITED, false, hws_emu__op_destroy_uctx},
     {HWS_OP_ALLOC_UAR, 16, 16, NEEDS_INITED, true, hws_emu__op_alloc_uar},

@@ -14,12 +14,9 @@
 #include "emu/emu_priv.h"
 #include "ifc/init_seg.h"
 
-/* Volatile state is forgotten; what is stored begins to count. */
-static void boot(struct hws_emu *e)
+/* What the host has set up is forgotten. */
+static void forget_host(struct hws_emu *e)
 {
-    e->state = e->profile->boot_ms == 0 ? HWS_EMU_READY : HWS_EMU_INITIALIZING;
-    e->boot_at_ms = e->now_ms;
-    e->reset_at_ms = UINT64_MAX;
     e->queue_h = 0;
     e->queue_l = 0;
     e->pending_mask = 0;
@@ -30,11 +27,23 @@ static void boot(struct hws_emu *e)
     e->uctx_mask = 0;
     e->uar_mask = 0;
     e->n_pages = 0;
+    memset(e->host_endianness, 0, sizeof(e->host_endianness));
+    hws_emu__eq_reset(e);
+    hws_emu__caps_reset(e);
+}
+
+/* Volatile state is forgotten; what is stored begins to count. */
+static void boot(struct hws_emu *e)
+{
+    e->state = e->profile->boot_ms == 0 ? HWS_EMU_READY : HWS_EMU_INITIALIZING;
+    e->boot_at_ms = e->now_ms;
+    e->reset_at_ms = UINT64_MAX;
     e->mfrl_level = 0;
     e->pcie_cleared_ms = e->now_ms;
-    memset(e->host_endianness, 0, sizeof(e->host_endianness));
+    e->health.syndrome = 0;
+    e->health.fatal = false;
+    forget_host(e);
     hws_emu_nv_boot(&e->nv);
-    hws_emu__caps_reset(e);
     hws_emu__nic_reset(e);
     hws_emu__thermal_reset(e);
     HWS_EMU__TRACE(e, "emu: boot");
@@ -127,20 +136,12 @@ uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
         return read_addr_l(e);
     case HWS_ISEG_INITIALIZING:
         return read_initializing(e);
-    case HWS_ISEG_HEALTH_TIME:
-        return (uint32_t)((e->now_ms - e->boot_at_ms) / 1000);
-    case HWS_ISEG_HEALTH_FW_VER:
-        return (uint32_t)p->fw_major << 24 | (uint32_t)p->fw_minor << 16 | p->fw_subminor;
-    case HWS_ISEG_HEALTH_HW_ID:
-        return p->hw_dev_id;
     case HWS_ISEG_TIMER_H:
         return (uint32_t)(timer_us >> 32);
     case HWS_ISEG_TIMER_L:
         return (uint32_t)timer_us;
-    case HWS_ISEG_HEALTH_COUNTER:
-        return ++e->health_counter & 0xffffffu;
     default:
-        return 0;
+        return hws_emu__health_read(e, offset);
     }
 }
 
@@ -157,6 +158,7 @@ static void write_addr_l(struct hws_emu *e, uint32_t value)
         e->pending_mask = 0;
         e->queue_h = 0;
         e->queue_l = 0;
+        hws_emu__eq_reset(e);
         return;
     }
     e->queue_l = value & HWS_ISEG_ADDR_L_MASK;
@@ -180,6 +182,7 @@ void hws_emu_write32(struct hws_emu *e, uint32_t offset, uint32_t value)
         hws_emu__doorbell(e, value);
         break;
     default:
+        hws_emu__eq_doorbell(e, offset, value);
         break;
     }
 }
@@ -209,6 +212,16 @@ uint64_t hws_emu_turn(struct hws_emu *e, uint64_t now_ms)
         next_ms = e->boot_at_ms + e->profile->boot_ms;
     }
     return next_ms;
+}
+
+void hws_emu_function_reset(struct hws_emu *e, uint64_t now_ms)
+{
+    e->now_ms = now_ms;
+    if (e->state == HWS_EMU_QUEUE || e->state == HWS_EMU_DISABLED) {
+        e->state = HWS_EMU_READY;
+    }
+    forget_host(e);
+    HWS_EMU__TRACE(e, "emu: function reset");
 }
 
 void hws_emu_power_cycle(struct hws_emu *e, uint64_t now_ms)

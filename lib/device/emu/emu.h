@@ -24,7 +24,9 @@
 
 #include "base/err.h"
 #include "base/trace.h"
+#include "emu/eq.h"
 #include "emu/fault.h"
+#include "emu/health.h"
 #include "emu/nvstore.h"
 #include "emu/profile.h"
 #include "ifc/call.h"
@@ -50,7 +52,9 @@ struct hws_emu_config {
      * nothing persists.
      */
     enum hws_code (*nv_dirty)(void *data, const uint8_t *bytes, size_t n);
-    void *data;             /* borrowed; for nv_dirty */
+    /* Raises an MSI-X vector. NULL: the host has no interrupts and polls. */
+    void (*interrupt)(void *data, uint32_t vector);
+    void *data;             /* borrowed; for nv_dirty and interrupt */
     struct hws_trace trace; /* borrowed hook; zeroed = off */
 };
 
@@ -68,7 +72,8 @@ struct hws_emu_slot {
     uint64_t due_ms;
     const struct hws_emu_fault *fault; /* borrowed from the profile; matched once, NULL = none */
     bool matched;
-    bool fresh; /* rung since the last turn; due_ms is not set yet */
+    bool fresh;    /* rung since the last turn; due_ms is not set yet */
+    bool by_event; /* its completion is an event; else the host polls */
 };
 
 struct hws_emu_nic_state {
@@ -107,7 +112,8 @@ struct hws_emu {
     uint32_t queue_h;
     uint32_t queue_l;
     uint32_t pending_mask; /* doorbells rung and not yet answered */
-    uint32_t health_counter;
+    struct hws_emu_health health;
+    struct hws_emu_eq eqs[HWS_EMU_MAX_EQS];
 
     bool hca_enabled;
     bool hca_inited;
@@ -156,6 +162,13 @@ void hws_emu_write32(struct hws_emu *e, uint32_t offset, uint32_t value);
  * UINT64_MAX if none.
  */
 uint64_t hws_emu_turn(struct hws_emu *e, uint64_t now_ms);
+
+/*
+ * The function is reset, as by the bus: queue, contexts, event queues and lent pages are forgotten
+ * and host memory is left alone. The firmware runs on: links, running parameters and a reset on its
+ * way stay.
+ */
+void hws_emu_function_reset(struct hws_emu *e, uint64_t now_ms);
 
 /* The plug is pulled and put back. */
 void hws_emu_power_cycle(struct hws_emu *e, uint64_t now_ms);

@@ -83,6 +83,17 @@ enum hws_delivery hws_emu__chain_check(struct hws_emu *e, uint64_t addr, uint8_t
 /* Fills the checked chain with n_bytes, signed. False if host memory went away. */
 bool hws_emu__chain_store(struct hws_emu *e, uint8_t token, const uint8_t *src, uint32_t n_bytes);
 
+/* eq.c: whether a queue takes that event; post with up to 28 bytes of data. */
+void hws_emu__eq_reset(struct hws_emu *e);
+bool hws_emu__eq_has(struct hws_emu *e, uint8_t event);
+void hws_emu__eq_post(struct hws_emu *e, uint8_t event, uint8_t sub_type, const uint8_t *data,
+                      size_t n);
+/* A write at a BAR0 offset that is no register: a doorbell, or nothing. */
+void hws_emu__eq_doorbell(struct hws_emu *e, uint32_t offset, uint32_t value);
+
+/* health.c: a register of the health buffer; 0 at other offsets. */
+uint32_t hws_emu__health_read(struct hws_emu *e, uint32_t offset);
+
 /* emu.c: has the stored image persisted. False: it was not. */
 bool hws_emu__persist(struct hws_emu *e);
 
@@ -112,6 +123,8 @@ void hws_emu__op_create_uctx(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__op_destroy_uctx(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__op_alloc_uar(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__op_dealloc_uar(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_create_eq(struct hws_emu *e, struct hws_emu__cmd *cmd);
+void hws_emu__op_destroy_eq(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__op_access_reg(struct hws_emu *e, struct hws_emu__cmd *cmd);
 
 /* op_reg.c: the register table. */

@@ -106,6 +106,7 @@ void hws_emu__op_disable_hca(struct hws_emu *e, struct hws_emu__cmd *cmd)
     e->hca_inited = false;
     e->uctx_mask = 0;
     e->uar_mask = 0;
+    hws_emu__eq_reset(e);
 }
 
 void hws_emu__op_init_hca(struct hws_emu *e, struct hws_emu__cmd *cmd)
@@ -123,6 +124,7 @@ void hws_emu__op_teardown_hca(struct hws_emu *e, struct hws_emu__cmd *cmd)
     e->hca_inited = false;
     e->uctx_mask = 0;
     e->uar_mask = 0;
+    hws_emu__eq_reset(e);
 }
 
 void hws_emu__op_query_issi(struct hws_emu *e, struct hws_emu__cmd *cmd)

@@ -3,14 +3,15 @@
  *
  * Way of a command: doorbell notes the slot and when it is due -> run_due fetches the entry and
  * judges it -> fetches the input chain, checks the output chain -> planted fault? -> dispatch ->
- * output blocks, inline output, signature, and last the byte that gives the entry back. Failure
- * modes: a malformed entry or chain is answered by a delivery status and not executed; an entry
- * that cannot be read or written, or is not ours, cannot be answered at all and is dropped.
+ * output blocks, inline output, signature, and last the byte that gives the entry back -> event.
+ * Failure modes: a malformed entry or chain is answered by a delivery status and not executed; an
+ * entry that cannot be read or written, or is not ours, cannot be answered at all and is dropped.
  */
 #include <stdatomic.h>
 #include <string.h>
 
 #include "emu/emu_priv.h"
+#include "ifc/eq.h"
 #include "ifc/sig.h"
 
 static uint64_t queue_base(const struct hws_emu *e)
@@ -161,6 +162,11 @@ static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x
                          1);
     }
     e->pending_mask &= ~(UINT32_C(1) << idx);
+    if (e->slots[idx].by_event) {
+        uint8_t data[4];
+        hws_store_be32(data, UINT32_C(1) << idx);
+        hws_emu__eq_post(e, HWS_EVENT_CMD, 0, data, sizeof(data));
+    }
 }
 
 static void reply(struct hws_emu *e, uint32_t idx, struct hws_entry *x, enum hws_delivery d,
@@ -191,6 +197,8 @@ static bool load(struct hws_emu *e, uint32_t idx, struct hws_entry *x, struct hw
         e->pending_mask &= ~(UINT32_C(1) << idx);
         return false;
     }
+    /* Before it runs: a command that creates the queue is itself still polled for. */
+    e->slots[idx].by_event = hws_emu__eq_has(e, HWS_EVENT_CMD);
     *cmd = (struct hws_emu__cmd){
         .in = e->in,
         .out = e->out,
