@@ -13,16 +13,15 @@
 #include "base/err.h"
 #include "drv/ctl_queue.h"
 #include "emu/port.h"
-#include "emu/profile.h"
 #include "gate/serve.h"
+#include "store.h"
 
 struct hws_card {
-    struct hws_emu_profile profile;
+    struct hws_card_store store;
     struct hws_emu_port port;
     struct hws_ctl_queue queue;
     struct hws_serve_adapter *adapter; /* borrowed from serve */
-    char nv_path[512];
-    bool powered; /* port and queue are there */
+    bool powered;                      /* port and queue are there */
     bool closed;
 };
 

@@ -1,7 +1,8 @@
 /*
  * hawser-emu: the device process for emulated adapters. No privileges, no network; it opens its
  * profiles, its parameter files, its lock, and one socket to hawserd. SIGKILL is a power cycle of
- * its cards: what was stored is stored, what ran is forgotten.
+ * its cards: what was stored is stored, what ran is forgotten. With --vfio-user it serves its cards
+ * to virtual machines instead.
  *
  * Exit status: 0 after SIGTERM, 1 if it could not start, 2 for a bad command line.
  */
@@ -16,6 +17,7 @@
 #include "ctl/run.h"
 #include "devproc/process.h"
 #include "options.h"
+#include "vm.h"
 
 struct program {
     struct hws_devproc process;
@@ -82,8 +84,8 @@ static enum hws_code check_unique(const struct program *p, struct hws_err *err)
 {
     for (size_t i = 0; i < p->n_cards; i++) {
         for (size_t k = i + 1; k < p->n_cards; k++) {
-            const struct hws_emu_profile *a = &p->cards[i].profile;
-            const struct hws_emu_profile *b = &p->cards[k].profile;
+            const struct hws_emu_profile *a = &p->cards[i].store.profile;
+            const struct hws_emu_profile *b = &p->cards[k].store.profile;
 
             if (hws_str_eq(a->serial, b->serial) || hws_str_eq(a->pci_address, b->pci_address)) {
                 return hws_err_set(err, HWS_E_INVALID,
@@ -164,5 +166,5 @@ int main(int argc, char **argv)
     if (options.version) {
         return puts("hawser-emu " HWS_VERSION) < 0 ? 1 : 0;
     }
-    return serve(&program, &options);
+    return options.n_vm_sockets > 0 ? hws_vm_run(&options) : serve(&program, &options);
 }

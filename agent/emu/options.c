@@ -4,31 +4,32 @@
 #include <getopt.h>
 
 static const struct option table[] = {
-    {"socket", required_argument, NULL, 's'},
-    {"lock", required_argument, NULL, 'l'},
-    {"state-dir", required_argument, NULL, 'd'},
-    {"profile", required_argument, NULL, 'p'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"socket", required_argument, NULL, 's'},    {"lock", required_argument, NULL, 'l'},
+    {"state-dir", required_argument, NULL, 'd'}, {"profile", required_argument, NULL, 'p'},
+    {"vfio-user", required_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
 };
 
 const char *hws_emu_options_help(void)
 {
     return "Usage: hawser-emu --socket PATH --lock PATH --state-dir DIR --profile FILE...\n"
+           "       hawser-emu --state-dir DIR {--vfio-user PATH --profile FILE}...\n"
            "The device process of Hawser for emulated adapters: serves one for each profile,\n"
-           "through a real command queue, to hawserd. Non-volatile parameters live in DIR/nv.\n"
+           "through a real command queue, to hawserd; or each as a PCI device of a virtual\n"
+           "machine, to that machine's own driver. Non-volatile parameters live in DIR/nv.\n"
            "\n"
            "      --socket PATH    hawserd's socket; tried again every 20 ms while it is away\n"
            "      --lock PATH      held for life, so that there is one device process only\n"
            "      --state-dir DIR  where DIR/nv/SERIAL.nv is kept\n"
            "      --profile FILE   an adapter; at most 16 times\n"
+           "      --vfio-user PATH socket for the next profile's adapter (QEMU: vfio-user-pci)\n"
            "      --help           this text\n"
            "      --version        the version\n"
            "\n"
            "Example:\n"
            "  hawser-emu --socket run/hawserd.sock --lock run/dev.lock --state-dir state \\\n"
-           "             --profile connectx7.yaml\n";
+           "             --profile connectx7.yaml\n"
+           "  hawser-emu --state-dir state --vfio-user card.sock --profile connectx7.yaml\n";
 }
 
 static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err *err)
@@ -49,6 +50,12 @@ static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err 
         }
         o->profiles[o->n_profiles++] = optarg;
         return HWS_OK;
+    case 'v':
+        if (o->n_vm_sockets != o->n_profiles || o->n_vm_sockets == HWS_EMU_MAX_CARDS) {
+            return hws_err_set(err, HWS_E_INVALID, "--vfio-user: one before each --profile");
+        }
+        o->vm_sockets[o->n_vm_sockets++] = optarg;
+        return HWS_OK;
     case 'h':
         o->help = true;
         return HWS_OK;
@@ -58,6 +65,27 @@ static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err 
     default:
         return hws_err_set(err, HWS_E_INVALID, "unknown option, or a value is missing");
     }
+}
+
+static enum hws_code check_agent(const struct hws_emu_options *o, struct hws_err *err)
+{
+    if (o->socket_path == NULL || o->lock_path == NULL || o->state_dir == NULL ||
+        o->n_profiles == 0) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "--socket, --lock, --state-dir and --profile are needed");
+    }
+    return HWS_OK;
+}
+
+static enum hws_code check_machines(const struct hws_emu_options *o, struct hws_err *err)
+{
+    if (o->socket_path != NULL || o->lock_path != NULL || o->state_dir == NULL ||
+        o->n_profiles != o->n_vm_sockets) {
+        return hws_err_set(err, HWS_E_INVALID,
+                           "--vfio-user: with --state-dir, one before each --profile, without "
+                           "--socket and --lock");
+    }
+    return HWS_OK;
 }
 
 enum hws_code hws_emu_options_parse(int argc, char **argv, struct hws_emu_options *out,
@@ -78,11 +106,12 @@ enum hws_code hws_emu_options_parse(int argc, char **argv, struct hws_emu_option
     if (optind < argc) {
         return hws_err_set(err, HWS_E_INVALID, "unexpected argument \"%.64s\"", argv[optind]);
     }
-    if (!o.help && !o.version &&
-        (o.socket_path == NULL || o.lock_path == NULL || o.state_dir == NULL ||
-         o.n_profiles == 0)) {
-        return hws_err_set(err, HWS_E_INVALID,
-                           "--socket, --lock, --state-dir and --profile are needed");
+    if (!o.help && !o.version) {
+        enum hws_code code = o.n_vm_sockets > 0 ? check_machines(&o, err) : check_agent(&o, err);
+
+        if (code != HWS_OK) {
+            return code;
+        }
     }
     *out = o;
     return HWS_OK;

@@ -15,6 +15,8 @@ struct hws_emu_options {
     const char *state_dir;
     const char *profiles[HWS_EMU_MAX_CARDS];
     size_t n_profiles;
+    const char *vm_sockets[HWS_EMU_MAX_CARDS]; /* of each profile */
+    size_t n_vm_sockets; /* n_profiles: for virtual machines; 0: for hawserd */
     bool help;
     bool version;
 };
