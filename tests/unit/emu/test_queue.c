@@ -16,6 +16,7 @@ static int setup(void **state)
     guest_profile_text(text, sizeof(text), &r, "");
     guest_start(&g, text, NULL, 0);
     guest_queue(&g);
+    g.emu.checksums = true; /* as SET_HCA_CAP makes it */
     return 0;
 }
 
