@@ -29,7 +29,7 @@ void nv_card_init(struct hws_fake_ctl *card)
     (void)hws_fake_add_record(card, PCI_TYPE, 12, pci);
     hws_fake_add_record(card, PCI_CAP_TYPE, 20, pci_cap)->writable = false;
     (void)hws_fake_add_record(card, SOFT_TYPE, 8, soft);
-    hws_fake_add_record(card, 0x10B, 8, soft)->writable = false;
+    hws_fake_add_record(card, 0x10B, 4, soft)->writable = false;
     (void)hws_fake_add_record(card, LINK1_TYPE, 4, link);
     (void)hws_fake_add_record(card, LINK2_TYPE, 4, link);
     assert_int_equal(card->n_records, hws_nv_tlv_count());
