@@ -37,6 +37,20 @@ static enum hws_code take_signals(int *out_fd, struct hws_err *err)
     return *out_fd >= 0 ? HWS_OK : hws_err_set(err, HWS_E_IO, "signalfd (errno %d)", errno);
 }
 
+/* Two cards cannot keep their parameters in one file. */
+static enum hws_code check_unique(const struct machine_room *room, struct hws_err *err)
+{
+    for (size_t i = 0; i < room->n_cards; i++) {
+        for (size_t k = i + 1; k < room->n_cards; k++) {
+            if (hws_str_eq(room->cards[i].store.nv_path, room->cards[k].store.nv_path)) {
+                return hws_err_set(err, HWS_E_INVALID, "two profiles have serial %s",
+                                   room->cards[k].store.profile.serial);
+            }
+        }
+    }
+    return HWS_OK;
+}
+
 static enum hws_code open_room(struct machine_room *room, const struct hws_emu_options *options,
                                struct hws_err *err)
 {
@@ -57,7 +71,7 @@ static enum hws_code open_room(struct machine_room *room, const struct hws_emu_o
                                 options->vm_sockets[i], hws_ctl_now_ms(), err);
         room->n_cards += code == HWS_OK ? 1 : 0;
     }
-    return code;
+    return code == HWS_OK ? check_unique(room, err) : code;
 }
 
 static int wait_ms(uint64_t next_ms, uint64_t now_ms)

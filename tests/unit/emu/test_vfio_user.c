@@ -356,9 +356,9 @@ static void short_and_unknown_requests_are_refused(void **state)
     size_t n;
 
     (void)state;
-    for (uint16_t i = 0; i < sizeof(min) / sizeof(min[0]); i++) {
+    for (size_t i = 0; i < sizeof(min) / sizeof(min[0]); i++) {
         if (min[i] > 0) {
-            assert_int_equal(serve(i, min[i] - 1u, 0, &n), EINVAL);
+            assert_int_equal(serve((uint16_t)i, min[i] - 1u, 0, &n), EINVAL);
         }
     }
     assert_int_equal(serve(6, 16, 0, &n), EOPNOTSUPP);
