@@ -1,4 +1,4 @@
-# what: builds and runs unit, trace, integration and corpora on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree
+# what: builds and runs unit, trace, integration, corpora and ./quickstart on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree
 # needs: root, debootstrap, the Debian mirror that apt uses; the tree is cached (about 1.2 GB)
 # time: 2-4 min, the first time 5 more
 
@@ -53,7 +53,9 @@ timeout 1500 unshare --mount --fork bash -c '
   exec chroot "$1" /bin/bash -c "
     export HOME=/root LC_ALL=C.UTF-8 CCACHE_DIR=/ccache PATH=/usr/sbin:/usr/bin:/sbin:/bin
     cd /src && cmake --preset dev && cmake --build --preset dev -j \$(nproc) &&
-    ctest --test-dir build/dev -L \"unit|trace|integration|fuzz\" -j \$(nproc) --timeout 120 --output-on-failure"' _ "$tree" >"$log" 2>&1
+    ctest --test-dir build/dev -L \"unit|trace|integration|fuzz\" -j \$(nproc) --timeout 120 --output-on-failure
+    ./quickstart && echo QUICKSTART PASSED"' _ "$tree" >"$log" 2>&1
+grep -q '^QUICKSTART PASSED$' "$log" && pass "quickstart" || { tail -n 20 "$log"; fail "quickstart"; }
 while read -r name verdict; do
   [ "$verdict" = Passed ] && pass "$name" || fail "$name"
 done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+ *(Passed|\*\*\*[A-Za-z ]+|.*) .*/\1 \2/p' "$log" | awk '{print $1, ($2 == "Passed" ? $2 : "Failed")}')
