@@ -13,7 +13,7 @@ export rules
 
 tidy_one() {
   local f=$1 key less=""
-  case $f in tests/*) less=--checks=-clang-analyzer-* ;; esac
+  case $f in tests/*) less='--checks=-clang-analyzer-*' ;; esac
   key=$(python3 tests/lint/preprocess.py "$f" 2>/dev/null | cat - .clang-tidy | sha256sum | cut -c1-40)
   [ -n "$key" ] && [ -f "$CACHE/$rules-$key" ] && return 0
   if out=$(timeout 300 clang-tidy-14 --quiet $less -p build/dev "$f" 2>/dev/null); then

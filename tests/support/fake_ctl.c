@@ -180,8 +180,7 @@ void hws_fake_answer(struct hws_fake_ctl *fake, struct hws_ctl_call *call)
     assert_true(fake->n_calls < HWS_FAKE_MAX_CALLS);
 
     size_t k = fake->n_calls++;
-    fake->seen_reg[k] =
-        hws_load_be16(call->in + 10);
+    fake->seen_reg[k] = hws_load_be16(call->in + 10);
     if (op_mod == 0) {
         fake->n_writes++;
         fake->first_write = fake->first_write == SIZE_MAX ? k : fake->first_write;
