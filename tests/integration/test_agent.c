@@ -447,6 +447,7 @@ static bool on_dump(void *data, const uint8_t *bytes, size_t n)
         p->ended = true;
         break;
     case HAWSER__V1__PULL_RESPONSE__WHAT__NOT_SET:
+    case _HAWSER__V1__PULL_RESPONSE__WHAT__CASE_IS_INT_SIZE:
     default:
         fail_msg("an empty message");
     }
