@@ -289,6 +289,7 @@ static void watch_signals(struct hws_agent *agent)
         sigaddset(&set, numbers[i]);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    sigaddset(&set, SIGCHLD); /* libuv's own; without it no child is ever reaped */
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor keeps them blocked until now */
 }
 

@@ -189,7 +189,9 @@ static void kill_process(const struct hws_process *p, int signal)
 static uint64_t turn_one(struct hws_process *p, uint64_t now_ms)
 {
     uint64_t next_ms;
-    bool is_free = p->child.state == HWS_CHILD_AWAY && hws_sock_lock_free(p->lock, NULL) == HWS_OK;
+    /* One that we started is also reaped first: its connection may end before its exit is seen. */
+    bool is_free = p->child.state == HWS_CHILD_AWAY && p->spawned == NULL &&
+                   hws_sock_lock_free(p->lock, NULL) == HWS_OK;
 
     switch (hws_child_turn(&p->child, is_free, now_ms, &next_ms)) {
     case HWS_CHILD_SPAWN:
