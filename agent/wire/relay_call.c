@@ -46,6 +46,7 @@ static struct hws_relay__call *new_call(struct hws_relay *r, struct hws_grpc_cal
     hws_link_call_init(&c->call, r->next_id++, HWS_LINK_CALLER, HWS_LINK_CALL_MAX_MESSAGE);
     hws_list_push(bucket(r, c->call.id), &c->link);
     r->n_calls++;
+    hws_relay_stats_changed(r);
     return c;
 }
 
@@ -63,6 +64,7 @@ static void free_messages(struct hws_list *list)
 void hws_relay__free_call(struct hws_relay__call *c)
 {
     c->relay->n_calls--;
+    hws_relay_stats_changed(c->relay);
     hws_list_remove(&c->link);
     hws_list_remove(&c->ready);
     free_messages(&c->up);
