@@ -30,10 +30,12 @@ CHANNEL_OPTIONS = [
 
 
 def generate(roots):
-    """Compiles every .proto below the roots into one temporary package folder."""
+    """Compiles every .proto below the roots into one temporary package folder. A root may hold another."""
     out = tempfile.mkdtemp(prefix="hawser-stubs-")
     for root in roots:
-        files = [str(p) for p in pathlib.Path(root).rglob("*.proto") if "google/protobuf" not in str(p)]
+        inner_roots = tuple(other + "/" for other in roots if other.startswith(root + "/"))
+        files = [str(p) for p in pathlib.Path(root).rglob("*.proto")
+                 if "google/protobuf" not in str(p) and not str(p).startswith(inner_roots)]
         args = ["protoc", "-I" + root, "-I" + str(pathlib.Path(importlib.import_module("grpc_tools").__file__).parent / "_proto")]
         for other in roots:
             if other != root:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh [BIN]: our test server against a stock Python gRPC client over mutual TLS. BIN is the folder of binaries (default
-# build/dev/bin). One line a case, "pass NAME" or "fail NAME: why"; the last line is "N passed, N failed".
+# run.sh [BIN]: our test server, then a real agent, against a stock Python gRPC client over mutual TLS. BIN is the folder of
+# binaries (default build/dev/bin). One line a case, "pass NAME" or "fail NAME: why"; the last line is "N passed, N failed".
 # Needs python3 with venv, openssl, and the packages of requirements.txt, which are installed once outside the tree.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -55,9 +55,16 @@ if [ "$status" = 0 ]; then
 else
   echo "fail server_exits_0_after_drain: status $status" | tee -a "$work/cases"
 fi
+
+# The agent: agent.py starts and stops it. Without a verdict on its end, it was cut off.
+HAWSER_BIN=$(cd "$bin" && pwd) timeout -k 20 120 "$python" "$here/agent.py" 2>"$work/agent.err" | tee "$work/agent"
+grep -E '^(pass|fail) ' "$work/agent" >>"$work/cases"
+grep -q ' agent\.stops_with_status_0' "$work/cases" || echo "fail agent.stops_with_status_0_and_a_clean_log: it did not come to that" | tee -a "$work/cases"
+grep -q '^fail agent' "$work/cases" && tail -n 40 "$work/agent.err"
+
 passed=$(grep -c '^pass ' "$work/cases")
 failed=$(grep -c '^fail ' "$work/cases")
-if [ "$failed" != 0 ] || [ "$passed" -lt 10 ]; then
+if [ "$failed" != 0 ] || [ "$passed" -lt 70 ]; then
   tail -n 20 "$work/err" "$work/python.err"
   [ "$failed" != 0 ] || failed=1
 fi
