@@ -33,8 +33,11 @@ enum hws_code hws_dumpfile_open(struct hws_dumpfile *f, const char *path, struct
         !hws_str_print(f->part, sizeof(f->part), "%s.part", path) || path[0] == '\0') {
         return hws_err_set(err, HWS_E_INVALID, "the file name is empty or too long");
     }
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        return hws_err_set(err, HWS_E_INVALID, "%.160s is a folder: give a file name", path);
+    /* The dump is renamed to path at the end: that must not replace a device node or a link to one
+     * (/dev/null, /dev/stdout). */
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return hws_err_set(err, HWS_E_INVALID, "%.160s is %s: give the name of a new or plain file",
+                           path, S_ISDIR(st.st_mode) ? "a folder" : "no plain file");
     }
     f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (f->fd < 0) {
