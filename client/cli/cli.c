@@ -58,7 +58,14 @@ static const char *advice(const struct hws_client_status *status)
     case HWS_EXIT_DENIED:
         return "; see hawser agent whoami and hawser authz probe";
     case HWS_EXIT_UNAVAILABLE:
-        return status->from_agent ? "; try again shortly" : "; is the agent running and reachable?";
+        if (status->from_agent) {
+            return "; try again shortly";
+        }
+        /* A peer that answered and was refused needs no such question: its text says why. */
+        return strstr(status->message, "connect to ") != NULL ||
+                       strstr(status->message, "resolve ") != NULL
+                   ? "; is the agent running and reachable?"
+                   : "";
     case HWS_EXIT_DEADLINE:
         return "; give more time with --timeout";
     case HWS_EXIT_OK:

@@ -95,6 +95,8 @@ static int load_inventory(struct hws_cli *cli, const char *path, struct hws_roll
     }
     if (code != HWS_OK) {
         rc = hws_cli_fail_err(cli, &err);
+    } else if (out->n_targets == 0 && cli->args.n_targets == 0) {
+        rc = hws_cli_fail(cli, HWS_EXIT_INVALID, "%.160s: it names no host", path);
     }
     hws_buf_deinit(&text);
     return rc;

@@ -70,7 +70,9 @@ static void link_down(void *data, const struct hws_err *why)
             client->pause_ms = HWS_CLIENT_REDIAL_MAX_MS;
         }
         client->not_before_ms = hws_client__now_ms(client) + client->pause_ms;
-        (void)hws_str_print(text, sizeof(text), "%s: %s", client->target, why->msg);
+        bool named = strstr(why->msg, client->target) != NULL;
+        (void)hws_str_print(text, sizeof(text), "%s%s%s", named ? "" : client->target,
+                            named ? "" : ": ", why->msg);
         end_waiting(client, code_of_link(why), text);
     }
     hws_client__kick(client);
@@ -229,7 +231,7 @@ static enum hws_client_code take_options(struct hws_client *client,
     if (!hws_str_copy(client->target, sizeof(client->target), o->target) ||
         hws_client__target_check(o->target, &err) != HWS_OK) {
         return hws_client__fail(status, HWS_CLIENT_INVALID_ARGUMENT,
-                                "target \"%.64s\": give HOST:PORT, [V6]:PORT or unix:PATH",
+                                "target \"%.64s\": give HOST:PORT, [V6]:PORT or unix:/PATH",
                                 o->target);
     }
     client->connect_timeout_ms =

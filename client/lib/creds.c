@@ -8,6 +8,15 @@
 #include "client/file.h"
 #include "client/status_priv.h"
 
+/* Which of the three files the bundle's error is about: it begins with "cert", "key" or "ca". */
+static size_t at_fault(const struct hws_err *err)
+{
+    if (hws_str_starts(err->msg, "ca:")) {
+        return 2;
+    }
+    return hws_str_starts(err->msg, "key:") ? 1 : 0;
+}
+
 static enum hws_code load(struct hws_client_creds *creds, const char *const paths[3],
                           struct hws_buf bufs[3], struct hws_err *err)
 {
@@ -28,7 +37,7 @@ static enum hws_code load(struct hws_client_creds *creds, const char *const path
     (void)clock_gettime(CLOCK_REALTIME, &now);
     const struct hws_tls_pem pem = {.cert = spans[0], .key = spans[1], .ca = spans[2]};
     rc = hws_tls_bundle_new(creds->rng, &pem, (uint64_t)now.tv_sec, &creds->bundle, err);
-    return rc == HWS_OK ? HWS_OK : hws_err_wrap(err, "%.60s", paths[0]);
+    return rc == HWS_OK ? HWS_OK : hws_err_wrap(err, "%.160s", paths[at_fault(err)]);
 }
 
 enum hws_client_code hws_client_creds_new(const char *cert_file, const char *key_file,
@@ -93,7 +102,7 @@ enum hws_code hws_client__creds_agent_identity(const struct hws_client_creds *cr
     if (path == NULL) {
         return hws_err_set(err, HWS_E_INVALID,
                            "our certificate has no SPIFFE ID (it is %.120s): say which identity "
-                           "the agent must have",
+                           "the agent must have (--server-identity)",
                            self);
     }
     if (!hws_str_print(dst, cap, "%.*s/agent/", (int)(path - self), self)) {

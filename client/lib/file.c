@@ -12,6 +12,7 @@ static enum hws_code open_error(const char *path, int error, struct hws_err *err
 {
     enum hws_code code = error == ENOENT   ? HWS_E_NOT_FOUND
                          : error == EACCES ? HWS_E_DENIED
+                         : error == EISDIR ? HWS_E_INVALID
                                            : HWS_E_IO;
 
     return hws_err_set(err, code, "%.160s: %s", path, strerror(error));

@@ -63,7 +63,10 @@ enum hws_code hws_rollout__yaml_open(struct hws_rollout__yaml *y, const char *te
     }
     unsigned line = 0;
     unsigned column = 0;
-    const char *fault = n == 0 ? "empty" : hws_text_yaml_fault(text, n, &line, &column);
+    if (n == 0) {
+        return hws_err_set(err, HWS_E_INVALID, "empty: give keys and values in YAML");
+    }
+    const char *fault = hws_text_yaml_fault(text, n, &line, &column);
     if (fault != NULL) {
         return hws_err_set(err, HWS_E_INVALID, "line %u: %s", line, fault);
     }

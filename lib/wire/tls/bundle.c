@@ -30,8 +30,8 @@ static enum hws_code lib_error(struct hws_err *err, const char *what, int rc)
     if (rc > 0) {
         return hws_err_set(err, HWS_E_INVALID, "%s: %d certificates of it do not parse", what, rc);
     }
-    return hws_err_set(err, HWS_E_INVALID, "%s: not valid PEM of the expected kind (-0x%04x)", what,
-                       (unsigned)-rc);
+    return hws_err_set(err, HWS_E_INVALID, "%s: no %s in PEM that this build can read (-0x%04x)",
+                       what, what[0] == 'k' ? "private key" : "certificate", (unsigned)-rc);
 }
 
 /* mbedTLS tells PEM from DER by a final NUL, so each input is copied with one. */

@@ -105,10 +105,11 @@ static enum hws_code refuse(struct hws_tls_conn *conn)
         reason =
             flags != 0 && flags != UINT32_MAX ? hws_tls__flags_reason(flags) : HWS_TLS_REASON_CHAIN;
     }
-    return hws_tls__fail(conn, reason, HWS_E_DENIED, "%s: %.120s%s%.100s",
-                         hws_tls_reason_name(reason),
-                         v->err.msg[0] != '\0' ? v->err.msg : hws_tls_reason_text(reason),
-                         v->peer.principal[0] != '\0' ? " of " : "", v->peer.principal);
+    const char *why = v->err.msg[0] != '\0' ? v->err.msg : hws_tls_reason_text(reason);
+    const char *who = strstr(why, v->peer.principal) == NULL ? v->peer.principal : "";
+    return hws_tls__fail(conn, reason, HWS_E_DENIED, "%s: %.240s%s%.100s%s",
+                         hws_tls_reason_name(reason), why, who[0] != '\0' ? " (the peer is " : "",
+                         who, who[0] != '\0' ? ")" : "");
 }
 
 enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc)
