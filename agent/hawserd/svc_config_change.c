@@ -17,6 +17,22 @@
 HWS_STEPPER(get, hws_nv_get, hws_nv_get)
 HWS_STEPPER(apply, hws_nv_apply, hws_nv_apply)
 
+/* The highest reset that a value read back still waits for; fallback: nothing was read. */
+static Hawser__V1__ResetLevel still_needed(const struct hws_nv_get *get,
+                                           Hawser__V1__ResetLevel fallback)
+{
+    Hawser__V1__ResetLevel level = HAWSER__V1__RESET_LEVEL__RESET_LEVEL_NONE;
+
+    for (size_t i = 0; i < get->n_values; i++) {
+        struct hws_nv_value v;
+        hws_nv_get_value(get, i, &v);
+        if (v.pending && hws_svc_config__reset_of(v.param->reset) > level) {
+            level = hws_svc_config__reset_of(v.param->reset);
+        }
+    }
+    return get->n_values == 0 ? fallback : level;
+}
+
 /* After the change, the values are read back for the answer. */
 static void answer_change(struct hws_task *task, struct hws_svc_config__work *w)
 {
@@ -25,7 +41,7 @@ static void answer_change(struct hws_task *task, struct hws_svc_config__work *w)
 
     r.values = values;
     r.n_values = hws_svc_config__values_of(&task->arena, &w->get, w->n_names == 0, values);
-    r.reset = hws_svc_config__reset_of(w->apply->plan.reset);
+    r.reset = still_needed(&w->get, hws_svc_config__reset_of(w->apply->plan.reset));
     r.revision = hws_svc_hex(task, &w->apply->revision);
     r.operation_id = hws_arena_printf(&task->arena, "%llu", (unsigned long long)task->operation_id);
     hws_svc_reply(task,
@@ -45,13 +61,7 @@ enum hws_code hws_svc_config_recovered(const struct hws_nv_get *get, uint64_t op
     hws_str_print(id, sizeof(id), "%llu", (unsigned long long)operation_id);
     r.values = values;
     r.n_values = hws_svc_config__values_of(&arena, get, false, values);
-    for (size_t i = 0; i < get->n_values; i++) {
-        struct hws_nv_value v;
-        hws_nv_get_value(get, i, &v);
-        if (v.pending && hws_svc_config__reset_of(v.param->reset) > r.reset) {
-            r.reset = hws_svc_config__reset_of(v.param->reset);
-        }
-    }
+    r.reset = still_needed(get, HAWSER__V1__RESET_LEVEL__RESET_LEVEL_NONE);
     r.revision = hex;
     r.operation_id = id;
     enum hws_code code = arena.failed ? HWS_E_NOMEM : hws_svc_pack(&r.base, out);

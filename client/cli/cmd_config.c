@@ -26,11 +26,15 @@ static const struct hws_column list_columns[] = {
     {"unsupported_reason", NULL, 0},
 };
 
-/* "0..127", or the names of an enumeration. */
+/* "0..127", "False, True", or the names of an enumeration. */
 static void allowed_of(const Hawser__V1__Parameter *p, char *dst, size_t cap)
 {
     size_t n = 0;
 
+    if (p->type == HAWSER__V1__PARAMETER_TYPE__PARAMETER_TYPE_BOOL) {
+        (void)hws_str_print(dst, cap, "False, True");
+        return;
+    }
     if (p->n_values == 0) {
         (void)hws_str_print(dst, cap, "%" PRIu64 "..%" PRIu64, p->min, p->max);
         return;
@@ -296,6 +300,20 @@ static void ask_apply(struct hws_cli_host *h, struct settings *s, struct hws_cli
     hws_cli_ask(h, &hws_client_method_config_apply, &r.base);
 }
 
+/* What the plan's values still wait for when nothing has to be written: NONE if they run. */
+static Hawser__V1__ResetLevel waits_for(const Hawser__V1__PlanConfigResponse *p)
+{
+    Hawser__V1__ResetLevel level = HAWSER__V1__RESET_LEVEL__RESET_LEVEL_NONE;
+
+    for (size_t k = 0; p != NULL && k < p->n_changes; k++) {
+        const Hawser__V1__Change *c = p->changes[k];
+        if (!hws_str_eq(c->running, c->wanted) && c->reset > level) {
+            level = c->reset;
+        }
+    }
+    return level;
+}
+
 /* True if this host was sent a change and said yes. */
 static bool was_applied(const struct hws_cli_host *h)
 {
@@ -323,13 +341,17 @@ static void print_results(struct hws_cli *cli)
         if (h->failed) {
             continue;
         }
-        const char *result = !applied              ? "already as wanted"
+        Hawser__V1__ResetLevel reset =
+            applied ? r->reset : waits_for((const Hawser__V1__PlanConfigResponse *)h->kept);
+        bool waits = reset > HAWSER__V1__RESET_LEVEL__RESET_LEVEL_NONE;
+        const char *result = !applied && waits     ? "already stored, not running yet"
+                             : !applied            ? "already as wanted"
                              : r->repeated_request ? "applied before (same request id)"
                                                    : "applied, read back";
         const struct hws_cell cells[] = {
             hws_cell_text(h->name),
             hws_cell_tone(result, HWS_TONE_GOOD),
-            hws_cell_text(applied ? hws_cli_reset(r->reset) : NULL),
+            hws_cell_text(hws_cli_reset(reset)),
             hws_cell_text(applied ? r->operation_id : NULL),
             hws_cell_text(applied ? r->revision : NULL),
             applied ? hws_cell_bool(r->repeated_request) : hws_cell_none(),
@@ -456,10 +478,13 @@ int hws_cmd_config_reset(struct hws_cli *cli)
         return rc;
     }
     hws_cli_devices(cli);
-    if (!hws_cli_confirm(cli,
-                         cli->args.n_args == 0 ? "Reset ALL parameters to their defaults?"
-                                               : "Reset these parameters to their defaults?",
-                         &rc)) {
+    char question[160];
+    (void)hws_str_print(
+        question, sizeof(question), "Reset %s to %s on one adapter of each of %zu host%s (%s%s)?",
+        cli->args.n_args == 0 ? "ALL parameters" : "these parameters",
+        cli->args.n_args == 1 ? "its default" : "their defaults", cli->n_hosts,
+        cli->n_hosts == 1 ? "" : "s", cli->hosts[0].name, cli->n_hosts == 1 ? "" : ", ...");
+    if (!hws_cli_confirm(cli, question, &rc)) {
         return rc;
     }
     for (size_t i = 0; i < cli->n_hosts; i++) {
