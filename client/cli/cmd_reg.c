@@ -56,17 +56,26 @@ static void answer_row(struct hws_out *out, const char *host, const Hawser__V1__
     hws_out_row(out, cells);
 }
 
-/* The bytes in lines; a run of equal lines is shown once in text, whole in JSON. */
+/* The bytes in lines; a run of equal lines is one line and a star in text, whole in JSON. */
 static void outbox_rows(struct hws_out *out, const char *host, ProtobufCBinaryData box)
 {
+    bool starred = false;
+
     for (size_t at = 0; at < box.len; at += HEX_LINE_BYTES) {
         char hex[2 * HEX_LINE_BYTES + 1];
         size_t n = box.len - at < HEX_LINE_BYTES ? box.len - at : HEX_LINE_BYTES;
         bool repeats = at > 0 && n == HEX_LINE_BYTES &&
                        memcmp(box.data + at, box.data + at - HEX_LINE_BYTES, n) == 0;
         if (repeats && !hws_out_is_json(out)) {
+            const struct hws_cell star[] = {hws_cell_text(host), hws_cell_text("*"),
+                                            hws_cell_text("the same")};
+            if (!starred) {
+                hws_out_row(out, star);
+            }
+            starred = true;
             continue;
         }
+        starred = false;
         hws_hex_encode(box.data + at, n, hex);
         const struct hws_cell cells[] = {hws_cell_text(host), hws_cell_hex(at), hws_cell_text(hex)};
         hws_out_row(out, cells);
@@ -84,9 +93,11 @@ static void judge(struct hws_cli_host *h)
     const Hawser__V1__CommandStatus none = HAWSER__V1__COMMAND_STATUS__INIT;
     const Hawser__V1__CommandStatus *s = r->status != NULL ? r->status : &none;
     bool rejected = s->stage == HAWSER__V1__STAGE__STAGE_REJECTED;
-    hws_cli_host_fail(h, HWS_CLIENT_FAILED_PRECONDITION, "%s: %s by the device: %s", r->name,
+    bool bare = h->cli->args.n_args == 1 && hws_str_eq(h->cli->args.command->area, "reg");
+    hws_cli_host_fail(h, HWS_CLIENT_FAILED_PRECONDITION, "%s: %s by the device: %s%s", r->name,
                       rejected ? "rejected" : "refused",
-                      rejected ? s->delivery_status_name : s->status_name);
+                      rejected ? s->delivery_status_name : s->status_name,
+                      bare ? "; a register with an index needs it, e.g. local_port=1" : "");
     (void)hws_str_copy(h->status.reason, sizeof(h->status.reason), "E_DEVICE");
     h->status.stage = s->stage;
     h->status.fw_status = s->status;
@@ -203,7 +214,14 @@ int hws_cmd_reg_set(struct hws_cli *cli)
     if (rc == HWS_EXIT_OK) {
         rc = hws_cli_connect(cli);
     }
-    if (rc != HWS_EXIT_OK || !hws_cli_confirm(cli, "Write the register?", &rc)) {
+    if (rc != HWS_EXIT_OK) {
+        return rc;
+    }
+    char question[160];
+    (void)hws_str_print(question, sizeof(question), "Write register %.40s on %zu host%s (%.60s%s)?",
+                        cli->args.args[0], cli->n_hosts, cli->n_hosts == 1 ? "" : "s",
+                        cli->hosts[0].name, cli->n_hosts == 1 ? "" : ", ...");
+    if (!hws_cli_confirm(cli, question, &rc)) {
         return rc;
     }
     hws_cli_devices(cli);
@@ -314,6 +332,46 @@ static void ask_raw(struct hws_cli *cli, const struct raw *raw, struct hws_cli_m
     hws_cli_wait(cli);
 }
 
+/* True if the command does more than read on one of the hosts, or one does not tell us. What a host
+ * refuses here it is asked again: the command's own refusal is the one to show. */
+static bool changes_something(struct hws_cli *cli)
+{
+    bool changes = false;
+
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        Hawser__V1__DescribeRequest r = HAWSER__V1__DESCRIBE_REQUEST__INIT;
+        r.name = cli->args.args[0];
+        hws_cli_ask(&cli->hosts[i], &hws_client_method_command_describe, &r.base);
+    }
+    hws_cli_wait(cli);
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        struct hws_cli_host *h = &cli->hosts[i];
+        const Hawser__V1__DescribeResponse *r = hws_cli_answer(h, DescribeResponse);
+        if (h->failed && h->status.from_agent) {
+            changes = changes || h->status.code == HWS_CLIENT_PERMISSION_DENIED;
+            h->failed = false;
+            continue;
+        }
+        for (size_t k = 0; !h->failed && k < r->n_rows; k++) {
+            changes = changes || r->rows[k]->effect > HAWSER__V1__EFFECT__EFFECT_READ_SENSITIVE;
+        }
+    }
+    return changes;
+}
+
+static bool may_run(struct hws_cli *cli, int *rc)
+{
+    char question[160];
+
+    if (cli->args.given[HWS_OPT_YES] || !changes_something(cli)) {
+        return true;
+    }
+    (void)hws_str_print(question, sizeof(question),
+                        "%.40s does more than read. Run it on %zu host%s?", cli->args.args[0],
+                        cli->n_hosts, cli->n_hosts == 1 ? "" : "s");
+    return hws_cli_confirm(cli, question, rc);
+}
+
 int hws_cmd_raw(struct hws_cli *cli)
 {
     struct hws_cli_mutation m;
@@ -326,7 +384,7 @@ int hws_cmd_raw(struct hws_cli *cli)
     if (rc == HWS_EXIT_OK) {
         rc = hws_cli_connect(cli);
     }
-    if (rc == HWS_EXIT_OK) {
+    if (rc == HWS_EXIT_OK && may_run(cli, &rc)) {
         hws_cli_devices(cli);
         ask_raw(cli, &raw, &m);
         print_answers(cli, "hawser.cmd", true);

@@ -138,6 +138,12 @@ static void json_failure(struct hws_out *out, const char *host,
     say_nomem(out, json_object_set_new(row, "code",
                                        json_string(hws_client_code_name(status->code))) != 0);
     say_nomem(out, json_object_set_new(row, "message", json_string(status->message)) != 0);
+    if (status->stage == HAWSER__V1__STAGE__STAGE_EXECUTED) {
+        const struct hws_cell fw_status = hws_cell_hex(status->fw_status);
+        const struct hws_cell syndrome = hws_cell_hex(status->syndrome);
+        say_nomem(out, json_object_set_new(row, "fw_status", value_of(&fw_status)) != 0);
+        say_nomem(out, json_object_set_new(row, "syndrome", value_of(&syndrome)) != 0);
+    }
     if (out->stream) {
         print(out, row, JSON_COMPACT);
         json_decref(row);

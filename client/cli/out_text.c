@@ -222,7 +222,12 @@ static void text_failure(struct hws_out *out, const char *host,
     flush_table(out);
     say(out, hws_buf_printf(&out->text, "%s  ", host));
     put_cell(out, hws_client_code_name(status->code), colour_of(HWS_TONE_BAD), 0, true);
-    say(out, hws_buf_printf(&out->text, "  %s\n", status->message));
+    say(out, hws_buf_printf(&out->text, "  %s", status->message));
+    if (status->stage == HAWSER__V1__STAGE__STAGE_EXECUTED) {
+        say(out, hws_buf_printf(&out->text, " (status 0x%x, syndrome 0x%x)", status->fw_status,
+                                status->syndrome));
+    }
+    say(out, hws_buf_put(&out->text, "\n", 1));
     out->wrote = true;
 }
 
