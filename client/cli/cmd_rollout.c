@@ -18,6 +18,8 @@
 #include "fleet/engine.h"
 #include "rollout/wave.h"
 
+#define TICK_MS 250u /* between two looks at the progress bar */
+
 static int end_document(struct hws_cli *cli)
 {
     struct hws_err err;
@@ -70,6 +72,8 @@ struct run {
     struct hws_fleet_journal journal;
     struct hws_fleet fleet;
     struct hws_progress progress;
+    char note[160]; /* of the bar: what changed last */
+    uv_timer_t tick;
     uv_signal_t interrupt;
     uint8_t *shown; /* owned: 1 + the state last shown, a member */
     struct hws_err err;
@@ -97,17 +101,15 @@ static void changed(void *data, size_t member)
     const struct hws_rollout *r = &run->rollout;
     const struct hws_rollout_member *m = &r->members[member];
     uint8_t now = (uint8_t)((unsigned)m->state + 1u);
-    char note[160];
 
     if (run->shown[member] == now) {
         return;
     }
     run->shown[member] = now;
-    if (run->cli->errors_tty) {
-        (void)hws_str_print(note, sizeof(note), "wave %" PRIu32 " of %" PRIu32 ", %s %s",
+    if (run->cli->errors_tty) { /* the tick draws it */
+        (void)hws_str_print(run->note, sizeof(run->note), "wave %" PRIu32 " of %" PRIu32 ", %s %s",
                             r->wave + 1, r->n_waves, r->plan.targets[member].host,
                             hws_rollout_member_state_name(m->state));
-        hws_progress_show(&run->progress, n_ended(r), note, uv_now(&run->cli->loop));
         return;
     }
     bool bad = m->state == HWS_ROLLOUT_FAILED || m->state == HWS_ROLLOUT_UNKNOWN;
@@ -139,6 +141,14 @@ static void interrupted(uv_signal_t *signal, int signum)
     hws_fleet_pause(&run->fleet, "interrupted by the operator");
 }
 
+/* A change may be a long time coming (settling): the bar is drawn without one, too. */
+static void ticked(uv_timer_t *tick)
+{
+    struct run *run = tick->data;
+
+    hws_progress_show(&run->progress, n_ended(&run->rollout), run->note, uv_now(&run->cli->loop));
+}
+
 static void part_closed(void *data)
 {
     struct run *run = data;
@@ -146,9 +156,39 @@ static void part_closed(void *data)
     run->n_open--;
 }
 
-static void signal_closed(uv_handle_t *handle)
+static void handle_closed(uv_handle_t *handle)
 {
     part_closed(handle->data);
+}
+
+/* Ctrl-C, and the bar's time. Without them the rollout goes as well. */
+static void open_handles(struct run *run)
+{
+    struct hws_cli *cli = run->cli;
+
+    if (uv_signal_init(&cli->loop, &run->interrupt) == 0) {
+        run->interrupt.data = run;
+        run->n_open++;
+        (void)uv_signal_start(&run->interrupt, interrupted, SIGINT);
+    }
+    if (cli->errors_tty && uv_timer_init(&cli->loop, &run->tick) == 0) {
+        run->tick.data = run;
+        run->n_open++;
+        (void)uv_timer_start(&run->tick, ticked, TICK_MS, TICK_MS);
+    }
+    hws_progress_start(&run->progress, cli->errors, cli->errors_tty, run->rollout.plan.name, false,
+                       run->rollout.plan.n_targets, uv_now(&cli->loop));
+}
+
+static void close_handles(struct run *run)
+{
+    hws_progress_end(&run->progress);
+    if (run->interrupt.data != NULL) {
+        uv_close((uv_handle_t *)&run->interrupt, handle_closed);
+    }
+    if (run->tick.data != NULL) {
+        uv_close((uv_handle_t *)&run->tick, handle_closed);
+    }
 }
 
 /* Drives the rollout to its end. The journal is attached, the rollout started or resumed. */
@@ -178,20 +218,11 @@ static int drive(struct run *run)
         return hws_cli_fail_err(cli, &run->err);
     }
     run->n_open++;
-    if (uv_signal_init(&cli->loop, &run->interrupt) == 0) {
-        run->interrupt.data = run;
-        run->n_open++;
-        (void)uv_signal_start(&run->interrupt, interrupted, SIGINT);
-    }
-    hws_progress_start(&run->progress, cli->errors, cli->errors_tty, run->rollout.plan.name, false,
-                       run->rollout.plan.n_targets, uv_now(&cli->loop));
+    open_handles(run);
     while (!run->finished) {
         (void)uv_run(&cli->loop, UV_RUN_ONCE);
     }
-    hws_progress_end(&run->progress);
-    if (run->interrupt.data != NULL) {
-        uv_close((uv_handle_t *)&run->interrupt, signal_closed);
-    }
+    close_handles(run);
     hws_fleet_close(&run->fleet, part_closed, run);
     while (run->n_open > 0) {
         (void)uv_run(&cli->loop, UV_RUN_ONCE);

@@ -67,12 +67,12 @@ static void line(struct hws_progress *p, uint64_t done, const char *note, uint64
     if (p->total > 0) {
         amount(p, p->total, all, sizeof(all));
     }
-    if (p->total > done && per_s > 0) {
+    if (p->bytes && p->total > done && per_s > 0) {
         (void)hws_str_print(left, sizeof(left), ", %" PRIu64 " s left", (p->total - done) / per_s);
     }
-    (void)fprintf(p->file, "%s%s [%s] %s of %s, %s/s%s%s%s%s", p->tty ? "\r" : "", p->what, drawn,
-                  have, all, rate, left, note != NULL ? ", " : "", note != NULL ? note : "",
-                  p->tty ? "\x1b[K" : "\n");
+    (void)fprintf(p->file, "%s%s [%s] %s of %s%s%s%s%s%s%s%s", p->tty ? "\r" : "", p->what, drawn,
+                  have, all, p->bytes ? ", " : "", p->bytes ? rate : "", p->bytes ? "/s" : "", left,
+                  note != NULL ? ", " : "", note != NULL ? note : "", p->tty ? "\x1b[K" : "\n");
     (void)fflush(p->file);
 }
 

@@ -1,7 +1,8 @@
 /*
- * Progress of something long: on a terminal a bar with rate and time left, redrawn in place at most
- * ten times a second; elsewhere a plain line at most every five seconds. Nothing is drawn for what
- * ends within a second. Pure but for the FILE: time is given.
+ * Progress of something long: on a terminal a bar (of bytes: with rate and time left; things come
+ * in waves, so their rate says nothing), redrawn in place at most ten times a second; elsewhere a
+ * plain line at most every five seconds. Nothing is drawn for what ends within a second. Pure but
+ * for the FILE: time is given.
  */
 #ifndef HWS_CLI_PROGRESS_H
 #define HWS_CLI_PROGRESS_H

@@ -32,8 +32,23 @@ static int from_file(struct hws_cli *cli, struct hws_rollout_plan *plan)
     return rc;
 }
 
+/* A --set wins over the file's setting of that name: takes it out of the first *n_file. */
+static void drop_from_file(struct hws_rollout_plan *plan, size_t *n_file, const char *name)
+{
+    for (size_t i = 0; i < *n_file; i++) {
+        if (hws_str_eq(plan->settings[i].name, name)) {
+            memmove(&plan->settings[i], &plan->settings[i + 1],
+                    (plan->n_settings - i - 1) * sizeof(*plan->settings));
+            plan->n_settings--;
+            (*n_file)--;
+            return;
+        }
+    }
+}
+
 static int take_sets(struct hws_cli *cli, struct hws_rollout_plan *plan)
 {
+    size_t n_file = plan->n_settings;
     struct hws_err err;
 
     for (size_t i = 0; i < cli->args.n_sets; i++) {
@@ -44,8 +59,9 @@ static int take_sets(struct hws_cli *cli, struct hws_rollout_plan *plan)
                                 "--set \"%.64s\": give NAME=VALUE, e.g. NUM_OF_VFS=16",
                                 cli->args.sets[i]);
         }
+        drop_from_file(plan, &n_file, name);
         if (hws_rollout_plan_set(plan, name, value, &err) != HWS_OK) {
-            return hws_cli_fail_err(cli, &err);
+            return hws_cli_fail(cli, HWS_EXIT_INVALID, "--set: %s", err.msg);
         }
     }
     return HWS_EXIT_OK;
