@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/exit.h"
 
 const struct hws_cli_command hws_cli_commands[] = {
 #define HWS_COMMAND(area, name, fn, groups, min, max, args, help, example)                         \
@@ -210,6 +211,18 @@ enum hws_code hws_cli_parse(int argc, char **argv, struct hws_cli_args *out, str
     }
     int n_words = argc - optind;
     char **words = argv + optind;
+    if (n_words > 0 && hws_str_eq(words[0], "help")) {
+        out->given[HWS_OPT_HELP] = true;
+        words++;
+        n_words--;
+    }
+    if (out->given[HWS_OPT_VERSION] && !out->given[HWS_OPT_HELP] && n_words == 0) {
+        static char version[] = "version";
+        static char *alone[] = {version, NULL};
+        out->given[HWS_OPT_VERSION] = false;
+        words = alone;
+        n_words = 1;
+    }
     if (out->given[HWS_OPT_HELP]) {
         /* Whatever else is wrong, help is shown: for the command, its area, or everything. */
         out->area = n_words > 0 && area_exists(words[0]) ? words[0] : NULL;
@@ -287,8 +300,15 @@ static void help_list(FILE *out, const char *area)
                             c->args);
         (void)fprintf(out, "  %-38s %s\n", left, c->help);
     }
-    (void)fprintf(out, "\nhawser COMMAND --help shows its options and an example; man hawser has "
-                       "the exit codes.\n");
+    if (area == NULL) {
+        (void)fprintf(out, "\nExit status:\n");
+        for (int i = 0; i < HWS_N_EXITS; i++) {
+            (void)fprintf(out, "  %-2d  %s\n", i, hws_cli_exit_text((enum hws_exit)i));
+        }
+    }
+    (void)fprintf(out,
+                  "\nhawser COMMAND --help shows its options and an example; docs/man/hawser.1 "
+                  "has the files.\n");
 }
 
 void hws_cli_help(FILE *out, const struct hws_cli_args *args)

@@ -179,7 +179,12 @@ static int probe_request(struct hws_cli *cli, Hawser__V1__ProbeRequest *r)
                             "--method is missing: give e.g. /hawser.v1.ConfigService/Apply");
     }
     r->method = hws_cli_str(a->value[HWS_OPT_METHOD]);
-    if (a->given[HWS_OPT_EFFECT] && !hws_cli_effect_parse(a->value[HWS_OPT_EFFECT], &r->effect)) {
+    if (!a->given[HWS_OPT_EFFECT]) {
+        return hws_cli_fail(cli, HWS_EXIT_USAGE,
+                            "--effect is missing: give read, read-sensitive, config-next-reset, "
+                            "config-live, debug-write or full");
+    }
+    if (!hws_cli_effect_parse(a->value[HWS_OPT_EFFECT], &r->effect)) {
         return hws_cli_fail(cli, HWS_EXIT_INVALID,
                             "--effect %.32s: give read, read-sensitive, config-next-reset, "
                             "config-live, debug-write or full",
@@ -212,7 +217,12 @@ int hws_cmd_authz_probe(struct hws_cli *cli)
     if (rc != HWS_EXIT_OK) {
         return rc;
     }
-    if (!cli->args.given[HWS_OPT_PRINCIPAL] && cli->creds != NULL) {
+    if (!cli->args.given[HWS_OPT_PRINCIPAL]) {
+        if (cli->creds == NULL) {
+            return hws_cli_fail(cli, HWS_EXIT_USAGE,
+                                "--principal is missing: over a Unix socket the agent decides who "
+                                "we are; hawser agent whoami says who");
+        }
         r.principal = hws_cli_str(hws_client_creds_principal(cli->creds));
     }
     for (size_t i = 0; i < cli->n_hosts; i++) {

@@ -145,6 +145,27 @@ static void help_for_an_area_lists_its_commands(void **state)
     assert_null(strstr(text, "rollout run"));
 }
 
+static void version_and_help_stand_instead_of_a_command(void **state)
+{
+    static struct hws_cli_args a;
+    char text[8192] = "";
+    FILE *f = fmemopen(text, sizeof(text), "w");
+    struct hws_err err;
+    (void)state;
+    assert_non_null(f);
+
+    assert_ok(parse("--version", &a, &err), &err);
+    assert_string_equal(a.command->area, "version");
+    assert_code(parse("device list --version", &a, &err), HWS_E_INVALID);
+    assert_ok(parse("help config get", &a, &err), &err);
+    assert_true(a.given[HWS_OPT_HELP]);
+    assert_string_equal(a.command->name, "get");
+    assert_ok(parse("help", &a, &err), &err);
+    hws_cli_help(f, &a);
+    assert_int_equal(fclose(f), 0);
+    assert_non_null(strstr(text, "\n  11  some hosts or adapters failed"));
+}
+
 static void numbers_name_their_option(void **state)
 {
     static struct hws_cli_args a;
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(every_command_has_help_with_an_example),
         cmocka_unit_test(every_example_parses),
         cmocka_unit_test(help_for_an_area_lists_its_commands),
+        cmocka_unit_test(version_and_help_stand_instead_of_a_command),
         cmocka_unit_test(numbers_name_their_option),
         cmocka_unit_test(split_needs_a_name_and_an_equals_sign),
     };

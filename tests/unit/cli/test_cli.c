@@ -110,17 +110,24 @@ static void errors_are_one_line_and_nothing_on_stdout(void **state)
          "no.crt"},
         {"device list -t unix:", HWS_EXIT_INVALID, "HOST:PORT"},
         {"device list -i no-such-inventory.yaml", HWS_EXIT_NOT_FOUND, "no-such-inventory.yaml"},
+        {"device list -i /", HWS_EXIT_INVALID, "/: Is a directory"},
+        {"device list -t unix:/no-such-socket", HWS_EXIT_UNAVAILABLE,
+         "UNAVAILABLE: connect to unix:/no-such-socket: no such file or directory; is the agent"},
         {"config plan -t unix:/x NUM_OF_VFS", HWS_EXIT_INVALID, "NAME=VALUE"},
         {"config apply -t unix:/x A=1 --election x", HWS_EXIT_USAGE, "--election"},
         {"cmd -t unix:/x QUERY_ADAPTER --in abc", HWS_EXIT_INVALID, "hex"},
         {"cmd -t unix:/x QUERY_ADAPTER --op-mod 70000", HWS_EXIT_INVALID, "--op-mod"},
         {"authz probe -t unix:/x", HWS_EXIT_USAGE, "--method"},
+        {"authz probe -t unix:/x --method /x", HWS_EXIT_USAGE, "--effect is missing"},
+        {"authz probe -t unix:/x --method /x --effect read", HWS_EXIT_USAGE, "--principal"},
         {"authz probe -t unix:/x --method /x --effect big", HWS_EXIT_INVALID, "read-sensitive"},
         {"audit tail -t unix:/x --last 20000", HWS_EXIT_INVALID, "--last"},
         {"rollout run -t unix:/x --set A=1 --yes", HWS_EXIT_USAGE, "--name"},
         {"rollout run -t unix:/x --name n --yes", HWS_EXIT_USAGE, "--set"},
         {"rollout run --name n --set A=1 --yes", HWS_EXIT_USAGE, "no agent named"},
         {"rollout run -t unix:/x --name n --set a=1 --yes", HWS_EXIT_INVALID, "\"a\""},
+        {"rollout run -t unix:/x --name n --set A=1 --set A=2 --yes", HWS_EXIT_INVALID,
+         "A is given twice"},
         {"rollout run -t unix:/x --name n --set A=1 --wave 0 --yes", HWS_EXIT_INVALID, "wave"},
         {"rollout run -t unix:/x --name ../n --set A=1 --yes", HWS_EXIT_INVALID, "../n"},
         {"rollout run -t unix:/x --name n --set A=1", HWS_EXIT_USAGE, "--yes"},
@@ -173,6 +180,27 @@ static void rollout_plan_shows_the_waves_without_an_agent(void **state)
     hws_cli_close(&cli);
 }
 
+static void set_wins_over_the_file(void **state)
+{
+    static struct hws_cli cli;
+    char path[128];
+    char line[256];
+    (void)state;
+
+    (void)hws_str_print(path, sizeof(path), "%s/plan.yaml", state_dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(
+        fputs("name: n\nsettings: {A: 1, B: 2}\nhosts:\n  - {name: h, target: \"h:1\"}\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    (void)hws_str_print(line, sizeof(line), "rollout plan --file %s --set A=7 --name m", path);
+    assert_int_equal(run(&cli, line), HWS_EXIT_OK);
+
+    assert_true(hws_str_starts(printed(&cli), "rollout          m\nsettings         B=2 A=7\n"));
+    hws_cli_close(&cli);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void unknown_rollout_is_not_found(void **state)
 {
     static struct hws_cli cli;
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test(errors_are_one_line_and_nothing_on_stdout),
         cmocka_unit_test(version_needs_nothing),
         cmocka_unit_test(rollout_plan_shows_the_waves_without_an_agent),
+        cmocka_unit_test(set_wins_over_the_file),
         cmocka_unit_test(unknown_rollout_is_not_found),
     };
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
