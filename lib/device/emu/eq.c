@@ -8,9 +8,9 @@
  */
 #include "ifc/eq.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
+#include "base/barrier.h"
 #include "emu/emu_priv.h"
 
 #define FIRST_UAR         16u /* as op_uctx.c hands out */
@@ -155,7 +155,7 @@ static bool write_entry(struct hws_emu *e, const struct hws_emu_eq *q, const uin
     if (!dma->write(dma->data, addr, eqe, HWS_EQE_BYTES - OWNER_BYTES_AFTER)) {
         return false;
     }
-    atomic_thread_fence(memory_order_release);
+    hws_barrier_release();
     return dma->write(dma->data, addr + HWS_EQE_OWNER, eqe + HWS_EQE_OWNER, OWNER_BYTES_AFTER);
 }
 

@@ -4,9 +4,9 @@
  */
 #include "emu/port.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
+#include "base/barrier.h"
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -31,7 +31,7 @@ static void port_write32(struct hws_bar *bar, uint32_t offset, uint32_t value)
 static void port_write_barrier(struct hws_bar *bar)
 {
     (void)bar;
-    atomic_thread_fence(memory_order_release);
+    hws_barrier_release();
 }
 
 static uint64_t port_turn(struct hws_bar *bar, uint64_t now_ms)

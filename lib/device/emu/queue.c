@@ -7,9 +7,9 @@
  * Failure modes: a malformed entry or chain is answered by a delivery status and not executed; an
  * entry that cannot be read or written, or is not ours, cannot be answered at all and is dropped.
  */
-#include <stdatomic.h>
 #include <string.h>
 
+#include "base/barrier.h"
 #include "emu/emu_priv.h"
 #include "ifc/eq.h"
 #include "ifc/sig.h"
@@ -157,7 +157,7 @@ static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x
     if (dma->write(dma->data, addr + offsetof(struct hws_entry, out_inline), x->out_inline,
                    sizeof(x->out_inline)) &&
         dma->write(dma->data, addr + offsetof(struct hws_entry, sig), &x->sig, 1)) {
-        atomic_thread_fence(memory_order_release);
+        hws_barrier_release();
         (void)dma->write(dma->data, addr + offsetof(struct hws_entry, status_own), &x->status_own,
                          1);
     }
