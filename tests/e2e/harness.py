@@ -134,22 +134,24 @@ class Host:
                 f"devices: {{backend: emu, profiles: [nic0.yaml, nic1.yaml]}}\n"
             )
         self.proc = None
+        self.n_ready = len(self.adapters)
         self.log = os.path.join(self.dir, "log")
 
     def start(self):
-        out = open(self.log, "ab")
-        self.proc = subprocess.Popen(
-            [os.path.join(BIN, "hawserd"), "--config", self.config, "--supervise"],
-            stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
-        out.close()
-        self.address = until(self.listen_address, f"{self.name} serves; log: {self.log}", 20)
-        return self
+        with open(self.log, "ab") as out:
+            begin = out.tell()
+            self.proc = subprocess.Popen(
+                [os.path.join(BIN, "hawserd"), "--config", self.config, "--supervise"],
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
 
-    def listen_address(self):
-        try:
-            return open(os.path.join(self.run_dir, "listen")).read().strip()
-        except OSError:
-            return ""
+        def serves():
+            text = self.log_text()[begin:]
+            at = re.search(r"hawser-wire: listening address=(\S+)\n", text)
+            ready = "hawser-wire: hawserd_connected" in text and text.count(" to=ready ") >= self.n_ready
+            return at[1] if at and ready else None
+
+        self.address = until(serves, f"{self.name} serves; log: {self.log}", 20)
+        return self
 
     def pids(self):
         """{program: [process ids]} of this host, from the process table."""
@@ -158,8 +160,10 @@ class Host:
             if not pid.isdigit():
                 continue
             try:
-                argv = open(f"/proc/{pid}/cmdline").read().split("\0")
-                state = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
+                with open(f"/proc/{pid}/cmdline") as f:
+                    argv = f.read().split("\0")
+                with open(f"/proc/{pid}/stat") as f:
+                    state = f.read().rsplit(")", 1)[1].split()[0]
             except OSError:
                 continue
             if state == "Z" or not any(self.dir in a for a in argv):
@@ -191,11 +195,16 @@ class Host:
         return code
 
     def log_text(self):
-        return open(self.log, errors="replace").read()
+        try:
+            with open(self.log, errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""
 
 
 def default_policy():
-    text = open(os.path.join(TOP, "docs/examples/policy.yaml")).read()
+    with open(os.path.join(TOP, "docs/examples/policy.yaml")) as f:
+        text = f.read()
     return text.replace("hawser.example", DOMAIN)
 
 
@@ -241,7 +250,7 @@ class FleetCase(unittest.TestCase):
                 h.stop()
             except Exception as e:
                 print(f"stopping {h.name}: {e}")
-            text = h.log_text() if os.path.exists(h.log) else ""
+            text = h.log_text()
             for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed"):
                 if mark in text:
                     cls.sanitizer = True
