@@ -282,6 +282,15 @@ class FleetCase(unittest.TestCase):
         self.assertEqual(r.code, 0, f"hawser {' '.join(args)}: {r}")
         return r
 
+    def timed(self, seconds, *args, **kw):
+        """Runs the CLI, which must end at `seconds`: hardly before, and at most 1.5 s later."""
+        began = time.monotonic()
+        r = self.cli(*args, **kw)
+        took = time.monotonic() - began
+        self.assertGreater(took, 0.9 * seconds, r)
+        self.assertLess(took, seconds + 1.5, r)
+        return r
+
     def js(self, *args, **kw):
         """The JSON document of a command that succeeds."""
         return self.ok(*args, "-o", "json", **kw).json()
