@@ -178,14 +178,15 @@ class Host:
         return [p for p in self.pids().get("hawserd", []) if p != self.proc.pid]
 
     def stop(self, seconds=10):
-        """SIGTERM; the exit status of the supervisor."""
+        """SIGTERM; the exit status of the supervisor. What it left running is in left_over, and ended."""
         if self.proc is None:
             return None
         self.proc.send_signal(signal.SIGTERM)
         try:
             code = self.proc.wait(seconds)
         finally:
-            for pids in self.pids().values():
+            self.left_over = self.pids()
+            for pids in self.left_over.values():
                 for pid in pids:
                     try:
                         os.kill(pid, signal.SIGKILL)
