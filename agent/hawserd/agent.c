@@ -60,7 +60,7 @@ enum hws_code hws_agent_may_change(const struct hws_agent *agent, struct hws_err
     case HWS_AGENT_DRAINING:
         return hws_err_set(err, HWS_E_GONE, "the agent is stopping");
     default:
-        return hws_err_set(err, HWS_E_STATE, "changes are refused in state safe: %.180s",
+        return hws_err_set(err, HWS_E_STATE, "changes are refused in state safe: %.210s",
                            agent->state_reason);
     }
 }
@@ -169,9 +169,7 @@ static enum hws_code open_database(struct hws_agent *agent, struct hws_err *err)
     bool enrolled = is_enrolled(agent, marker, sizeof(marker));
     hws_str_print(path, sizeof(path), "%s/hawser.db", agent->config.state_dir);
     if (enrolled && stat(path, &st) != 0) {
-        return hws_err_set(err, HWS_E_PROTO,
-                           "the database is missing on an enrolled host; restore hawser.db, or "
-                           "remove the file `enrolled` beside it to begin a new one");
+        return hws_err_set(err, HWS_E_PROTO, "the database is missing on an enrolled host");
     }
     enum hws_code code = hws_store_open(&o, &agent->store, err);
     if (code != HWS_OK) {
@@ -207,7 +205,10 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
     }
     if (code == HWS_E_PROTO || code == HWS_E_IO || code == HWS_E_CONFLICT) {
         char why[HWS_ERR_MSG_BYTES];
-        hws_str_print(why, sizeof(why), "%s", err->msg);
+        hws_str_print(why, sizeof(why),
+                      "%.120s; restore hawser.db, or move it and the file `enrolled` away to begin "
+                      "a new one",
+                      err->msg);
         hws_agent_be_safe(agent, why);
         return HWS_OK;
     }

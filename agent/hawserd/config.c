@@ -304,49 +304,48 @@ static enum hws_code check_whole(struct reader *r)
     return HWS_OK;
 }
 
-/* Keeps the first line that libfyaml says about a syntax error. */
-static void keep_diag(struct fy_diag *diag HWS_UNUSED, void *user, const char *buf, size_t len)
+/* libfyaml's own lines name the text by its address in memory: what it collected is used instead.
+ */
+static void swallow(struct fy_diag *diag HWS_UNUSED, void *user HWS_UNUSED,
+                    const char *buf HWS_UNUSED, size_t len HWS_UNUSED)
 {
-    struct hws_buf *first = user;
-
-    if (hws_buf_len(first) == 0) {
-        size_t n = len;
-        const char *end = memchr(buf, '\n', len);
-        if (end != NULL) {
-            n = (size_t)(end - buf);
-        }
-        (void)!hws_buf_put(first, buf, n < 160 ? n : 160); /* the text is a courtesy */
-    }
 }
 
-static struct fy_document *build(const char *text, size_t n, struct hws_buf *said)
+static enum hws_code syntax_fault(struct fy_diag *diag, const char *name, struct hws_err *err)
+{
+    void *it = NULL;
+    const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &it);
+
+    if (e == NULL || e->msg == NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "%s:1: empty or no YAML", name);
+    }
+    return hws_err_set(err, HWS_E_INVALID, "%s:%d: no YAML: %.120s", name, e->line, e->msg);
+}
+
+static enum hws_code build(const char *text, size_t n, const char *name,
+                           struct fy_document **out_doc, struct hws_err *err)
 {
     struct fy_diag_cfg diag_cfg;
 
     fy_diag_cfg_default(&diag_cfg);
     diag_cfg.fp = NULL;
-    diag_cfg.output_fn = keep_diag;
-    diag_cfg.user = said;
-    diag_cfg.colorize = false;
-    diag_cfg.show_source = false;
-    diag_cfg.show_position = true;
-    diag_cfg.show_type = false;
-    diag_cfg.show_module = false;
-    diag_cfg.position_width = 0;
+    diag_cfg.output_fn = swallow;
     struct fy_diag *diag = fy_diag_create(&diag_cfg);
     if (diag == NULL) {
-        return NULL;
+        return hws_err_set(err, HWS_E_NOMEM, "%s: out of memory", name);
     }
-    struct fy_parse_cfg cfg = {.flags = (enum fy_parse_cfg_flags)0, .diag = diag};
-    struct fy_document *doc = fy_document_build_from_string(&cfg, text, n);
+    fy_diag_set_collect_errors(diag, true);
+    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET, .diag = diag};
+    *out_doc = fy_document_build_from_string(&cfg, text, n);
+    enum hws_code code = *out_doc == NULL ? syntax_fault(diag, name, err) : HWS_OK;
     fy_diag_unref(diag);
-    return doc;
+    return code;
 }
 
 enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, const char *name,
                                struct hws_config *out, struct hws_err *err)
 {
-    struct hws_buf said;
+    struct fy_document *doc = NULL;
 
     if (n > HWS_CONFIG_MAX_BYTES) {
         return hws_err_set(err, HWS_E_BUSY, "%s: larger than %zu bytes", name,
@@ -364,14 +363,8 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     }
     r->dir = dir;
     r->name = name;
-    hws_buf_init(&said, 256);
-    struct fy_document *doc = build(text, n, &said);
-    enum hws_code code;
-    if (doc == NULL) {
-        const char *why = hws_buf_cstr(&said);
-        code = hws_err_set(err, HWS_E_INVALID, "%s: not YAML: %s", name,
-                           why == NULL || why[0] == '\0' ? "empty or malformed" : why);
-    } else {
+    enum hws_code code = build(text, n, name, &doc, err);
+    if (code == HWS_OK) {
         code = read_root(r, fy_document_root(doc));
         if (code == HWS_OK) {
             code = check_whole(r);
@@ -384,7 +377,6 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     if (code == HWS_OK) {
         *out = r->cfg;
     }
-    hws_buf_deinit(&said);
     hws_mem_free(r);
     return code;
 }

@@ -29,9 +29,11 @@ class Flip(FleetCase):
         flipped = chr(ord(a.psid[0]) ^ FLIPS) + a.psid[1:]
         self.assertEqual(self.psid(NIC0), flipped)
         self.assertEqual(self.psid(NIC1), b.psid)
-        want = {NIC0: flipped, NIC1: b.psid}  # the agent's facts are as old as it says; then it reads again
-        until(lambda: {d["pci_address"]: d["psid"] for d in self.js("device", "list", "-t", "host-a")["devices"]} == want,
-              f"the list shows {want}", 20)
+
+        def facts():
+            facts = self.js("device", "get", "-t", "host-a", "-d", NIC0)["facts"]
+            return next(f["value"] for f in facts if f["fact"] == "PSID")
+        until(lambda: facts() == flipped, "the agent's facts are read again when they are old")
 
     def test_a_flipped_status_is_an_error_of_the_card(self):
         err = self.refused(9, "cmd", "-t", "host-a", "-d", NIC1, "QUERY_ADAPTER")

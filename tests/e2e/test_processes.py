@@ -1,6 +1,8 @@
 """Three programs a host: each killed, each stopped, started twice, started on what is broken."""
+import errno
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,6 +78,19 @@ class Killed(ProcessCase):
         info = {p["process"]: p for p in self.js("agent", "info", "-t", self.host.name)["processes"]}
         self.assertEqual({n: p["pid"] for n, p in info.items()}, {n: p[0] for n, p in self.pids().items()})
         self.assertTrue(all(p["connected"] for p in info.values()))
+
+    def zombies(self):
+        """Ended children of the keeper that nobody has taken note of."""
+        shown = subprocess.run(["ps", "--ppid", str(self.host.keeper()[0]), "-o", "stat="], capture_output=True, text=True).stdout
+        return [x for x in shown.split() if x.startswith("Z")]
+
+    def test_the_end_of_a_child_is_noted(self):
+        for program in ("hawser-wire", "hawser-emu"):
+            self.back(self.kill(program), "config", "get", *self.d, "NUM_OF_VFS")
+            pid = self.host.pids()[program][0]  # this one is the keeper's own child, whoever started the one before
+            self.back(self.kill(program), "config", "get", *self.d, "NUM_OF_VFS")
+            until(lambda: f"process_ended name={program} pid={pid} status=0 signal=9" in self.host.log_text(), "the log says so")
+        self.assertEqual(self.zombies(), [])
 
     def others_stay(self, program, before):
         after = self.pids()
@@ -255,6 +270,29 @@ class Stopped(ProcessCase):
         self.assertRegex(out, "lock|already|another")
         self.ok("device", "list", "-t", self.host.name)
 
+    def test_a_device_process_that_cannot_start_is_tried_again_and_the_rest_serves(self):
+        self.addCleanup(self.restart)
+        self.assertEqual(self.host.stop(), 0)
+        profile = self.host.adapters[0].path
+        with open(profile) as f:
+            good = f.read()
+        with open(profile, "w") as f:
+            f.write(good + "nonsense: 1\n")
+        self.host.n_ready = 0
+        self.host.start()
+        self.write_inventory()
+        try:
+            until(lambda: self.host.log_text().count("process_ended name=hawser-emu") >= 2, "it is tried again")
+            self.assertIn("nonsense", self.host.log_text())
+            info = {p["process"]: p for p in self.js("agent", "info", "-t", self.host.name)["processes"]}
+            self.assertIs(info["hawser-emu"]["connected"], False)
+        finally:
+            with open(profile, "w") as f:
+                f.write(good)
+            self.host.n_ready = 2
+        until(lambda: len(self.js("device", "list", "-t", self.host.name)["devices"]) == 2, "mended, it comes back")
+        until(lambda: self.cli("config", "get", *self.d, "NUM_OF_VFS").code == 0, "the card")
+
     def broken(self, text, pattern, *args):
         path = os.path.join(self.root, "broken.yaml")
         with open(path, "w") as f:
@@ -323,7 +361,7 @@ class Damaged(ProcessCase):
 
     def test_a_missing_database_of_an_enrolled_host_takes_no_changes(self):
         self.damage(os.unlink)
-        self.safe("hawser.db", "restore", "enrolled")
+        self.safe("missing", "restore", "enrolled")
 
     def test_an_edited_audit_record_is_noticed(self):
         self.refused(5, "cmd", *self.d, "QUERY_ADAPTER", who="viewer")
@@ -335,7 +373,7 @@ class Damaged(ProcessCase):
             with open(db, "wb") as f:
                 f.write(data.replace(b"viewer/vic", b"viewer/vik"))
         self.damage(change)
-        self.safe("audit")
+        self.safe("audit", "restore")
 
 
 class Policy(ProcessCase):
@@ -440,22 +478,41 @@ class LocalSocket(ProcessCase):
         self.assertEqual(p.stdout, "")
         self.assertIn(f"unix:uid:{os.getuid()}", p.stderr)
 
-    def test_the_socket_is_for_its_owner(self):
-        path = os.path.join(self.host.run_dir, "hawser.sock")
-        if os.getuid() != 0:
-            self.assertEqual(os.stat(path).st_mode & 0o007, 0)
-            return
+    def as_nobody(self, what):
+        """what() in a process of user 65534; its result, a small number."""
         for folder in (self.root, self.host.dir, self.host.run_dir):
             os.chmod(folder, 0o755)
         pid = os.fork()
-        if pid == 0:  # as nobody
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
+        if pid == 0:
+            code = 99
             try:
-                s = socket.socket(socket.AF_UNIX)
-                s.connect(path)
-                os._exit(1)
-            except PermissionError:
-                os._exit(0)
-        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                code = what()
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_another_user_of_the_host(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to become another user")
+        hawser = shutil.copy(os.path.join(BIN, "hawser"), self.root)
+        said = os.path.join(self.root, "said")
+        with open(said, "w") as f:
+            os.chmod(said, 0o666)
+
+        def device_list():
+            with open(said, "w") as f:
+                target = "unix:" + os.path.join(self.host.run_dir, "hawser.sock")
+                return subprocess.run([hawser, "device", "list", "-t", target], env={}, cwd="/", stdout=f, stderr=f).returncode
+
+        def keeper():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+                return s.connect_ex(os.path.join(self.host.run_dir, "hawserd.sock"))
+
+        self.assertEqual(self.as_nobody(device_list), 5)
+        with open(said) as f:
+            self.assertIn("unix:uid:65534", f.read())
+        self.assertEqual(self.as_nobody(keeper), errno.EACCES)
+        self.ok("device", "list", "-t", self.host.name)

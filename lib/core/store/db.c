@@ -102,8 +102,10 @@ static enum hws_code connect_file(struct hws_store_db *db, struct hws_err *err)
 static enum hws_code run_sql(struct hws_store_db *db, const char *sql, struct hws_err *err)
 {
     int rc = sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
+    char what[32]; /* the first words name the statement well enough */
 
-    return rc == SQLITE_OK ? HWS_OK : hws_store__sql_err(db, rc, sql, err);
+    (void)hws_str_print(what, sizeof(what), "%.26s", sql);
+    return rc == SQLITE_OK ? HWS_OK : hws_store__sql_err(db, rc, what, err);
 }
 
 static int keep_int(void *data, int n_columns, char **values, char **names)

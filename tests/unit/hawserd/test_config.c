@@ -76,7 +76,7 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
          "agent.yaml:1: tls is required with listen"},
         {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
         {"host: &x a\nrun_dir: *x\n", "agent.yaml:2: run_dir must be a text"},
-        {"host: {a\n", "agent.yaml: not YAML"},
+        {"host: {a\n", "agent.yaml:2: no YAML: "},
     };
     (void)state;
 
