@@ -2,8 +2,10 @@
  * fwctl nodes as adapters; see nodes.h.
  *
  * A scan compares what discovery finds with what is served: a new address gets an adapter and its
- * node is opened; a known address whose channel is closed is opened again. Nothing is dropped when
- * an address is not found: its channel says so itself (ENODEV), or its adapter stays away.
+ * node is opened; a known address whose channel is closed is opened again. An open channel whose
+ * address is not found, or has another node by now, is closed: no later call on it can succeed, and
+ * an idle one would never hear of it (a busy one learns it from ENODEV). Adapters are never
+ * dropped.
  */
 #include "nodes.h"
 
@@ -69,12 +71,16 @@ static void channel_closed(struct hws_ctl *ctl)
 
     hws_ctl_fwctl_deinit(&node->ctl);
     node->open = false;
+    if (node->leaving) { /* its address may have a new node already */
+        node->nodes->scan_ms = 0;
+    }
 }
 
 static void open_node(struct hws_node *node)
 {
     struct hws_err err;
 
+    node->leaving = false;
     node->open = hws_ctl_fwctl_open(&node->ctl, node->nodes->sys, node->path, state_changed, node,
                                     &err) == HWS_OK;
     if (!node->open) {
@@ -114,6 +120,25 @@ static struct hws_node *add_node(struct hws_nodes *nodes, const struct hws_disco
     return node;
 }
 
+/* Closes what is open and no longer there. A channel that waits for the kernel takes its time. */
+static void leave_lost(struct hws_nodes *nodes, const struct hws_discovered *found, size_t n)
+{
+    for (size_t i = 0; i < nodes->n; i++) {
+        struct hws_node *node = nodes->list[i];
+        size_t k = 0;
+
+        while (k < n &&
+               !(hws_str_eq(found[k].pci, node->pci) && hws_str_eq(found[k].node, node->path))) {
+            k++;
+        }
+        if (k == n && node->open && !node->leaving) {
+            node->leaving = true;
+            announce(node, HWS_LINK_ADAPTER_AWAY, "unbound, unplugged or renumbered");
+            close_channel(node);
+        }
+    }
+}
+
 static void scan(struct hws_nodes *nodes)
 {
     struct hws_discovered found[HWS_DISCOVER_MAX];
@@ -129,6 +154,7 @@ static void scan(struct hws_nodes *nodes)
         hws_log("no_fwctl_device", "class=/sys/class/fwctl next_look_ms=%u", HWS_NODES_SCAN_MS);
     }
     nodes->said_none = n == 0;
+    leave_lost(nodes, found, n);
     for (size_t i = 0; i < n; i++) {
         struct hws_node *node = node_at(nodes, found[i].pci);
 

@@ -25,6 +25,7 @@ struct hws_node {
     char path[48];
     struct hws_ctl_fwctl ctl;
     bool open;                         /* ctl is in use */
+    bool leaving;                      /* being closed: its node is no longer there */
     struct hws_serve_adapter *adapter; /* borrowed from serve */
 };
 

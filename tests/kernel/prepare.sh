@@ -67,10 +67,14 @@ if [ ! -f "$CACHE/$key/.ready" ]; then
   dpkg-deb --fsys-tarfile "$CACHE"/"$source_package"_*.deb | tar -C "$CACHE/build" -x --wildcards './usr/src/*.tar.xz'
   tar -C "$CACHE/build" -xf "$CACHE"/build/usr/src/linux-source-*.tar.xz
   cd "$CACHE"/build/linux-source-*/
-  make -s tinyconfig >/dev/null
+  make -s tinyconfig >"$CACHE/build.log" 2>&1 || give_up "make tinyconfig failed: $(tail -n 1 "$CACHE/build.log")"
   cat "$OLDPWD/tests/kernel/guest.config" >>.config
-  make -s olddefconfig >/dev/null
-  make -s -j "$(nproc)" vmlinux modules >"$CACHE/build.log" 2>&1 || { tail -n 20 "$CACHE/build.log"; exit 1; }
+  # The fragment overrides values of tinyconfig: kconfig warns of each, and what it could not take is said by the check below.
+  make -s olddefconfig >>"$CACHE/build.log" 2>&1 || give_up "make olddefconfig failed: $(tail -n 1 "$CACHE/build.log")"
+  for option in MLX5_CORE=m FWCTL_MLX5=m FWCTL=[my] PVH=y SERIAL_8250_CONSOLE=y; do
+    grep -q "^CONFIG_$option\$" .config || give_up "the guest kernel's configuration has no CONFIG_$option"
+  done
+  make -s -j "$(nproc)" vmlinux modules >>"$CACHE/build.log" 2>&1 || { tail -n 20 "$CACHE/build.log"; exit 1; }
   strip -s -o "$CACHE/$key/vmlinux" vmlinux
   find . -name '*.ko' -exec cp {} "$CACHE/$key/modules/" \;
   make -s kernelrelease >"$CACHE/$key/release"

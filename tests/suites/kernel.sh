@@ -1,0 +1,16 @@
+# what: the Linux mlx5 driver, fwctl and the vendor's tools in a machine whose adapters are hawser-emu's; our agent beside them
+# needs: the build packages, python3, busybox-static; once: root and the network, for QEMU, a guest kernel and mstflint
+# time: 2-3 min; the first time 20 min more
+
+need_packages $BUILD_PACKAGES python3 busybox-static || { fail "$why"; return 0; }
+build dev hawserd hawser-wire hawser-dev hawser || return 0
+build asan hawser-emu || return 0
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+while read -r verdict name reason; do
+  case $verdict in
+    pass) pass "$name" ;;
+    fail) fail "$name" ;;
+    skip) skip "$name" "$reason" ;;
+    *) echo "$verdict $name $reason" ;;
+  esac
+done < <(HAWSER_BIN=$TOP/build/dev/bin HAWSER_EMU=$TOP/build/asan/bin/hawser-emu timeout 5400 python3 tests/kernel/run.py 2>&1)
