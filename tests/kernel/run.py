@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BIN = os.environ.get("HAWSER_BIN", f"{TOP}/build/dev/bin")
 EMU = os.environ.get("HAWSER_EMU", f"{BIN}/hawser-emu")
+FAILED = 4  # exit status: cases failed, and each was reported
 SECONDS = int(os.environ.get("HAWSER_KERNEL_SECONDS", "120"))
 SEED = int(os.environ.get("HAWSER_TEST_SEED", "0"), 0) or random.SystemRandom().randrange(1, 1 << 63)
 RNG = random.Random(SEED)
@@ -89,8 +90,27 @@ def tool_register(text):
     return fields
 
 
-def tool_text(fields, name, count):
-    return bytes(fields[f"{name}[{i}]"] for i in range(count)).rstrip(b"\0").decode()
+def tool_number(fields, name):
+    """A field, or its halves name_hi and name_lo; None if the tool has no such number."""
+    if f"{name}_hi" in fields and f"{name}_lo" in fields:
+        return fields[f"{name}_hi"] << 32 | fields[f"{name}_lo"]
+    return fields.get(name)
+
+
+def tool_text(fields, name):
+    """A text, which the tool shows as halves, words or bytes."""
+    number = tool_number(fields, name)
+    if number is not None:
+        size = 8 if f"{name}_hi" in fields else 4
+        return number.to_bytes(size, "big").rstrip(b"\0").decode()
+    parts = [fields[f"{name}[{i}]"] for i in range(64) if f"{name}[{i}]" in fields]
+    size = 4 if max(parts) > 255 else 1
+    return b"".join(p.to_bytes(size, "big") for p in parts).rstrip(b"\0").decode()
+
+
+def our_register(text):
+    """Fields of `hawser reg get -o json` by the last part of their name."""
+    return {r["field"].split(".")[-1]: r["value"] for r in json.loads(text)["fields"]}
 
 
 def tool_values(text):
@@ -152,7 +172,7 @@ class Boot(unittest.TestCase):
         self.assertEqual(fields["manufacturing_base_mac_31_0"], int.from_bytes(adapter.mac[2:], "big"))
         self.assertEqual(fields["build_id"], adapter.build_id)
         self.assertEqual(tuple(fields[f"extended_{n}"] for n in ("major", "minor", "sub_minor")), adapter.firmware)
-        self.assertEqual(tool_text(fields, "psid", 16), adapter.psid)
+        self.assertEqual(tool_text(fields, "psid"), adapter.psid)
 
 
 class Tools(Boot):
@@ -183,6 +203,10 @@ class Tools(Boot):
         self.assertEqual(values["NUM_OF_VFS"], str(self.values["TOOL_VFS"]))
         self.assertEqual(values["SRIOV_EN"], "True(1)")
 
+    def test_mstconfig_tells_the_images_apart(self):
+        row = re.search(r"NUM_OF_VFS +(\d+) +(\d+) +(\d+)", self.ok("tool_images"))
+        self.assertEqual(row.groups(), ("0", "0", str(self.values["TOOL_VFS"])))
+
     def test_our_agent_finds_the_adapter(self):
         self.ok("agent")
         row = json.loads(self.ok("devices"))["devices"][0]
@@ -193,11 +217,33 @@ class Tools(Boot):
 
     def test_our_register_read_equals_the_tools(self):
         tool = tool_register(self.ok("tool_mgir"))
-        mine = {r["field"].split(".")[-1]: r["value"] for r in json.loads(self.ok("our_mgir"))["fields"]}
+        mine = our_register(self.ok("our_mgir"))
         for name in ("device_id", "hw_dev_id", "num_ports", "build_id", "year", "month", "day",
                      "manufacturing_base_mac_47_32", "manufacturing_base_mac_31_0", "extended_sub_minor"):
             self.assertEqual(int(mine[name], 0), tool[name], name)
-        self.assertEqual(mine["psid"], tool_text(tool, "psid", 16))
+        self.assertEqual(mine["psid"], tool_text(tool, "psid"))
+
+    def test_other_registers_are_what_the_tool_shows(self):
+        """Every field that we decode, as mstreg names and reads it; register masks against what the model has."""
+        for register in ("MSGI", "MTCAP", "MTMP", "PAOS"):
+            tool = tool_register(self.ok(f"tool_{register}"))
+            mine = our_register(self.ok(f"our_{register}"))
+            self.assertGreater(len(mine), 2)
+            for name, value in mine.items():
+                with self.subTest(register=register, field=name):
+                    if re.fullmatch(r"0x[0-9a-f]+|\d+", value) and register != "MSGI":
+                        self.assertEqual(int(value, 0), tool_number(tool, name))
+                    else:
+                        self.assertEqual(value, tool_text(tool, name))
+        self.assertEqual(tool_text(tool_register(self.ok("tool_MSGI")), "serial_number"), self.adapters[0].serial)
+
+    def test_register_masks_name_the_registers_that_answer(self):
+        management = tool_register(self.ok("tool_MCAM"))["mng_access_reg_cap_mask[3]"]
+        for register in (0x9009, 0x900A):
+            self.assertTrue(management >> (register & 31) & 1, hex(register))
+        port = tool_register(self.ok("tool_PCAM"))["port_access_reg_cap_mask[3]"]
+        for register in (0x5002, 0x5004, 0x5006, 0x5008):
+            self.assertTrue(port >> (register & 31) & 1, hex(register))
 
     def test_set_by_the_tool_is_read_by_us(self):
         row = ours(self.ok("our_get"))["NUM_OF_VFS"]
@@ -230,7 +276,7 @@ class Replug(Boot):
     scenario = "replug"
 
     def psid(self, name):
-        return {r["field"]: r["value"] for r in json.loads(self.ok(name))["fields"]}["fw_info.psid"]
+        return our_register(self.ok(name))["psid"]
 
     def test_driver_unbinds_and_binds(self):
         for name in ("unbind", "unbound", "unbound_seen", "bind", "bound", "after_bind"):
@@ -288,6 +334,12 @@ class Lines(unittest.TestResult):
 
     addFailure = addError
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            print(self._exc_info_to_string(err, test))
+            print("fail", subtest.id().split(".", 1)[-1], flush=True)
+
 
 def prepare():
     """The parts of the bed from prepare.sh; the reason to skip, if there is one."""
@@ -316,4 +368,6 @@ if __name__ == "__main__":
             shutil.rmtree(scenario.folder)
         elif hasattr(scenario, "folder"):
             print("kept", scenario.folder)
-    sys.exit(0 if result.wasSuccessful() and result.testsRun > 0 else 1)
+    if result.testsRun == 0:
+        sys.exit("no such case")
+    sys.exit(0 if result.wasSuccessful() else FAILED)
