@@ -20,7 +20,8 @@
 #include "net/dial.h"
 #include "test.h"
 
-#define WAIT_MS 5000u
+#define RIG_CONNECT_MS 10000u /* for a child to be connected */
+#define WAIT_MS        5000u
 
 static const char policy_text[] = "version: 1\n"
                                   "local:\n"
@@ -527,7 +528,8 @@ uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufC
     return UINT64_MAX;
 }
 
-pid_t hws_rig_pid(struct hws_rig *rig, const char *name)
+/* What Info says of a process now; 0 while it is not connected. */
+static pid_t pid_now(struct hws_rig *rig, const char *name)
 {
     Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
     struct hws_rig_reply r;
@@ -539,12 +541,24 @@ pid_t hws_rig_pid(struct hws_rig *rig, const char *name)
         hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_non_null(info);
     for (size_t i = 0; i < info->n_processes; i++) {
-        if (hws_str_eq(info->processes[i]->name, name)) {
+        if (hws_str_eq(info->processes[i]->name, name) && info->processes[i]->connected) {
             pid = (pid_t)info->processes[i]->pid;
         }
     }
     hawser__v1__info_response__free_unpacked(info, NULL);
     hws_rig_reply_free(&r);
+    return pid;
+}
+
+pid_t hws_rig_pid(struct hws_rig *rig, const char *name)
+{
+    uint64_t since_ms = hws_rig_now_ms();
+    pid_t pid = pid_now(rig, name);
+
+    while (pid <= 1 && hws_rig_now_ms() - since_ms < RIG_CONNECT_MS) {
+        hws_rig_idle(rig, 5);
+        pid = pid_now(rig, name);
+    }
     assert_true(pid > 1);
     return pid;
 }
