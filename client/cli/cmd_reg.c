@@ -332,8 +332,8 @@ static void ask_raw(struct hws_cli *cli, const struct raw *raw, struct hws_cli_m
     hws_cli_wait(cli);
 }
 
-/* True if the command does more than read on one of the hosts, or one does not tell us. What a host
- * refuses here it is asked again: the command's own refusal is the one to show. */
+/* True if the command does more than read on one of the hosts. A host that does not know it is
+ * asked to run it all the same: the command's own refusal is the one to show. */
 static bool changes_something(struct hws_cli *cli)
 {
     bool changes = false;
@@ -347,8 +347,8 @@ static bool changes_something(struct hws_cli *cli)
     for (size_t i = 0; i < cli->n_hosts; i++) {
         struct hws_cli_host *h = &cli->hosts[i];
         const Hawser__V1__DescribeResponse *r = hws_cli_answer(h, DescribeResponse);
-        if (h->failed && h->status.from_agent) {
-            changes = changes || h->status.code == HWS_CLIENT_PERMISSION_DENIED;
+        enum hws_exit why = hws_cli_exit_of(&h->status);
+        if (h->failed && (why == HWS_EXIT_NOT_FOUND || why == HWS_EXIT_INVALID)) {
             h->failed = false;
             continue;
         }

@@ -120,7 +120,7 @@ class MainJob(FleetCase):
         self.assertEqual(out[0], [VALUE_COLUMNS,
                                   ["host-b", "NUM_OF_VFS", "0", "0", "0", "0", "no"],
                                   ["host-b", "SRIOV_EN", "False", "False", "False", "False", "no"]])
-        self.assertEqual(out[1][1][:3], ["host-b", "back to defaults", "firmware reset"])
+        self.assertEqual(out[1][1][:3], ["host-b", "back to defaults", "none"])
         self.assertEqual(self.names(), before)
 
     def test_plan_hash_is_bound_to_the_settings(self):
