@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -570,7 +571,7 @@ def main():
     parser.add_argument("--set", default="common", help="of " + ",".join(SETS))
     parser.add_argument("--pid", type=int, default=0, help="the server's, for the set drain")
     args = parser.parse_args()
-    generate(args.protos.split(","))
+    stubs = generate(args.protos.split(","))
     world = World(args)
     failed = 0
     for name in args.set.split(","):
@@ -579,6 +580,7 @@ def main():
             failed += why is not None
             print(f"{'pass' if why is None else 'fail'} {case.__name__}{'' if why is None else ': ' + why}", flush=True)
     world.channel.close()
+    shutil.rmtree(stubs, ignore_errors=True)
     os._exit(1 if failed else 0)  # a hung case's thread must not hold the process
 
 
