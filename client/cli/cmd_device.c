@@ -165,7 +165,7 @@ int hws_cmd_device_get(struct hws_cli *cli)
 
 static const struct hws_column watch_columns[] = {
     {"host", "HOST", 16},          {"event", "EVENT", 8}, {"pci_address", "PCI", 12},
-    {"serial", "SERIAL", 14},      {"state", "STATE", 8}, {"link", "LINK", 10},
+    {"serial", "SERIAL", 14},      {"state", "STATE", 8}, {"link", "LINK", 22},
     {"state_reason", "REASON", 0}, {"emulated", NULL, 0}, {"id", NULL, 0},
 };
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,26 @@ static enum hws_code io_error(const char *what, const char *path, struct hws_err
                                            : HWS_E_IO;
 
     return hws_err_set(err, code, "cannot %s %.160s: %s", what, path, strerror(error));
+}
+
+/* Opens the .part file for us alone: two pulls into one file would mix their bytes. */
+static enum hws_code open_part(struct hws_dumpfile *f, struct hws_err *err)
+{
+    struct stat ours;
+    struct stat named;
+
+    f->fd = open(f->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (f->fd < 0) {
+        return io_error("write", f->part, err);
+    }
+    /* Another one may have ended, and renamed the file, between our open and our lock. */
+    if (flock(f->fd, LOCK_EX | LOCK_NB) == 0 && fstat(f->fd, &ours) == 0 &&
+        lstat(f->part, &named) == 0 && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
+        return ftruncate(f->fd, 0) == 0 ? HWS_OK : io_error("empty", f->part, err);
+    }
+    (void)close(f->fd);
+    f->fd = -1;
+    return hws_err_set(err, HWS_E_STATE, "%.160s is being written by another dump pull", f->part);
 }
 
 enum hws_code hws_dumpfile_open(struct hws_dumpfile *f, const char *path, struct hws_err *err)
@@ -39,9 +60,9 @@ enum hws_code hws_dumpfile_open(struct hws_dumpfile *f, const char *path, struct
         return hws_err_set(err, HWS_E_INVALID, "%.160s is %s: give the name of a new or plain file",
                            path, S_ISDIR(st.st_mode) ? "a folder" : "no plain file");
     }
-    f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (f->fd < 0) {
-        return io_error("write", f->part, err);
+    enum hws_code rc = open_part(f, err);
+    if (rc != HWS_OK) {
+        return rc;
     }
     if (hws_sha256_init(&f->hash) != HWS_OK) {
         hws_dumpfile_close(f);

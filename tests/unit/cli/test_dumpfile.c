@@ -128,6 +128,24 @@ static void another_dump_is_a_conflict_until_restarted(void **state)
     assert_int_equal(st.st_size, 8);
 }
 
+static void second_pull_into_the_same_file_is_refused(void **state)
+{
+    const struct place *p = *state;
+    struct hws_dumpfile first;
+    struct hws_dumpfile second;
+    struct hws_err err;
+
+    assert_ok(hws_dumpfile_open(&first, p->path, &err), &err);
+    assert_code(hws_dumpfile_open(&second, p->path, &err), HWS_E_STATE);
+    assert_non_null(strstr(err.msg, "out.part"));
+    hws_dumpfile_close(&second);
+    assert_true(exists(p->part));
+    hws_dumpfile_close(&first);
+    assert_false(exists(p->part));
+    assert_ok(hws_dumpfile_open(&second, p->path, &err), &err);
+    hws_dumpfile_close(&second);
+}
+
 static void bad_places_and_manifests_are_refused(void **state)
 {
     const struct place *p = *state;
@@ -156,6 +174,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_does_not_verify_leaves_nothing, make_place,
                                         drop_place),
         cmocka_unit_test_setup_teardown(another_dump_is_a_conflict_until_restarted, make_place,
+                                        drop_place),
+        cmocka_unit_test_setup_teardown(second_pull_into_the_same_file_is_refused, make_place,
                                         drop_place),
         cmocka_unit_test_setup_teardown(bad_places_and_manifests_are_refused, make_place,
                                         drop_place),
