@@ -114,6 +114,7 @@ static void welcome(struct hws_relay *r, const struct hws_link_hello *hello)
     hws_relay_stats_changed(r);
     hws_log("hawserd_connected", "pid=%u generation=%016llx", hello->pid,
             (unsigned long long)hello->generation);
+    r->config.up(r->config.data);
 }
 
 static void feed(struct hws_relay *r, const struct hws_link_packet *p)

@@ -51,6 +51,7 @@ struct hws_relay_config {
     void (*peer_of)(void *data, struct hws_grpc_conn *conn, struct hws_relay_peer *out);
     /* The counters as "name value\n" lines; at most cap - 1 bytes and a NUL. */
     void (*stats)(void *data, char *dst, size_t cap);
+    void (*up)(void *data);    /* hawserd is there, again or for the first time */
     void (*drain)(void *data); /* hawserd says: finish and end */
     void *data;
 };

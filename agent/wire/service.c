@@ -310,7 +310,19 @@ static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
     }
     s->has_tcp = true;
     hws_log("listening", "address=%s", hws_net_listener_address(&s->tcp));
-    return write_address(s, err);
+    return HWS_OK;
+}
+
+/* RUN/listen says where calls are answered, so it is written when hawserd is there to answer. */
+static void up(void *data)
+{
+    struct hws_service *s = data;
+    struct hws_err err;
+
+    if (s->has_tcp && write_address(s, &err) != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("address_not_written", "reason=%s", hws_log_q(&q, err.msg));
+    }
 }
 
 static enum hws_code open_local(struct hws_service *s, struct hws_err *err)
@@ -348,6 +360,7 @@ static enum hws_code build_server(struct hws_service *s, struct hws_err *err)
         .health = &s->health,
         .peer_of = peer_of,
         .stats = stats,
+        .up = up,
         .drain = drain,
         .data = s,
     };
