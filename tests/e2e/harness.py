@@ -300,6 +300,16 @@ class FleetCase(unittest.TestCase):
         """The counters of `agent info`, by name."""
         return {c["counter"]: c["value"] for c in self.js("agent", "info", "-t", host)["counters"]}
 
+    def commands(self, host):
+        """How many commands have reached a host's cards, once the agent asks nothing of its own any more."""
+        seen = []
+
+        def settled():
+            seen.append(self.counters(host)["commands"])
+            return len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+        until(settled, f"{host} leaves its cards alone")
+        return seen[-1]
+
     def audit(self, host, last=1000):
         """The newest audit records of a host, oldest first."""
         return self.js("audit", "tail", "-t", host, "--last", str(last))["records"]

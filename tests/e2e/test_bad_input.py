@@ -13,7 +13,7 @@ class BadInput(FleetCase):
 
     def reaches_no_card(self, code, *args):
         """As refused, and no command has reached a card of the host; the line."""
-        before = self.counters("host-a")["commands"]
+        before = self.commands("host-a")
         err = self.refused(code, *args)
         self.assertEqual(self.counters("host-a")["commands"], before, args)
         return err

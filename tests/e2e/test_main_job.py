@@ -2,9 +2,11 @@
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import time
 
-from harness import NIC0, NIC1, RNG, FleetCase, Host
+from harness import BIN, NIC0, NIC1, RNG, FleetCase, Host
 
 VALUE_COLUMNS = ["HOST", "NAME", "DEFAULT", "STORED", "NEXT-BOOT", "RUNNING", "PENDING"]
 CHANGE_COLUMNS = ["HOST", "NAME", "RUNNING", "NEXT-BOOT", "WANTED", "CHANGES", "RESET"]
@@ -300,6 +302,36 @@ class MainJob(FleetCase):
         for column in ("SEQ", "TIME", "PHASE", "PRINCIPAL", "METHOD", "DEVICE", "CODE", "RULE", "DETAIL"):
             self.assertIn(column, text.splitlines()[0])
         self.assertEqual(len(text.splitlines()), 6)
+
+    def follow(self, *args):
+        run = subprocess.Popen([os.path.join(BIN, "hawser"), *args], env=self.cli_env(self.operator), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (run.kill(), run.wait(), run.stdout.close(), run.stderr.close()))
+        return run
+
+    def test_audit_is_followed(self):
+        run = self.follow("audit", "tail", "-t", "host-b", "--last", "1", "--follow", "-o", "json")
+        self.assertEqual(json.loads(run.stdout.readline())["method"], "AuditService/Tail")
+        self.refused(5, "cmd", *self.b, "QUERY_ADAPTER", who="viewer")
+        row = json.loads(run.stdout.readline())
+        while row["phase"] != "denied":
+            row = json.loads(run.stdout.readline())
+        self.assertEqual(row["principal"], "spiffe://e2e.test/viewer/vic")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(10), 0, run.stderr.read())
+
+    def test_devices_are_watched(self):
+        run = self.follow("device", "watch", "-t", "host-c", "-o", "json")
+        first = [json.loads(run.stdout.readline()) for _ in range(2)]
+        c = self.hosts[2]
+        self.assertEqual({r["serial"] for r in first}, {a.serial for a in c.adapters})
+        os.kill(c.pids()["hawser-emu"][0], signal.SIGKILL)
+        seen = set()
+        while not {"gone", "ready"} <= seen:
+            row = json.loads(run.stdout.readline())
+            seen.add(row["state"])
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(10), 0, run.stderr.read())
 
     def test_audit_is_not_for_the_viewer(self):
         self.assertIn("viewers-observe", self.refused(5, "audit", "tail", "-t", "host-b", who="viewer"))

@@ -1,6 +1,9 @@
 """Three programs a host: each killed, each stopped, started twice, started on what is broken."""
 import errno
+import hashlib
+import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -33,7 +36,7 @@ class ProcessCase(FleetCase):
         return run
 
     def begin_slow_read(self):
-        before = self.counters(self.host.name)["commands"]
+        before = self.commands(self.host.name)
         run = self.begin("reg", "get", *self.d, "MTMP", "sensor_index=0", "--timeout", "10s")
         until(lambda: self.counters(self.host.name)["commands"] > before, "the read is on the card")
         return run
@@ -196,6 +199,39 @@ class Killed(ProcessCase):
         self.assertEqual(run.returncode, 0, err)
         self.kill("hawserd")
         self.told_once(args, "killed-keeper-2", 20)
+
+    def pulled(self, path, run):
+        out, err = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 0, err)
+        with open(path, "rb") as f:
+            self.assertEqual(json.loads(out)["sha256"], hashlib.sha256(f.read()).hexdigest())
+        self.assertFalse(os.path.exists(path + ".part"))
+
+    def test_wire_killed_during_a_dump_which_goes_on(self):
+        path = os.path.join(self.root, "dump.jsonl")
+        before = self.commands(self.host.name)
+        run = self.begin("dump", "pull", *self.d, path, "-o", "json")
+        until(lambda: self.counters(self.host.name)["commands"] > before, "the card is being read")
+        self.kill("hawser-wire")
+        self.pulled(path, run)
+
+    def test_a_dump_shows_its_progress_on_a_terminal(self):
+        path = os.path.join(self.root, "shown.jsonl")
+        terminal, theirs = pty.openpty()
+        with os.fdopen(terminal, "rb", buffering=0) as shown:
+            run = subprocess.Popen([os.path.join(BIN, "hawser"), "dump", "pull", *self.d, path, "-o", "json"], env=self.cli_env(self.operator),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, text=True)
+            os.close(theirs)
+            seen = b""
+            try:
+                while chunk := shown.read(4096):
+                    seen += chunk
+            except OSError:
+                pass  # the other end is closed
+            self.pulled(path, run)
+        self.assertIn(b"shown.jsonl", seen)
+        self.assertIn(b"100%", seen)
+        self.assertIn(b"\r", seen)
 
     def test_all_three_killed_at_once(self):
         for name in PROGRAMS:
