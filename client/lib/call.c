@@ -49,6 +49,9 @@ static void set_status(struct hws_client__call *c, const struct hws_grpc_outcome
         (void)hws_client__fail(s, HWS_CLIENT_CANCELLED, "cancelled by this side");
     } else if (c->refused) {
         (void)hws_client__fail(s, HWS_CLIENT_INTERNAL, "the agent's answer is malformed");
+    } else if (!o->from_peer && !o->unprocessed && o->code == HWS_GRPC_DEADLINE_EXCEEDED) {
+        (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED,
+                               "no answer before the deadline: whether it was done is UNKNOWN");
     } else {
         hws_client__from_wire(s, (enum hws_client_code)o->code, o->message, o->details,
                               o->n_details);

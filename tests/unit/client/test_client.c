@@ -152,7 +152,7 @@ static void lost_while_the_agent_works_is_not_sent_again(void **state)
     close_client(c);
 }
 
-static void deadline_ends_a_call(void **state)
+static void deadline_ends_a_call_whose_outcome_is_unknown(void **state)
 {
     struct hws_client *c = open_client();
     struct hws_client_call call = {
@@ -163,6 +163,7 @@ static void deadline_ends_a_call(void **state)
     assert_int_equal(hws_client_run(c, &call), HWS_CLIENT_DEADLINE_EXCEEDED);
 
     assert_null(call.response);
+    assert_non_null(strstr(call.status.message, "UNKNOWN"));
     close_client(c);
 }
 
@@ -347,7 +348,7 @@ int main(void)
         CASE(lost_connection_is_made_anew),
         CASE(nobody_there_is_unavailable_with_the_reason),
         CASE(lost_while_the_agent_works_is_not_sent_again),
-        CASE(deadline_ends_a_call),
+        CASE(deadline_ends_a_call_whose_outcome_is_unknown),
         CASE(stream_gives_each_message_then_ends),
         CASE(cancelled_calls_end_once_running_or_waiting),
         CASE(close_ends_every_call_cancelled),
