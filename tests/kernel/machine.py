@@ -7,6 +7,7 @@ import time
 
 LOADER = "lib64/ld-linux-x86-64.so.2"
 MEMORY = "512"
+OFF_SECONDS = 10  # from the end of a scenario to the power-off, in which the drivers shut down
 
 
 class Cards:
@@ -39,7 +40,8 @@ class Cards:
 class Report:
     """What the guest framed on its console: name -> (output, status)."""
 
-    def __init__(self, console):
+    def __init__(self, console, powered_off=True):
+        self.powered_off = powered_off
         self.console = console.replace("\r", "")
         self.sections = {}
         for m in re.finditer(r"^@@ begin (\S+)\n(.*?)\n?^@@ end \1 (\d+)$", self.console, re.M | re.S):
@@ -51,6 +53,24 @@ class Report:
 
     def status(self, name):
         return self.sections[name][1] if name in self.sections else None
+
+
+def wait_for_end(process, log, seconds):
+    """Waits for the machine; ends it OFF_SECONDS after its scenario. True if it powered off by itself."""
+    limit = time.monotonic() + seconds
+    done_at = None
+    while process.poll() is None and time.monotonic() < limit:
+        if done_at is None:
+            with open(log, "rb") as f:
+                done_at = time.monotonic() if b"\n@@ done" in f.read() else None
+        elif time.monotonic() > done_at + OFF_SECONDS:
+            break
+        time.sleep(0.2)
+    if process.poll() is not None:
+        return process.returncode == 0
+    process.terminate()
+    process.wait(10)
+    return False
 
 
 def boot(parts, initramfs, scenario, sockets, seconds, log):
@@ -70,6 +90,7 @@ def boot(parts, initramfs, scenario, sockets, seconds, log):
         device = '{"driver":"vfio-user-pci","bus":"port%d","socket":{"path":"%s","type":"unix"}}' % (i, path)
         command += ["-device", f"pcie-root-port,id=port{i},slot={i + 1}", "-device", device]
     with open(log, "wb") as out:
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=seconds + 10)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    powered_off = wait_for_end(process, log, seconds + 10)
     with open(log, encoding="utf-8", errors="replace") as f:
-        return Report(f.read())
+        return Report(f.read(), powered_off)

@@ -58,7 +58,7 @@ source_package=$(in_tree apt-cache search --names-only '^linux-source-7\.[0-9]+$
 key=$source_package-$(sha256sum tests/kernel/guest.config | cut -c1-12)
 if [ ! -f "$CACHE/$key/.ready" ]; then
   say "guest kernel from $source_package (8 to 12 minutes on two cores)"
-  rm -rf "$CACHE/build" "$CACHE/$key"
+  rm -rf "${CACHE:?}/build" "${CACHE:?}/$key"
   mkdir -p "$CACHE/build" "$CACHE/$key/modules"
   if ! ls "$CACHE"/"$source_package"_*.deb >/dev/null 2>&1; then
     in_tree sh -c "cd /tmp && apt-get download -q $source_package" >/dev/null 2>&1 || give_up "$source_package could not be downloaded"

@@ -30,7 +30,7 @@ AGENT = b"host: guest\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\ndevi
 class Adapter:
     """A shipped profile with an identity of its own."""
 
-    def __init__(self, folder, base, number):
+    def __init__(self, folder, base, number, faults=()):
         self.path = f"{folder}/nic{number}.yaml"
         self.serial = "MT%04dX%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))
         self.psid = "MT_%010d" % RNG.randrange(10**10)
@@ -48,6 +48,8 @@ class Adapter:
         for key, value in values.items():
             text, n = re.subn(rf"^(\s*{key}:)[^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
             assert n == 1, f"{base} has no {key}"
+        if faults:
+            text = re.sub(r"^faults:.*$", "", text, flags=re.M) + "faults:\n" + "".join(f"  - {{{f}}}\n" for f in faults)
         self.device_id = int(re.search(r"^\s*pci_device_id: (0x[0-9a-f]+)", text, re.M)[1], 16)
         self.hw_id = int(re.search(r"^\s*hw_device_id: (0x[0-9a-f]+)", text, re.M)[1], 16)
         with open(self.path, "w") as f:
@@ -128,6 +130,7 @@ class Boot(unittest.TestCase):
 
     scenario = None
     profiles = ("connectx7.yaml",)
+    faults = ()
     keep_state_of = None  # another class, whose adapters and their state this one gets
 
     @classmethod
@@ -138,7 +141,8 @@ class Boot(unittest.TestCase):
         if source is not None and not hasattr(source, "folder"):
             source.setUpClass()
         cls.folder = source.folder if source else tempfile.mkdtemp(prefix="hawser-kernel.")
-        cls.adapters = source.adapters if source else [Adapter(cls.folder, p, i) for i, p in enumerate(cls.profiles)]
+        cls.adapters = source.adapters if source else [
+            Adapter(cls.folder, p, i, cls.faults) for i, p in enumerate(cls.profiles)]
         cls.values = source.values if source else {"TOOL_VFS": RNG.randrange(1, 60), "OUR_VFS": RNG.randrange(61, 120)}
         with open(f"{TOP}/docs/examples/policy.yaml", "rb") as f:
             policy = f.read()
@@ -163,6 +167,8 @@ class Boot(unittest.TestCase):
     def judge_log(self):
         self.assertTrue(self.report.complete, self.report.console[-3000:])
         self.assertEqual(self.emu_status, 0)
+        if not self.faults:
+            self.assertTrue(self.report.powered_off, "the drivers did not shut down")
         self.assertEqual(foreign_lines(self.scenario, self.ok("dmesg")), [])
 
     def judge_identity(self, fields, adapter):
@@ -321,6 +327,36 @@ class Two(Boot):
         self.judge_log()
 
 
+class Fault(Boot):
+    scenario = "fault"
+    syndrome = RNG.randrange(1, 1 << 32)
+    faults = (f"register: MTCAP, action: status, repeat: 0, status: BAD_PARAM, syndrome: 0x{syndrome:x}",
+              "register: MTMP, action: drop, countdown: 1, repeat: 1")
+
+    def test_refused_command_shows_status_and_syndrome(self):
+        self.ok("agent")
+        self.assertIn(f"status 0x3, syndrome 0x{self.syndrome:x}", self.report.output("refused"))
+        self.assertNotEqual(self.report.status("tool_refused"), 0)
+
+    def test_command_without_an_answer_ends_unknown_on_time(self):
+        self.assertIn("outcome is UNKNOWN", self.report.output("hang"))
+        self.assertLess(int(self.ok("hang_seconds")), 10)
+        self.assertEqual(json.loads(self.ok("stuck"))["devices"][0]["state"], "stuck")
+
+    def test_agent_serves_on_while_the_kernel_waits(self):
+        self.ok("waiting")
+        self.ok("meanwhile")
+
+    def test_adapter_serves_after_the_kernel_has_given_up(self):
+        self.ok("given_up")
+        self.assertGreater(int(self.ok("given_up_seconds")), 50)
+        self.ok("back")
+        self.ok("after")
+
+    def test_driver_complains_about_the_planted_faults_only(self):
+        self.judge_log()
+
+
 class Lines(unittest.TestResult):
     """One line per case; the folders of boots that failed stay."""
 
@@ -360,10 +396,10 @@ if __name__ == "__main__":
     loader = unittest.TestLoader()
     if sys.argv[1:]:
         loader.testNamePatterns = [f"*{a}*" for a in sys.argv[1:]]
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in (Tools, Reboot, Replug, Two))
+    suite = unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in (Tools, Reboot, Replug, Two, Fault))
     result = Lines()
     suite.run(result)
-    for scenario in (Tools, Replug, Two):
+    for scenario in (Tools, Replug, Two, Fault):
         if hasattr(scenario, "folder") and result.wasSuccessful():
             shutil.rmtree(scenario.folder)
         elif hasattr(scenario, "folder"):
