@@ -477,13 +477,45 @@ int hws_agent_run(const struct hws_config *config, const struct hws_options *opt
     return status;
 }
 
+/* Can the file that `key` of the configuration names be read? An empty path is none. */
+static enum hws_code check_file(const char *key, const char *path, struct hws_err *err)
+{
+    struct hws_buf text;
+
+    if (path[0] == '\0') {
+        return HWS_OK;
+    }
+    hws_buf_init(&text, 0);
+    enum hws_code code = hws_file_read(path, HWS_AGENT_MAX_FILE_BYTES, &text, err);
+    if (code == HWS_OK && hws_buf_len(&text) == 0) {
+        code = hws_err_set(err, HWS_E_INVALID, "%s is empty", path);
+    }
+    hws_buf_deinit(&text);
+    if (code != HWS_OK) {
+        (void)hws_err_wrap(err, "%s", key);
+    }
+    return code;
+}
+
 enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err)
 {
+    const struct {
+        const char *key;
+        const char *path;
+    } files[] = {
+        {"tls.cert", config->tls_cert}, {"tls.key", config->tls_key}, {"tls.ca", config->tls_ca}};
     struct hws_policy *policy;
     enum hws_code code = read_policy(config->policy, &policy, err);
 
-    if (code == HWS_OK) {
-        hws_policy_unref(policy);
+    if (code != HWS_OK) {
+        return code;
+    }
+    hws_policy_unref(policy);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && code == HWS_OK; i++) {
+        code = check_file(files[i].key, files[i].path, err);
+    }
+    for (size_t i = 0; i < config->n_profiles && code == HWS_OK; i++) {
+        code = check_file("devices.profiles", config->profiles[i], err);
     }
     return code;
 }

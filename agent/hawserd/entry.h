@@ -2,11 +2,17 @@
 #ifndef HWS_HAWSERD_ENTRY_H
 #define HWS_HAWSERD_ENTRY_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 #include "hawserd/config.h"
 #include "hawserd/options.h"
 
-/* Judges what the configuration names (the policy file) without starting anything. */
+#define HWS_AGENT_MAX_FILE_BYTES ((size_t)256 * 1024) /* a certificate, key or profile */
+
+/* Judges what the configuration names, without starting anything: the policy is parsed, the
+ * certificate files and profiles are read. HWS_E_INVALID, HWS_E_NOT_FOUND, HWS_E_IO with the key
+ * and the file. */
 enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err) HWS_MUST_USE;
 
 /* Runs the keeper to its end; returns the exit status for main. */

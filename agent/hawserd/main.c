@@ -60,8 +60,12 @@ int main(int argc, char **argv)
         return complain(&err, HWS_EXIT_CONFIG);
     }
     if (options.check) {
-        return hws_agent_check(&config, &err) == HWS_OK ? HWS_EXIT_OK
-                                                        : complain(&err, HWS_EXIT_CONFIG);
+        if (hws_agent_check(&config, &err) != HWS_OK) {
+            return complain(&err, HWS_EXIT_CONFIG);
+        }
+        (void)printf("%s: ok: host %s, %zu profiles\n", options.config, config.host,
+                     config.n_profiles);
+        return HWS_EXIT_OK;
     }
     if (options.supervise) {
         return hws_supervise(argc, argv);

@@ -87,7 +87,7 @@ const char *hws_options_help(void)
            "      --bin-dir DIR    where the other programs are; default: beside hawserd\n"
            "      --supervise      be the parent that restarts hawserd when it dies\n"
            "      --no-spawn       a service manager starts the other processes\n"
-           "      --check          judge configuration and policy, then exit\n"
+           "      --check          judge configuration, policy and the files they name, then exit\n"
            "  -h, --help           this text\n"
            "  -V, --version        version\n"
            "\n"
