@@ -55,6 +55,17 @@ class BadInput(FleetCase):
         self.refused(3, "config", "plan", *self.d, "NUM_OF_VFS=1", "NUM_OF_VFS=2")
         self.assertEqual(self.js("config", "get", *self.d, "SRIOV_EN"), before)
 
+    def test_what_only_the_firmware_refuses_changes_nothing(self):
+        """NUM_OF_PF=200 fits its field, no capability says otherwise, and the card refuses it: in one record with
+        SRIOV_EN, and after another record that had been written already."""
+        names = ("NUM_OF_PF", "SRIOV_EN", "MEMIC_BAR_SIZE", "LINK_TYPE_P1", "BOOT_VLAN")
+        before = self.js("config", "get", *self.d, *names)
+        for others in (("SRIOV_EN=1",), ("MEMIC_BAR_SIZE=3", "BOOT_VLAN=7"), ("LINK_TYPE_P1=IB", "BOOT_VLAN=9", "MEMIC_BAR_SIZE=5")):
+            err = self.refused(9, "config", "apply", *self.d, "--yes", *others, "NUM_OF_PF=200")
+            self.assertIn("MNVDA", err)
+            self.assertIn("syndrome", err)
+            self.assertEqual(self.js("config", "get", *self.d, *names), before)
+
     def test_a_bad_plan_hash_is_refused(self):
         self.assertIn("plan_hash", self.refused(3, "config", "apply", *self.d, "--yes", "--plan-hash", "abc", "NUM_OF_VFS=3"))
         self.refused(6, "config", "apply", *self.d, "--yes", "--plan-hash", "%064x" % RNG.getrandbits(256), "NUM_OF_VFS=3")

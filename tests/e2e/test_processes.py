@@ -200,6 +200,21 @@ class Killed(ProcessCase):
         self.kill("hawserd")
         self.told_once(args, "killed-keeper-2", 20)
 
+    def test_a_process_that_stands_still_lets_nobody_wait_past_the_deadline(self):
+        for name in ("hawser-emu", "hawserd", "hawser-wire"):
+            (pid,) = self.pids()[name]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                r = self.timed(0.6, "config", "get", *self.d, "NUM_OF_VFS", "--timeout", "600ms")
+                self.assertEqual(r.code, 8, r)
+                self.assertEqual(r.out, "")
+                if name == "hawser-emu":  # who needs no card is served meanwhile
+                    self.ok("agent", "info", "-t", self.host.name)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            until(lambda: self.cli("config", "get", *self.d, "NUM_OF_VFS").code == 0, f"{name} goes on")
+            self.assertEqual(self.pids()[name], [pid])
+
     def pulled(self, path, run):
         out, err = run.communicate(timeout=30)
         self.assertEqual(run.returncode, 0, err)
@@ -299,27 +314,30 @@ class Stopped(ProcessCase):
         self.ok("device", "list", "-t", self.host.name)
 
     def test_a_device_process_that_cannot_start_is_tried_again_and_the_rest_serves(self):
-        self.addCleanup(self.restart)
-        self.assertEqual(self.host.stop(), 0)
+        self.ok("config", "get", *self.d, "NUM_OF_VFS")
         profile = self.host.adapters[0].path
         with open(profile) as f:
             good = f.read()
-        with open(profile, "w") as f:
-            f.write(good + "nonsense: 1\n")
-        self.host.n_ready = 0
-        self.host.start()
-        self.write_inventory()
-        try:
-            until(lambda: self.host.log_text().count("process_ended name=hawser-emu") >= 2, "it is tried again")
-            self.assertIn("nonsense", self.host.log_text())
-            info = {p["process"]: p for p in self.js("agent", "info", "-t", self.host.name)["processes"]}
-            self.assertIs(info["hawser-emu"]["connected"], False)
-        finally:
+
+        def write(text):
             with open(profile, "w") as f:
-                f.write(good)
-            self.host.n_ready = 2
-        until(lambda: len(self.js("device", "list", "-t", self.host.name)["devices"]) == 2, "mended, it comes back")
-        until(lambda: self.cli("config", "get", *self.d, "NUM_OF_VFS").code == 0, "the card")
+                f.write(text)
+        self.addCleanup(write, good)
+        write(good + "nonsense: 1\n")
+        before = self.host.log_text().count("process_ended name=hawser-emu")
+        self.kill("hawser-emu")
+        until(lambda: self.host.log_text().count("process_ended name=hawser-emu") >= before + 3, "it is tried again")
+        self.assertIn("nonsense", self.host.log_text())
+        info = {p["process"]: p for p in self.js("agent", "info", "-t", self.host.name)["processes"]}
+        self.assertIs(info["hawser-emu"]["connected"], False)
+        self.assertEqual({d["state"] for d in self.js("device", "list", "-t", self.host.name)["devices"]}, {"gone"})
+        for args in (("config", "get", *self.d, "NUM_OF_VFS"), ("cmd", *self.d, "QUERY_ADAPTER"),
+                     ("config", "apply", *self.d, "--yes", "NUM_OF_VFS=3")):
+            err = self.refused(7, *args)
+            self.assertIn("UNAVAILABLE", err)
+            self.assertIn("gone", err)
+        write(good)
+        until(lambda: self.cli("config", "get", *self.d, "NUM_OF_VFS").code == 0, "mended, it comes back")
 
     def broken(self, text, pattern, *args):
         path = os.path.join(self.root, "broken.yaml")
