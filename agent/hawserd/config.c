@@ -338,7 +338,7 @@ static enum hws_code build(const char *text, size_t n, const char *name,
     struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET, .diag = diag};
     *out_doc = fy_document_build_from_string(&cfg, text, n);
     enum hws_code code = *out_doc == NULL ? syntax_fault(diag, name, err) : HWS_OK;
-    fy_diag_unref(diag);
+    fy_diag_destroy(diag);
     return code;
 }
 

@@ -207,7 +207,7 @@ static enum hws_code syntax_error(struct fy_diag *diag, struct hws_err *err)
     if (first == NULL) {
         return hws_err_set(err, HWS_E_INVALID, "not YAML");
     }
-    return hws_err_set(err, HWS_E_INVALID, "line %d: %s", first->line + 1, first->msg);
+    return hws_err_set(err, HWS_E_INVALID, "line %d: %s", first->line, first->msg);
 }
 
 static enum hws_code read_document(struct fy_document *doc, struct hws_emu_profile *out,

@@ -99,6 +99,7 @@ static void mistakes_are_refused_with_their_line(void **state)
         {"just text\n", "expected a mapping"},
         {HEAD, "ports is missing"},
         {HEAD PORTS "colour: red\n", "line 6: unknown key colour"},
+        {HEAD "ports: }\n", "line 5: flow mapping"},
         {HEAD PORTS "queue: {log_size: 6, log_stride: 6}\n",
          "line 6: log_size: \"6\" is not a number from 1 to 5"},
         {HEAD PORTS "queue: {log_size: 5, log_stride: 8}\n", "above 12"},
