@@ -164,6 +164,22 @@ enum hws_code hws_store__row_add(struct hws_store_db *db, const struct hws_store
     return rc;
 }
 
+enum hws_code hws_store__row_note(struct hws_store_db *db, const struct hws_store_row *row,
+                                  struct hws_err *err)
+{
+    struct hws_digest digest;
+    struct hws_store_q q;
+
+    if (row_digest(row, &digest) != HWS_OK) {
+        return hws_err_set(err, HWS_E_NOMEM, "store: out of memory");
+    }
+    hws_store__q(&q, db, HWS_SQL_LEDGER_NOTE);
+    hws_store__u64(&q, row->id);
+    hws_store__blob(&q, row->old_state.bytes, row->old_state.n);
+    hws_store__blob(&q, digest.b, sizeof(digest.b));
+    return hws_store__finish(&q, err);
+}
+
 enum hws_code hws_store__row_end(struct hws_store_db *db, const struct hws_store_row *row,
                                  struct hws_err *err)
 {

@@ -34,6 +34,10 @@ enum hws_code hws_store__row_read(const struct hws_store_q *q, struct hws_store_
 enum hws_code hws_store__row_add(struct hws_store_db *db, const struct hws_store_row *row,
                                  struct hws_err *err) HWS_MUST_USE;
 
+/* Writes old_state of a row that was read, and its new digest. */
+enum hws_code hws_store__row_note(struct hws_store_db *db, const struct hws_store_row *row,
+                                  struct hws_err *err) HWS_MUST_USE;
+
 /* Writes state, status, end and answer of a row that was read, and its new digest. */
 enum hws_code hws_store__row_end(struct hws_store_db *db, const struct hws_store_row *row,
                                  struct hws_err *err) HWS_MUST_USE;

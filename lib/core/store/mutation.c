@@ -196,6 +196,64 @@ void hws_store_begin_init(struct hws_store_begin *r)
     r->job.ops = &s_begin;
 }
 
+/* ---- note ---- */
+
+/* The row of an operation: the statement stands on it. HWS_E_NOT_FOUND. */
+static enum hws_code read_operation(struct hws_store_q *q, uint64_t operation_id,
+                                    struct hws_store_row *row, struct hws_err *err)
+{
+    hws_store__u64(q, operation_id);
+    enum hws_store_step step = hws_store__step(q, err);
+    if (step == HWS_STORE_STEP_ROW) {
+        return hws_store__row_read(q, row, err);
+    }
+    if (step == HWS_STORE_STEP_DONE) {
+        return hws_err_set(err, HWS_E_NOT_FOUND, "there is no operation %" PRIu64, operation_id);
+    }
+    return err->code;
+}
+
+static enum hws_code check_note(const struct hws_store_note *r, const struct hws_store_row *row,
+                                struct hws_err *err)
+{
+    if (row->state != HWS_INTENT_OPEN) {
+        return hws_err_set(err, HWS_E_STATE, "operation %" PRIu64 " has ended as %s", row->id,
+                           hws_intent_state_name((enum hws_intent_state)row->state));
+    }
+    if (r->old_state.n > HWS_STORE_BLOB_MAX_BYTES) {
+        return hws_err_set(err, HWS_E_INVALID, "the states of a mutation: at most %u bytes",
+                           HWS_STORE_BLOB_MAX_BYTES);
+    }
+    return HWS_OK;
+}
+
+static bool note_run(struct hws_store_db *db, struct hws_store_job *job)
+{
+    struct hws_store_note *r = hws_container_of(job, struct hws_store_note, job);
+    struct hws_store_q q;
+    struct hws_store_row row = {0};
+
+    hws_store__q(&q, db, HWS_SQL_LEDGER_BY_ID);
+    enum hws_code rc = read_operation(&q, r->operation_id, &row, &job->err);
+    if (rc == HWS_OK) {
+        rc = check_note(r, &row, &job->err);
+    }
+    if (rc == HWS_OK) {
+        row.old_state = r->old_state;
+        rc = hws_store__row_note(db, &row, &job->err);
+    }
+    hws_store__q_end(&q);
+    return rc == HWS_OK;
+}
+
+static const struct hws_store_job_ops s_note = {.run = note_run, .needs_space = true};
+
+void hws_store_note_init(struct hws_store_note *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->job.ops = &s_note;
+}
+
 /* ---- end ---- */
 
 static enum hws_code check_end(const struct hws_store_end *r, const struct hws_store_row *row,
@@ -246,19 +304,9 @@ static bool end_run(struct hws_store_db *db, struct hws_store_job *job)
     struct hws_store_end *r = hws_container_of(job, struct hws_store_end, job);
     struct hws_store_q q;
     struct hws_store_row row = {0};
-    enum hws_code rc;
 
     hws_store__q(&q, db, HWS_SQL_LEDGER_BY_ID);
-    hws_store__u64(&q, r->operation_id);
-    enum hws_store_step step = hws_store__step(&q, &job->err);
-    if (step == HWS_STORE_STEP_ROW) {
-        rc = hws_store__row_read(&q, &row, &job->err);
-    } else if (step == HWS_STORE_STEP_DONE) {
-        rc = hws_err_set(&job->err, HWS_E_NOT_FOUND, "there is no operation %" PRIu64,
-                         r->operation_id);
-    } else {
-        rc = job->err.code;
-    }
+    enum hws_code rc = read_operation(&q, r->operation_id, &row, &job->err);
     if (rc == HWS_OK) {
         rc = check_end(r, &row, &job->err);
     }

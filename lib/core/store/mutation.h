@@ -5,6 +5,9 @@
  *           INTENT record written. Only after HWS_OK may the caller touch the card.
  *   end     one transaction: outcome, stored answer, audit OUTCOME record.
  *
+ * What a mutation replaces is often known only after the card was read. It is then noted between
+ * the two, before the first effect: an intent without it has touched nothing.
+ *
  * Between them the card is the truth: at start the owner lists the unfinished intents, reads the
  * card and ends each as old, new or stuck. Requests are used with the functions of store.h.
  */
@@ -67,6 +70,15 @@ struct hws_store_begin {
     size_t answer_bytes;
 };
 
+/* Stores what an OPEN intent replaces, in place of the old_state given to begin. Only after HWS_OK
+ * may the caller touch the card. HWS_E_NOT_FOUND: no such operation. HWS_E_STATE: it has ended.
+ * HWS_E_INVALID: too long. HWS_E_CONFLICT: the commit failed, in doubt. */
+struct hws_store_note {
+    struct hws_store_job job;
+    uint64_t operation_id;     /* in */
+    struct hws_span old_state; /* in: opaque, borrowed until cb */
+};
+
 /* Ends an OPEN or STUCK intent. HWS_E_NOT_FOUND: no such operation. HWS_E_STATE: ended before (then
  * nothing changes). HWS_E_CONFLICT: the commit failed, in doubt. */
 struct hws_store_end {
@@ -106,6 +118,7 @@ struct hws_store_intents {
 
 /* Zero the request and make it one of its kind. */
 void hws_store_begin_init(struct hws_store_begin *r);
+void hws_store_note_init(struct hws_store_note *r);
 void hws_store_end_init(struct hws_store_end *r);
 void hws_store_intents_init(struct hws_store_intents *r);
 

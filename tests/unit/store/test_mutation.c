@@ -206,6 +206,41 @@ static void unfinished_intents_are_listed_after_a_restart(void **state)
     hws_store_job_deinit(&list.job);
 }
 
+static enum hws_code note(struct fixture *f, uint64_t operation_id, const char *old_state)
+{
+    struct hws_store_note r;
+
+    hws_store_note_init(&r);
+    r.operation_id = operation_id;
+    r.old_state = (struct hws_span){(const uint8_t *)old_state, strlen(old_state)};
+    return hws_store_run(f->store, &r.job, NULL);
+}
+
+static void what_is_replaced_can_be_noted_until_the_end(void **state)
+{
+    struct fixture *f = *state;
+    struct hws_store_begin b;
+    struct hws_store_intents list;
+    struct hws_err err;
+
+    assert_code(fixture_begin(f, &b, 1, "req-00001", "one"), HWS_OK);
+    assert_code(note(f, 1, "the old bytes"), HWS_OK);
+    fixture_reopen(f);
+
+    hws_store_intents_init(&list);
+    assert_ok(hws_store_run(f->store, &list.job, &err), &err);
+    assert_int_equal(list.n_intents, 1);
+    assert_int_equal(list.intents[0].old_state.n, 13);
+    assert_memory_equal(list.intents[0].old_state.bytes, "the old bytes", 13);
+    assert_int_equal(list.intents[0].new_state.n, 3);
+    hws_store_job_deinit(&list.job);
+
+    assert_code(fixture_end(f, 1, HWS_INTENT_NEW, "answer"), HWS_OK);
+    assert_code(note(f, 1, "other bytes"), HWS_E_STATE);
+    assert_code(note(f, 77, "other bytes"), HWS_E_NOT_FOUND);
+    assert_int_equal(fixture_verify(f), 2);
+}
+
 static void bad_requests_are_refused_by_field(void **state)
 {
     struct fixture *f = *state;
@@ -322,6 +357,7 @@ int main(void)
         CASE(ending_twice_changes_nothing),
         CASE(void_end_frees_the_request_id),
         CASE(unfinished_intents_are_listed_after_a_restart),
+        CASE(what_is_replaced_can_be_noted_until_the_end),
         CASE(bad_requests_are_refused_by_field),
         CASE(ledger_keeps_the_newest_and_all_unfinished),
         CASE(ledger_full_of_unfinished_refuses_more),
