@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "ctl/ctl_ipc.h"
+#include "hawserd/limits.h"
 #include "hawserd/run.h"
 #include "hca/identity.h"
 #include "sched/sched.h"
@@ -59,7 +60,8 @@ struct hws_adapter {
     struct hws_run identify_run;
     struct hws_err identify_err; /* of the last failure */
     uint64_t retry_ms;           /* when to try again; UINT64_MAX = not due */
-    bool recovering;             /* unfinished changes of an earlier keeper are not resolved yet */
+    struct hws_limits limits;
+    bool recovering; /* an unfinished change is not resolved yet */
 };
 
 struct hws_devices {

@@ -281,6 +281,106 @@ static void bad_settings_are_refused_with_the_field(void **state)
     }
 }
 
+/* Commands sent to the adapters so far. */
+static uint64_t n_commands(void)
+{
+    Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+    struct hws_rig_reply r;
+    uint64_t n = UINT64_MAX;
+
+    hws_rig_call(&rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    expect_ok(&r);
+    Hawser__V1__InfoResponse *info =
+        hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    for (size_t i = 0; i < info->n_counters; i++) {
+        if (strcmp(info->counters[i]->name, "commands") == 0) {
+            n = info->counters[i]->value;
+        }
+    }
+    hawser__v1__info_response__free_unpacked(info, NULL);
+    hws_rig_reply_free(&r);
+    assert_true(n != UINT64_MAX);
+    return n;
+}
+
+/* What is read when the adapters come has been read. */
+static uint64_t wait_quiet(void)
+{
+    uint64_t before = UINT64_MAX;
+    uint64_t now = n_commands();
+
+    for (int i = 0; i < 100 && now != before; i++) {
+        before = now;
+        hws_rig_idle(&rig, 100);
+        now = n_commands();
+    }
+    assert_int_equal(now, before);
+    return now;
+}
+
+static void plan_is_refused(const char *value, const char *text)
+{
+    Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
+    Hawser__V1__Setting s = HAWSER__V1__SETTING__INIT;
+    Hawser__V1__Setting *settings[] = {&s};
+    struct hws_rig_reply r;
+
+    s.name = "NUM_OF_VFS";
+    s.value = (char *)value;
+    q.device = PCI_A;
+    q.settings = settings;
+    q.n_settings = 1;
+    hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, 5000, &r);
+    assert_int_equal(r.code, HWS_GRPC_INVALID_ARGUMENT);
+    if (strstr(r.message, text) == NULL) {
+        fail_msg("%s", r.message);
+    }
+    hws_rig_reply_free(&r);
+}
+
+static void value_over_the_adapters_maximum_is_refused_without_a_command(void **state)
+{
+    Hawser__V1__ApplyConfigRequest q = HAWSER__V1__APPLY_CONFIG_REQUEST__INIT;
+    Hawser__V1__Mutation m = mutation("limit-0001");
+    Hawser__V1__Setting s = HAWSER__V1__SETTING__INIT;
+    Hawser__V1__Setting *settings[] = {&s};
+    struct hws_rig_reply r;
+    (void)state;
+    wait_ready();
+    uint64_t before = wait_quiet();
+
+    plan_is_refused("9999", "0..127");
+    s.name = "NUM_OF_VFS";
+    s.value = "128";
+    q.device = PCI_A;
+    q.settings = settings;
+    q.n_settings = 1;
+    q.plan_hash = "0000000000000000000000000000000000000000000000000000000000000000";
+    q.mutation = &m;
+    hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &q.base, 5000, &r);
+    assert_int_equal(r.code, HWS_GRPC_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.message, "0..127"));
+    hws_rig_reply_free(&r);
+
+    assert_int_equal(n_commands(), before);
+}
+
+static void limits_are_read_again_when_the_card_comes_back(void **state)
+{
+    (void)state;
+    wait_ready();
+    uint64_t before = wait_quiet();
+
+    assert_int_equal(kill(hws_rig_pid(&rig, "hawser-emu"), SIGKILL), 0);
+    hws_rig_idle(&rig, 200);
+    wait_ready();
+    uint64_t after = wait_quiet();
+
+    assert_true(after > before);
+    plan_is_refused("9999", "0..127");
+    assert_int_equal(n_commands(), after);
+}
+
 static void change_without_mutation_or_with_an_old_fence_is_refused(void **state)
 {
     struct hws_rig_reply r;
@@ -623,6 +723,8 @@ int main(void)
         cmocka_unit_test(watch_lists_then_says_synced),
         cmocka_unit_test(setting_is_planned_applied_repeated_and_reset),
         cmocka_unit_test(bad_settings_are_refused_with_the_field),
+        cmocka_unit_test(value_over_the_adapters_maximum_is_refused_without_a_command),
+        cmocka_unit_test(limits_are_read_again_when_the_card_comes_back),
         cmocka_unit_test(change_without_mutation_or_with_an_old_fence_is_refused),
         cmocka_unit_test(register_is_read_by_name),
         cmocka_unit_test(raw_command_must_agree_with_its_inbox),

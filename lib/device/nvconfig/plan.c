@@ -79,32 +79,16 @@ static enum hws_code check_want(struct hws_nv_plan *plan, const struct hws_nv_wa
 {
     const struct hws_nv_param *p = hws_nv_param_at(want->param_idx);
     const struct hws_nv_record *rec = &plan->reader.records[p->field.tlv_idx];
-    char reason[96];
-    char text[HWS_NV_VALUE_BYTES];
-    char allowed[160];
 
-    if (!hws_nv_reader_supports(&plan->reader, p, reason, sizeof(reason))) {
-        return hws_err_set(&plan->err, HWS_E_UNSUPPORTED, "%s: %s", p->name, reason);
-    }
-    if (!rec->writable) {
-        return hws_err_set(&plan->err, HWS_E_UNSUPPORTED, "%s: this firmware lets nobody write it",
-                           p->name);
-    }
-    if (want->to_default && !rec->has[HWS_NV_FACTORY]) {
+    enum hws_code rc =
+        hws_nv_reader_allows(&plan->reader, p, want->to_default ? NULL : &want->value, &plan->err);
+    if (rc == HWS_OK && want->to_default && !rec->has[HWS_NV_FACTORY]) {
         return hws_err_set(&plan->err, HWS_E_UNSUPPORTED,
                            "%s: this firmware does not give factory values, so a reset cannot be "
                            "planned and verified",
                            p->name);
     }
-    uint32_t limit = hws_nv_reader_max(&plan->reader, p);
-    if (!want->to_default && want->value > limit) {
-        hws_nv_param_format(p, want->value, text, sizeof(text));
-        hws_nv_param_allowed(p, limit, allowed, sizeof(allowed));
-        return hws_err_set(&plan->err, HWS_E_INVALID,
-                           "%s: %s is not allowed on this adapter; allowed: %s", p->name, text,
-                           allowed);
-    }
-    return HWS_OK;
+    return rc;
 }
 
 /* A reset of everything leaves out what the adapter lacks; anything else must be possible. */

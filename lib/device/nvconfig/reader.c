@@ -251,6 +251,30 @@ uint32_t hws_nv_reader_max(const struct hws_nv_reader *r, const struct hws_nv_pa
     return limit < p->max ? limit : p->max;
 }
 
+enum hws_code hws_nv_reader_allows(const struct hws_nv_reader *r, const struct hws_nv_param *p,
+                                   const uint32_t *value, struct hws_err *err)
+{
+    char reason[96];
+    char text[HWS_NV_VALUE_BYTES];
+    char allowed[160];
+
+    if (!hws_nv_reader_supports(r, p, reason, sizeof(reason))) {
+        return hws_err_set(err, HWS_E_UNSUPPORTED, "%s: %s", p->name, reason);
+    }
+    if (!r->records[p->field.tlv_idx].writable) {
+        return hws_err_set(err, HWS_E_UNSUPPORTED, "%s: this firmware lets nobody write it",
+                           p->name);
+    }
+    uint32_t limit = hws_nv_reader_max(r, p);
+    if (value == NULL || *value <= limit) {
+        return HWS_OK;
+    }
+    hws_nv_param_format(p, *value, text, sizeof(text));
+    hws_nv_param_allowed(p, limit, allowed, sizeof(allowed));
+    return hws_err_set(err, HWS_E_INVALID, "%s: %s is not allowed on this adapter; allowed: %s",
+                       p->name, text, allowed);
+}
+
 void hws_nv_reader_text(const struct hws_nv_param *p, const uint8_t *data, char *dst)
 {
     uint32_t v = hws_nv_field_get(&p->field, data);

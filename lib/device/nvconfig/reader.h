@@ -59,6 +59,11 @@ bool hws_nv_reader_supports(const struct hws_nv_reader *r, const struct hws_nv_p
 /* The adapter's maximum of a parameter. */
 uint32_t hws_nv_reader_max(const struct hws_nv_reader *r, const struct hws_nv_param *p);
 
+/* Whether this adapter takes the value (NULL: any, only whether it can be set). HWS_E_UNSUPPORTED,
+ * or HWS_E_INVALID naming what is allowed. */
+enum hws_code hws_nv_reader_allows(const struct hws_nv_reader *r, const struct hws_nv_param *p,
+                                   const uint32_t *value, struct hws_err *err) HWS_MUST_USE;
+
 /* The parameter's text in data (the bytes of its record); dst holds HWS_NV_VALUE_BYTES. */
 void hws_nv_reader_text(const struct hws_nv_param *p, const uint8_t *data, char *dst);
 
