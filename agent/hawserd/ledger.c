@@ -134,12 +134,34 @@ enum hws_code hws_ledger_begin(struct hws_task *task, void (*go)(struct hws_task
     if (task->arena.failed) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
-    b->old_state = task->want.old_state;
     b->new_state = task->want.new_state;
     b->request_hash = task->request_hash;
     task->ledger_go = go;
     task->ledger_ended = ended;
     return hws_store_submit(task->agent->store, &b->job, err);
+}
+
+static void noted(struct hws_store_job *job)
+{
+    struct hws_task *task = job->data;
+
+    task->err = job->err;
+    task->ledger_go(task);
+}
+
+enum hws_code hws_ledger_note(struct hws_task *task, const uint8_t *bytes, size_t n,
+                              void (*go)(struct hws_task *), struct hws_err *err)
+{
+    struct hws_store_note *r = &task->note;
+
+    hws_store_note_init(r);
+    r->job.cb = noted;
+    r->job.data = task;
+    r->operation_id = task->operation_id;
+    r->old_state.bytes = bytes;
+    r->old_state.n = n;
+    task->ledger_go = go;
+    return hws_store_submit(task->agent->store, &r->job, err);
 }
 
 static void outcome_stored(struct hws_store_job *job)

@@ -20,6 +20,13 @@ enum hws_code hws_ledger_begin(struct hws_task *task, void (*go)(struct hws_task
                                void (*ended)(struct hws_task *), struct hws_err *err) HWS_MUST_USE;
 
 /*
+ * Stores what a begun operation replaces (n bytes, borrowed until go), then calls go(task) with the
+ * result in task->err: only after HWS_OK may the card be touched. On an error go is not called.
+ */
+enum hws_code hws_ledger_note(struct hws_task *task, const uint8_t *bytes, size_t n,
+                              void (*go)(struct hws_task *), struct hws_err *err) HWS_MUST_USE;
+
+/*
  * Stores the outcome task->outcome with task->err and task->answer, then calls ended(task). If it
  * cannot be stored, task->err becomes HWS_E_CONFLICT: the effect is as said, but whether a repeat
  * will know is in doubt.

@@ -1,9 +1,11 @@
 /*
  * Ending what was cut off between intent and outcome. One intent at a time.
  *
- * Happy path: list -> wait for the adapter -> read back -> compare -> end in the store -> next.
- * Failures: the adapter never comes (the intent stays open and its adapter refuses changes); the
- * card cannot be read (stuck).
+ * Happy path: list -> wait for the adapter -> read its records, put a mixture back -> read the
+ * values for the answer -> end in the store -> next.
+ * Failures: the adapter never comes (the intent stays open and its adapter refuses changes); it
+ * goes away on the way (from the beginning when it is back: the steps may be repeated); the card
+ * cannot be read (stuck).
  */
 #include "hawserd/recover.h"
 
@@ -17,17 +19,18 @@
 #include "hawserd/svc_config.h"
 #include "hawserd/task.h"
 
+HWS_STEPPER(settle, hws_nv_recover, hws_nv_recover)
 HWS_STEPPER(read, hws_nv_get, hws_nv_get)
 
 enum hws_code hws_recover_describe(struct hws_task *task, const struct hws_nv_setting *settings,
-                                   size_t n, const struct hws_digest *revision, struct hws_err *err)
+                                   size_t n, struct hws_err *err)
 {
     size_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         bytes += strlen(settings[i].name) + strlen(settings[i].value) + 2;
     }
-    uint8_t *state = hws_arena_alloc(&task->arena, bytes + HWS_DIGEST_BYTES);
+    uint8_t *state = hws_arena_alloc(&task->arena, bytes);
     if (state == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
@@ -41,11 +44,6 @@ enum hws_code hws_recover_describe(struct hws_task *task, const struct hws_nv_se
     }
     task->want.new_state.bytes = state;
     task->want.new_state.n = bytes;
-    if (revision != NULL) {
-        memcpy(at, revision->b, HWS_DIGEST_BYTES);
-        task->want.old_state.bytes = at;
-        task->want.old_state.n = HWS_DIGEST_BYTES;
-    }
     return HWS_OK;
 }
 
@@ -56,7 +54,7 @@ static const struct hws_intent *current(const struct hws_recover *r)
     return &r->list.intents[r->next_idx];
 }
 
-/* Splits new_state into names and values. False if it is not of settings, or of too many. */
+/* Takes the names out of new_state. False if it is not of settings, or of too many. */
 static bool split(struct hws_recover *r, const struct hws_intent *intent)
 {
     const char *at = (const char *)intent->new_state.bytes;
@@ -68,54 +66,13 @@ static bool split(struct hws_recover *r, const struct hws_intent *intent)
         const char *value = nul == NULL ? NULL : nul + 1;
         const char *nul2 =
             value == NULL || value >= end ? NULL : memchr(value, '\0', (size_t)(end - value));
-        if (nul2 == NULL || r->n_names == HWS_RECOVER_MAX) {
+        if (nul2 == NULL || r->n_names == HWS_NV_MAX_PARAMS) {
             return false;
         }
-        r->names[r->n_names] = at;
-        r->values[r->n_names++] = value;
+        r->names[r->n_names++] = at;
         at = nul2 + 1;
     }
     return r->n_names > 0;
-}
-
-/* True if the next boot has the wanted text of every setting. */
-static bool has_all_wanted(const struct hws_recover *r)
-{
-    for (size_t i = 0; i < r->get.n_values; i++) {
-        struct hws_nv_value v;
-        char wanted[HWS_NV_VALUE_BYTES];
-        uint32_t raw;
-        hws_nv_get_value(&r->get, i, &v);
-        if (r->values[i][0] == '\0') {
-            hws_str_copy(wanted, sizeof(wanted), v.default_value);
-        } else if (hws_nv_param_parse(v.param, r->values[i], &raw, NULL) == HWS_OK) {
-            hws_nv_param_format(v.param, raw, wanted, sizeof(wanted));
-        } else {
-            return false;
-        }
-        if (v.supported && !hws_str_eq(wanted, v.next_boot)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum hws_intent_state compare(struct hws_recover *r, const struct hws_intent *intent)
-{
-    const struct hws_span *old = &intent->old_state;
-
-    if (has_all_wanted(r)) {
-        hws_str_copy(r->detail, sizeof(r->detail), "read back after a restart: the new values");
-        return HWS_INTENT_NEW;
-    }
-    if (old->n == HWS_DIGEST_BYTES && memcmp(old->bytes, r->get.revision.b, old->n) == 0) {
-        hws_str_copy(r->detail, sizeof(r->detail), "read back after a restart: the old values");
-        return HWS_INTENT_OLD;
-    }
-    hws_str_copy(r->detail, sizeof(r->detail),
-                 "read back after a restart: neither the old nor the new values; read the "
-                 "settings and apply what is wanted");
-    return HWS_INTENT_STUCK;
 }
 
 static void mark_adapters(struct hws_recover *r)
@@ -140,6 +97,8 @@ static void ended(struct hws_store_job *job)
     r->n_left--;
     r->busy = false;
     hws_store_job_deinit(job);
+    hws_mem_free(r->step);
+    r->step = NULL;
     mark_adapters(r);
     r->due = true;
 }
@@ -152,7 +111,7 @@ static void make_answer(struct hws_recover *r, struct hws_store_end *e)
 
     hws_buf_deinit(&r->answer);
     hws_buf_init(&r->answer, HWS_LINK_CALL_MAX_MESSAGE);
-    if (e->state == HWS_INTENT_NEW &&
+    if (e->state == HWS_INTENT_NEW && r->get.n_values > 0 &&
         hws_svc_config_recovered(&r->get, e->operation_id, &r->answer) == HWS_OK) {
         e->status = HWS_RPC_OK;
     } else {
@@ -188,23 +147,71 @@ static void end_as(struct hws_recover *r, enum hws_intent_state state)
     }
 }
 
+/* True if the adapter went away: again from the beginning when it is back. */
+static bool must_wait(struct hws_recover *r, const struct hws_err *err)
+{
+    struct hws_log_q q;
+
+    if (err->code != HWS_E_GONE && err->code != HWS_E_CANCELED) {
+        return false;
+    }
+    hws_log("recovery_waits", "reason=%s", hws_log_q(&q, err->msg));
+    hws_mem_free(r->step);
+    r->step = NULL;
+    r->busy = false;
+    return true;
+}
+
 static void read_done(struct hws_run *run)
 {
     struct hws_recover *r = run->data;
 
-    if (run->err.code == HWS_E_GONE || run->err.code == HWS_E_CANCELED) {
-        struct hws_log_q q;
-        hws_log("recovery_waits", "reason=%s", hws_log_q(&q, run->err.msg));
-        r->busy = false; /* the adapter went away: again when it is back */
+    if (run->err.code != HWS_OK && must_wait(r, &run->err)) {
         return;
     }
     if (run->err.code != HWS_OK) {
-        hws_str_print(r->detail, sizeof(r->detail),
-                      "after a restart the card could not be read: %s", run->err.msg);
+        r->get.n_values = 0; /* the records are proved; only the answer cannot list the values */
+    }
+    end_as(r, HWS_INTENT_NEW);
+}
+
+/* The new values are there: what the change would have answered. */
+static void read_values(struct hws_recover *r)
+{
+    struct hws_stepper s = {read_next, read_feed, &r->get.err, &r->get};
+    struct hws_err err;
+
+    r->run.done = read_done;
+    if (hws_nv_get_init(&r->get, r->names, r->n_names, &err) != HWS_OK) {
+        r->get.n_values = 0;
+        end_as(r, HWS_INTENT_NEW);
+    } else if (hws_run_start(&r->run, r->run.adapter, HWS_SCHED_READ, "hawserd", &s, &err) !=
+               HWS_OK) {
+        r->run.err = err;
+        read_done(&r->run);
+    }
+}
+
+static void settled(struct hws_run *run)
+{
+    struct hws_recover *r = run->data;
+
+    if (run->err.code != HWS_OK && must_wait(r, &run->err)) {
+        return;
+    }
+    if (run->err.code != HWS_OK) {
+        hws_str_print(r->detail, sizeof(r->detail), "looked at again: %.100s (%.120s)",
+                      run->err.msg, r->step->detail);
         end_as(r, HWS_INTENT_STUCK);
         return;
     }
-    end_as(r, compare(r, current(r)));
+    hws_str_print(r->detail, sizeof(r->detail), "cut off, then looked at again: %s",
+                  r->step->detail);
+    if (r->step->outcome == HWS_NV_APPLIED) {
+        read_values(r);
+        return;
+    }
+    end_as(r, HWS_INTENT_OLD);
 }
 
 static struct hws_adapter *adapter_of(struct hws_recover *r, const struct hws_intent *intent)
@@ -214,54 +221,68 @@ static struct hws_adapter *adapter_of(struct hws_recover *r, const struct hws_in
     if (hws_devices_find(&r->agent->devices, intent->record.device, &a, NULL) != HWS_OK) {
         return NULL;
     }
-    return a->state == HWS_DEVICE_READY ? a : NULL;
+    return a->state == HWS_DEVICE_READY && a->n_hung == 0 ? a : NULL;
 }
 
-static void read_back(struct hws_recover *r, struct hws_adapter *a)
+/* Reads the card against what the change wrote down before its first write. */
+static void settle(struct hws_recover *r, struct hws_adapter *a)
 {
-    struct hws_stepper s = {read_next, read_feed, &r->get.err, &r->get};
+    const struct hws_span *journal = &current(r)->old_state;
     struct hws_err err;
 
-    if (!split(r, current(r)) || hws_nv_get_init(&r->get, r->names, r->n_names, &err) != HWS_OK) {
+    r->step = hws_mem_zalloc(1, sizeof(*r->step));
+    if (r->step == NULL) {
+        r->busy = false;
+        return;
+    }
+    struct hws_stepper s = {settle_next, settle_feed, &r->step->err, r->step};
+    if (hws_nv_recover_init(r->step, journal->bytes, journal->n, &err) != HWS_OK) {
+        hws_str_print(r->detail, sizeof(r->detail), "cut off: %s", err.msg);
+        end_as(r, HWS_INTENT_STUCK);
+        return;
+    }
+    r->run.done = settled;
+    r->run.data = r;
+    r->run.deadline_ms = UINT64_MAX;
+    r->run.queue_deadline_ms = UINT64_MAX;
+    if (hws_run_start(&r->run, a, HWS_SCHED_WRITE, "hawserd", &s, &err) != HWS_OK) {
+        hws_mem_free(r->step);
+        r->step = NULL;
+        r->busy = false;
+    }
+}
+
+static void look_at(struct hws_recover *r, struct hws_adapter *a)
+{
+    if (!split(r, current(r))) {
         hws_str_copy(r->detail, sizeof(r->detail),
                      "cut off by a restart; its effect cannot be read back by the agent: look at "
                      "what it was to change");
         end_as(r, HWS_INTENT_STUCK);
         return;
     }
-    r->run.done = read_done;
-    r->run.data = r;
-    r->run.deadline_ms = UINT64_MAX;
-    r->run.queue_deadline_ms = UINT64_MAX;
-    if (hws_run_start(&r->run, a, HWS_SCHED_READ, "hawserd", &s, &err) != HWS_OK) {
-        r->busy = false;
-    }
-}
-
-void hws_recover_turn(struct hws_recover *r)
-{
-    r->due = false;
-    if (!r->loaded || r->busy || r->n_left == 0 || r->agent->store == NULL) {
+    if (current(r)->old_state.n == 0) {
+        hws_str_copy(r->detail, sizeof(r->detail),
+                     "cut off by a restart before its first write: nothing was changed");
+        end_as(r, HWS_INTENT_VOID);
         return;
     }
-    for (size_t i = 0; i < r->list.n_intents; i++) {
-        const struct hws_intent *intent = &r->list.intents[i];
-        struct hws_adapter *a = NULL;
-        if (r->resolved[i]) {
-            continue;
-        }
-        bool about_agent = intent->record.device == NULL || intent->record.device[0] == '\0';
-        if (!about_agent && (a = adapter_of(r, intent)) == NULL) {
-            continue;
-        }
-        r->next_idx = i;
-        r->busy = true;
-        read_back(r, a);
-        return;
-    }
+    settle(r, a);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
+
+/* True if the operation runs in this keeper and will end its intent itself. */
+static bool runs_here(const struct hws_recover *r, uint64_t operation_id)
+{
+    HWS_LIST_FOREACH (it, tmp, &r->agent->ops) {
+        const struct hws_task *task = hws_container_of(it, struct hws_task, link);
+        if (task->operation_id == operation_id && !task->handed_over) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void listed(struct hws_store_job *job)
 {
@@ -281,7 +302,8 @@ static void listed(struct hws_store_job *job)
     }
     for (size_t i = 0; i < r->list.n_intents; i++) {
         /* What is stuck waits for a person; it holds up nothing but its own request id. */
-        r->resolved[i] = r->list.intents[i].state != HWS_INTENT_OPEN;
+        const struct hws_intent *intent = &r->list.intents[i];
+        r->resolved[i] = intent->state != HWS_INTENT_OPEN || runs_here(r, intent->operation_id);
         r->n_left += r->resolved[i] ? 0 : 1;
     }
     r->loaded = true;
@@ -289,15 +311,75 @@ static void listed(struct hws_store_job *job)
     r->due = true;
 }
 
-enum hws_code hws_recover_start(struct hws_recover *r, struct hws_agent *agent, struct hws_err *err)
+static enum hws_code submit_list(struct hws_recover *r, struct hws_err *err)
 {
-    r->agent = agent;
     hws_store_intents_init(&r->list);
     r->list.job.cb = listed;
     r->list.job.data = r;
-    enum hws_code code = hws_store_submit(agent->store, &r->list.job, err);
+    enum hws_code code = hws_store_submit(r->agent->store, &r->list.job, err);
     r->loading = code == HWS_OK;
     return code;
+}
+
+/* Again, with what was taken over since. */
+static void load(struct hws_recover *r)
+{
+    struct hws_err err;
+
+    if (r->loaded) {
+        hws_store_job_deinit(&r->list.job);
+        hws_mem_free(r->resolved);
+        r->resolved = NULL;
+        r->loaded = false;
+        r->n_left = 0;
+    }
+    r->reload = submit_list(r, &err) != HWS_OK;
+    r->due = r->reload;
+}
+
+enum hws_code hws_recover_start(struct hws_recover *r, struct hws_agent *agent, struct hws_err *err)
+{
+    r->agent = agent;
+    return submit_list(r, err);
+}
+
+void hws_recover_take(struct hws_recover *r, struct hws_adapter *a)
+{
+    a->recovering = true;
+    r->reload = true;
+    r->due = true;
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+void hws_recover_turn(struct hws_recover *r)
+{
+    r->due = false;
+    if (r->agent == NULL || r->agent->store == NULL || r->busy || r->loading) {
+        return;
+    }
+    if (r->reload) {
+        load(r);
+        return;
+    }
+    if (!r->loaded || r->n_left == 0) {
+        return;
+    }
+    for (size_t i = 0; i < r->list.n_intents; i++) {
+        const struct hws_intent *intent = &r->list.intents[i];
+        struct hws_adapter *a = NULL;
+        if (r->resolved[i]) {
+            continue;
+        }
+        bool about_agent = intent->record.device == NULL || intent->record.device[0] == '\0';
+        if (!about_agent && (a = adapter_of(r, intent)) == NULL) {
+            continue;
+        }
+        r->next_idx = i;
+        r->busy = true;
+        look_at(r, a);
+        return;
+    }
 }
 
 bool hws_recover_concerns(const struct hws_recover *r, const struct hws_adapter *a)
@@ -319,6 +401,7 @@ void hws_recover_deinit(struct hws_recover *r)
     if (r->loaded) {
         hws_store_job_deinit(&r->list.job);
     }
+    hws_mem_free(r->step);
     hws_mem_free(r->resolved);
     hws_buf_deinit(&r->answer);
     r->resolved = NULL;

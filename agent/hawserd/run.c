@@ -19,7 +19,8 @@
 static const uint32_t moves[HWS_RUN_N_STATES] = {
     [HWS_RUN_IDLE] = HWS_FSM_TO(HWS_RUN_WAITING),
     [HWS_RUN_WAITING] = HWS_FSM_TO(HWS_RUN_CALLING) | HWS_FSM_TO(HWS_RUN_IDLE),
-    [HWS_RUN_CALLING] = HWS_FSM_TO(HWS_RUN_IDLE),
+    [HWS_RUN_CALLING] = HWS_FSM_TO(HWS_RUN_IDLE) | HWS_FSM_TO(HWS_RUN_HELD),
+    [HWS_RUN_HELD] = HWS_FSM_TO(HWS_RUN_CALLING) | HWS_FSM_TO(HWS_RUN_IDLE),
 };
 
 void hws_run_release(struct hws_lease *lease)
@@ -52,8 +53,13 @@ static void give_back(struct hws_run *run)
 static void finish(struct hws_run *run, const struct hws_err *err)
 {
     run->err = *err;
-    give_back(run);
-    hws_fsm_move(moves, &run->state, HWS_RUN_IDLE);
+    if (run->keeps_turn && err->code == HWS_OK) {
+        hws_fsm_move(moves, &run->state, HWS_RUN_HELD);
+    } else {
+        run->keeps_turn = false;
+        give_back(run);
+        hws_fsm_move(moves, &run->state, HWS_RUN_IDLE);
+    }
     run->done(run);
 }
 
@@ -118,6 +124,21 @@ static void call_done(struct hws_ctl_call *call)
     step(run);
 }
 
+void hws_run_resume(struct hws_run *run, const struct hws_stepper *stepper)
+{
+    run->stepper = *stepper;
+    run->keeps_turn = false;
+    hws_fsm_move(moves, &run->state, HWS_RUN_CALLING);
+    step(run);
+}
+
+void hws_run_give_up(struct hws_run *run)
+{
+    run->keeps_turn = false;
+    give_back(run);
+    hws_fsm_move(moves, &run->state, HWS_RUN_IDLE);
+}
+
 /* The run ends without a turn at the adapter. */
 static void never_granted(struct hws_lease *lease, enum hws_code code, const char *why)
 {
@@ -126,6 +147,7 @@ static void never_granted(struct hws_lease *lease, enum hws_code code, const cha
     hws_err_set(&run->err, code, "%s", why);
     hws_err_at(&run->err, HWS_STAGE_NOT_SENT);
     run->lease = NULL;
+    run->keeps_turn = false;
     hws_list_remove(&lease->link);
     hws_mem_free(lease);
     hws_fsm_move(moves, &run->state, HWS_RUN_IDLE);
@@ -234,7 +256,7 @@ enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
 
 void hws_run_cancel(struct hws_run *run)
 {
-    if (run->state == HWS_RUN_IDLE || run->canceled) {
+    if (run->state == HWS_RUN_IDLE || run->state == HWS_RUN_HELD || run->canceled) {
         return;
     }
     run->canceled = true;

@@ -6,7 +6,11 @@
  * The run is the caller's and on loan from start until done, which is called once, never inside
  * start. A cancel drops a run that waits; one whose command is on the card ends when the channel
  * gives the command up. The turn at the adapter is kept for as long as such a command has not
- * really returned. Thread rule: the loop thread.
+ * really returned.
+ *
+ * Work in two parts with something durable between them sets `keeps_turn`: a stepper that ends well
+ * then leaves the run HELD, nobody else gets the adapter, and done must lead to resume or give_up.
+ * Thread rule: the loop thread.
  */
 #ifndef HWS_HAWSERD_RUN_H
 #define HWS_HAWSERD_RUN_H
@@ -54,6 +58,7 @@ enum hws_run_state {
     HWS_RUN_IDLE,
     HWS_RUN_WAITING, /* for its turn */
     HWS_RUN_CALLING, /* a command is on loan */
+    HWS_RUN_HELD,    /* between two parts: the turn is kept */
     HWS_RUN_N_STATES
 };
 
@@ -65,6 +70,7 @@ struct hws_run {
     struct hws_ctl_call call;
     uint64_t queue_deadline_ms; /* waiting for the adapter ends here; UINT64_MAX = none */
     uint64_t deadline_ms; /* no command runs longer; UINT64_MAX = the stepper's own limits only */
+    bool keeps_turn;      /* the caller's; see above. resume and give_up clear it */
     bool canceled;
     bool started;       /* a command was handed to the channel */
     bool unanswered;    /* the last command was given up */
@@ -87,7 +93,14 @@ enum hws_code hws_run_start(struct hws_run *run, struct hws_adapter *adapter,
 enum hws_code hws_run_probe(struct hws_run *run, struct hws_adapter *adapter,
                             const struct hws_stepper *stepper, struct hws_err *err) HWS_MUST_USE;
 
-/* Ends it early; done still comes (with HWS_E_CANCELED or what the command came to). */
+/* The second part of a HELD run; the caller may have set another done. It may come inside. */
+void hws_run_resume(struct hws_run *run, const struct hws_stepper *stepper);
+
+/* Ends a HELD run: the turn goes back, done is not called. */
+void hws_run_give_up(struct hws_run *run);
+
+/* Ends it early; no effect on one that is HELD; done still comes (with HWS_E_CANCELED or what the
+ * command came to). */
 void hws_run_cancel(struct hws_run *run);
 
 /* Ends the run of a lease that cancel took out of the queue, or begins a probe; the devices' turn.

@@ -1,8 +1,13 @@
 /*
  * hawser.v1.ConfigService, the changes: Apply and Reset by nvconfig's apply stepper, which puts
- * everything back on failure. A change carries what recovery needs to judge the card later: the
- * names with the wanted values (new_state) and, when the caller named it, the revision before
- * (old_state); see recover.h for their form.
+ * everything back on failure.
+ *
+ *   1. the card is read and the writes are computed; the turn at the adapter is kept
+ *   2. the writes, old and new bytes, become durable with the intent (recover.h)
+ *   3. the writes are done and read back
+ *   4. the values are read for the answer
+ *
+ * What ends in doubt is handed to recovery, which reads the card again when nothing runs on it.
  */
 #include <string.h>
 
@@ -10,11 +15,14 @@
 #include "base/str.h"
 #include "hawserd/agent.h"
 #include "hawserd/handler.h"
+#include "hawserd/ledger.h"
 #include "hawserd/svc_config.h"
 #include "hawserd/svc_config_priv.h"
+#include "nvconfig/recover.h"
 #include "nvconfig/reset.h"
 
 HWS_STEPPER(get, hws_nv_get, hws_nv_get)
+HWS_STEPPER(plan, hws_nv_plan, hws_nv_plan)
 HWS_STEPPER(apply, hws_nv_apply, hws_nv_apply)
 
 /* The highest reset that a value read back still waits for; fallback: nothing was read. */
@@ -60,7 +68,8 @@ enum hws_code hws_svc_config_recovered(const struct hws_nv_get *get, uint64_t op
     hws_digest_hex(&get->revision, hex);
     hws_str_print(id, sizeof(id), "%llu", (unsigned long long)operation_id);
     r.values = values;
-    r.n_values = hws_svc_config__values_of(&arena, get, false, values);
+    bool all = get->n_values == hws_nv_param_count();
+    r.n_values = hws_svc_config__values_of(&arena, get, all, values);
     r.reset = still_needed(get, HAWSER__V1__RESET_LEVEL__RESET_LEVEL_NONE);
     r.revision = hex;
     r.operation_id = id;
@@ -109,6 +118,10 @@ static void change_failed(struct hws_task *task, const struct hws_nv_apply *appl
         hws_err_set(&whole, err.code, "%.150s (%.90s)", err.msg, apply->detail);
         memcpy(err.msg, whole.msg, sizeof(err.msg));
     }
+    if (task->outcome == HWS_INTENT_STUCK) {
+        task->handed_over = true;
+        hws_recover_take(&task->agent->recover, task->want.adapter);
+    }
     hws_task_fail(task, &err);
 }
 
@@ -133,14 +146,68 @@ static void change_done(struct hws_run *run)
     }
 }
 
-static void change_run(struct hws_task *task)
+/* Step 3. */
+static void write_now(struct hws_task *task)
 {
     struct hws_svc_config__work *w = task->work;
     struct hws_stepper s = {apply_next, apply_feed, &w->apply->err, w->apply};
 
+    task->run.done = change_done;
+    hws_run_resume(&task->run, &s);
+}
+
+static void noted(struct hws_task *task)
+{
+    if (task->err.code == HWS_OK) {
+        write_now(task);
+        return;
+    }
+    struct hws_err err = task->err;
+    hws_run_give_up(&task->run);
+    task->outcome = HWS_INTENT_VOID;
+    hws_err_at(&err, HWS_STAGE_NOT_SENT);
+    hws_task_fail(task, &err);
+}
+
+/* Step 2. The plan has not been compared with the caller's: apply does that before it writes. */
+static void planned(struct hws_run *run)
+{
+    struct hws_task *task = run->data;
+    struct hws_svc_config__work *w = task->work;
+
+    if (run->err.code != HWS_OK) {
+        change_failed(task, w->apply, &run->err);
+        return;
+    }
+    if (w->apply->plan.n_writes == 0) {
+        write_now(task);
+        return;
+    }
+    uint8_t *bytes = hws_arena_alloc(&task->arena, HWS_NV_INTENT_MAX_BYTES);
+    if (bytes == NULL) {
+        hws_err_set(&task->err, HWS_E_NOMEM, "out of memory");
+        noted(task);
+        return;
+    }
+    size_t n = hws_nv_intent_encode(&w->apply->plan, bytes);
+    struct hws_err err;
+    if (hws_ledger_note(task, bytes, n, noted, &err) != HWS_OK) {
+        task->err = err;
+        noted(task);
+    }
+}
+
+/* Step 1. */
+static void change_run(struct hws_task *task)
+{
+    struct hws_svc_config__work *w = task->work;
+    struct hws_stepper s = {plan_next, plan_feed, &w->apply->plan.err, &w->apply->plan};
+
     task->whole = true;
     w->apply->timeout_ms = hws_svc_config__command_ms(task);
-    (void)hws_task_drive(task, &s, change_done);
+    w->apply->plan.timeout_ms = w->apply->timeout_ms;
+    task->run.keeps_turn = true;
+    (void)hws_task_drive(task, &s, planned);
 }
 
 static enum hws_code new_apply(struct hws_svc_config__work *w, struct hws_err *err)
@@ -186,8 +253,7 @@ static enum hws_code apply_prepare(struct hws_task *task, struct hws_err *err)
         return hws_svc_blame(task, "settings", err);
     }
     code = hws_svc_config__take_names(task, names, w->n_settings, err);
-    return code == HWS_OK ? hws_recover_describe(task, w->settings, w->n_settings, revision, err)
-                          : code;
+    return code == HWS_OK ? hws_recover_describe(task, w->settings, w->n_settings, err) : code;
 }
 
 const struct hws_handler hws_handler_CONFIG_APPLY = {
@@ -225,7 +291,7 @@ static enum hws_code describe_defaults(struct hws_task *task, struct hws_err *er
         settings[i].value = "";
     }
     return settings == NULL ? hws_err_set(err, HWS_E_NOMEM, "out of memory")
-                            : hws_recover_describe(task, settings, n, NULL, err);
+                            : hws_recover_describe(task, settings, n, err);
 }
 
 static enum hws_code reset_prepare(struct hws_task *task, struct hws_err *err)

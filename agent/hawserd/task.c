@@ -154,11 +154,12 @@ static enum hws_code check(struct hws_task *task, struct hws_err *err)
     if (hws_agent_may_change(task->agent, err) != HWS_OK) {
         return err->code;
     }
-    if (task->want.adapter != NULL && task->want.adapter->recovering) {
+    const struct hws_adapter *a = task->want.adapter;
+    if (a != NULL && a->recovering) {
         return hws_err_set(err, HWS_E_STATE,
-                           "adapter %.100s: a change cut off by a restart is still being resolved; "
+                           "adapter %.80s: an unfinished change is still being resolved (%.90s); "
                            "reads are served",
-                           task->want.adapter->id);
+                           a->id, a->reason[0] == '\0' ? "the card is being read" : a->reason);
     }
     return hws_ledger_check(task, err);
 }
@@ -285,7 +286,7 @@ static void finish(struct hws_task *task)
         hws_convert_details(&task->err, task->want.field, &task->details) != HWS_OK) {
         hws_buf_reset(&task->details);
     }
-    if (task->operation_id != 0) {
+    if (task->operation_id != 0 && !task->handed_over) {
         hws_ledger_end(task, reply);
         return;
     }
@@ -403,6 +404,19 @@ void hws_task_stop_followers(struct hws_agent *agent)
     tell_marked(agent, tell_stop);
 }
 
+/* A change on an adapter with a command that has not returned would race with it. */
+static enum hws_code may_run(const struct hws_adapter *a, enum hws_sched_kind kind,
+                             struct hws_err *err)
+{
+    if (kind == HWS_SCHED_WRITE && a->state == HWS_DEVICE_STUCK) {
+        hws_err_set(err, HWS_E_STATE, "adapter %.100s takes no change now: %.90s", a->id,
+                    a->reason);
+        hws_err_at(err, HWS_STAGE_NOT_SENT);
+        return err->code;
+    }
+    return hws_device_usable(a, err);
+}
+
 bool hws_task_drive(struct hws_task *task, const struct hws_stepper *stepper,
                     void (*done)(struct hws_run *run))
 {
@@ -413,11 +427,12 @@ bool hws_task_drive(struct hws_task *task, const struct hws_stepper *stepper,
     task->run.data = task;
     task->run.queue_deadline_ms = task->deadline_ms;
     task->run.deadline_ms = task->whole ? UINT64_MAX : task->deadline_ms;
-    if (hws_device_usable(task->want.adapter, &err) == HWS_OK &&
+    if (may_run(task->want.adapter, kind, &err) == HWS_OK &&
         hws_run_start(&task->run, task->want.adapter, kind, task->caller->principal, stepper,
                       &err) == HWS_OK) {
         return true;
     }
+    task->run.keeps_turn = false;
     task->outcome = HWS_INTENT_VOID;
     hws_task_fail(task, &err);
     return false;

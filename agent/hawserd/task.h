@@ -64,7 +64,6 @@ struct hws_want {
     const char *detail;          /* decoded arguments, one line */
     const char *field;           /* of a refusal: the field to blame */
     struct hws_task_mutation mutation;
-    struct hws_span old_state; /* for recovery: what is replaced; opaque */
     struct hws_span new_state; /* for recovery: what is wanted */
 };
 
@@ -90,12 +89,14 @@ struct hws_task {
     bool has_news; /* resume is due */
     void *work;    /* the handler's, freed by handler->drop */
     struct hws_store_begin begin;
+    struct hws_store_note note;
     struct hws_store_end end;
     struct hws_store_query query;
     struct hws_digest request_hash;           /* over the request's content */
     void (*ledger_go)(struct hws_task *task); /* the ledger's continuations */
     void (*ledger_ended)(struct hws_task *task);
     uint64_t operation_id;
+    bool handed_over; /* recovery ends its intent: the outcome is not stored here */
     enum hws_intent_state
         outcome;            /* of a change: what the card holds; the handler may set it before
                                done (default NEW) or fail (default by the error's stage) */
