@@ -183,7 +183,7 @@ static void identified(struct hws_run *run)
             changed(a);
         }
         if (a->n_hung == 0) {
-            hws_limits_read(&a->limits, a);
+            hws_bounds_read(&a->bounds, a);
         }
     }
     update(a);
@@ -286,7 +286,7 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
     }
     bool up = port->present && port->state == HWS_LINK_ADAPTER_UP;
     if (!up && a->was_up) {
-        hws_limits_forget(&a->limits);
+        hws_bounds_forget(&a->bounds);
         a->known = false; /* what comes back may have restarted: its facts are read again */
         a->n_hung = 0;
         a->n_tries = 0;

@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "ctl/ctl_ipc.h"
-#include "hawserd/limits.h"
+#include "hawserd/bounds.h"
 #include "hawserd/run.h"
 #include "hca/identity.h"
 #include "sched/sched.h"
@@ -60,7 +60,7 @@ struct hws_adapter {
     struct hws_run identify_run;
     struct hws_err identify_err; /* of the last failure */
     uint64_t retry_ms;           /* when to try again; UINT64_MAX = not due */
-    struct hws_limits limits;
+    struct hws_bounds bounds;
     bool recovering; /* an unfinished change is not resolved yet */
 };
 

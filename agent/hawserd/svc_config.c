@@ -127,7 +127,7 @@ enum hws_code hws_svc_config__take_settings(struct hws_task *task, Hawser__V1__S
         if (hws_nv_param_parse(param, settings[i]->value, &value, err) != HWS_OK) {
             return blame_setting(task, i, "value", err);
         }
-        if (hws_limits_check(&task->want.adapter->limits, param, value, err) != HWS_OK) {
+        if (hws_bounds_check(&task->want.adapter->bounds, param, value, err) != HWS_OK) {
             const char *part = err->code == HWS_E_UNSUPPORTED ? "name" : "value";
             return blame_setting(task, i, part, err);
         }

@@ -5,8 +5,8 @@
  * everything is allowed here, and the plan judges by its own reading.
  * Thread rule: the loop thread.
  */
-#ifndef HWS_HAWSERD_LIMITS_H
-#define HWS_HAWSERD_LIMITS_H
+#ifndef HWS_HAWSERD_BOUNDS_H
+#define HWS_HAWSERD_BOUNDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,11 +16,11 @@
 #include "nvconfig/param.h"
 #include "nvconfig/reader.h"
 
-#define HWS_LIMITS_MS 10000u /* limit of the whole reading */
+#define HWS_BOUNDS_MS 10000u /* limit of the whole reading */
 
 struct hws_adapter;
 
-struct hws_limits {
+struct hws_bounds {
     bool known;
     bool stale; /* the adapter went away while it was being read */
     struct hws_nv_reader reader;
@@ -28,13 +28,13 @@ struct hws_limits {
 };
 
 /* Reads them unless they are known or being read. A failure is logged and leaves them unknown. */
-void hws_limits_read(struct hws_limits *l, struct hws_adapter *a);
+void hws_bounds_read(struct hws_bounds *l, struct hws_adapter *a);
 
 /* The adapter went away: what comes back may run another firmware. */
-void hws_limits_forget(struct hws_limits *l);
+void hws_bounds_forget(struct hws_bounds *l);
 
 /* HWS_E_UNSUPPORTED (blame the name) or HWS_E_INVALID naming what is allowed (blame the value). */
-enum hws_code hws_limits_check(const struct hws_limits *l, const struct hws_nv_param *p,
+enum hws_code hws_bounds_check(const struct hws_bounds *l, const struct hws_nv_param *p,
                                uint32_t value, struct hws_err *err) HWS_MUST_USE;
 
 #endif
