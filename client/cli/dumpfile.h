@@ -33,8 +33,8 @@ struct hws_dumpfile {
     bool done; /* renamed */
 };
 
-/* Creates or empties FILE.part and locks it. HWS_E_INVALID for a path that is too long or that names
- * anything but a plain file, HWS_E_STATE if another pull has it, HWS_E_IO, HWS_E_DENIED,
+/* Creates or empties FILE.part and locks it. HWS_E_INVALID for a path that is too long or that
+ * names anything but a plain file, HWS_E_STATE if another pull has it, HWS_E_IO, HWS_E_DENIED,
  * HWS_E_NOT_FOUND (its folder), HWS_E_NOMEM. */
 enum hws_code hws_dumpfile_open(struct hws_dumpfile *f, const char *path, struct hws_err *err)
     HWS_MUST_USE;
