@@ -234,7 +234,10 @@ static int access_of(const struct request *r, uint32_t *region, uint64_t *offset
     *n = load32(r->body + 12);
     uint64_t size = region_bytes(*region);
 
-    return *n <= HWS_EMU_VFU_DATA_BYTES && *offset <= size && *n <= size - *offset ? 0 : EINVAL;
+    /* An absent region has no bytes, so that an access to it must not pass by being empty. */
+    return *n > 0 && *n <= HWS_EMU_VFU_DATA_BYTES && *offset <= size && *n <= size - *offset
+               ? 0
+               : EINVAL;
 }
 
 static int region_read(struct hws_emu_vfu *v, struct request *r)

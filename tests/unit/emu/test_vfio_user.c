@@ -329,6 +329,8 @@ static void access_outside_a_region_is_refused(void **state)
     assert_int_equal(access_region(9, 0, 0, 65537, 0, &n), EINVAL);
     assert_int_equal(access_region(9, 1, 0, 1, 0, &n), EINVAL);
     assert_int_equal(access_region(9, 77, 0, 1, 0, &n), EINVAL);
+    assert_int_equal(access_region(9, 77, 0, 0, 0, &n), EINVAL); /* empty, of no region */
+    assert_int_equal(access_region(9, 0, 0, 0, 0, &n), EINVAL);
     assert_int_equal(access_region(10, 0, 0x10, 8, 4, &n), EINVAL); /* shorter than it says */
     assert_int_equal(saw.n_calls, 0);
 }
