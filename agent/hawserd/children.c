@@ -275,10 +275,15 @@ void hws_children_stop(struct hws_children *c)
     }
 }
 
+/* Until it is reaped where it is our child: it frees its lock a little before its end. */
+static bool runs(const struct hws_process *p)
+{
+    return p->spawned != NULL || hws_sock_lock_free(p->lock, NULL) != HWS_OK;
+}
+
 bool hws_children_running(const struct hws_children *c)
 {
-    return hws_sock_lock_free(c->wire.lock, NULL) != HWS_OK ||
-           hws_sock_lock_free(c->device.lock, NULL) != HWS_OK;
+    return runs(&c->wire) || runs(&c->device);
 }
 
 void hws_children_kill(struct hws_children *c, int signal)

@@ -2,9 +2,9 @@
  * The supervisor.
  *
  * Happy path: block signals, become subreaper, start hawserd, wait for signals; on SIGCHLD reap
- * all; when hawserd ended unasked, start it again after the back-off; on SIGTERM pass it on and end
- * with hawserd's status. Failures: hawserd ends with a usage or configuration status (no restart
- * can help): end with it.
+ * all; when hawserd ended unasked, start it again after the back-off; on SIGTERM pass it on, reap
+ * what hawserd had adopted and end with hawserd's status. Failures: hawserd ends with a usage or
+ * configuration status (no restart can help): end with it.
  */
 #include "hawserd/supervise.h"
 
@@ -104,6 +104,24 @@ static bool reap(struct supervisor *s, int *out_exit)
     return false;
 }
 
+/* What hawserd asked to end and could not reap, since it was not its parent, is ours by now. */
+static void reap_orphans(const struct supervisor *s)
+{
+    uint64_t end_ms = now_ms() + HWS_SUPERVISE_ORPHANS_MS;
+    uint64_t left_ms = HWS_SUPERVISE_ORPHANS_MS;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && left_ms > 0) {
+        struct timespec t = {.tv_sec = (time_t)(left_ms / 1000),
+                             .tv_nsec = (long)(left_ms % 1000) * 1000000};
+        if (pid == 0) {
+            (void)sigtimedwait(&s->signals, NULL, &t);
+        }
+        uint64_t now = now_ms();
+        left_ms = now < end_ms ? end_ms - now : 0;
+    }
+}
+
 /* One signal, or the back-off's end. */
 static void wait_signal(struct supervisor *s)
 {
@@ -126,6 +144,9 @@ static int run(struct supervisor *s)
 
     for (;;) {
         if (reap(s, &status)) {
+            if (s->stopping) {
+                reap_orphans(s);
+            }
             return status;
         }
         if (s->child == 0 && s->stopping) {

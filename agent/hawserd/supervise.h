@@ -12,6 +12,10 @@
 #define HWS_BACKOFF_MAX_MS   2000u
 #define HWS_BACKOFF_RESET_MS 10000u
 
+/* After a SIGTERM: how long processes that hawserd stopped may take from freeing their lock to
+ * their end. */
+#define HWS_SUPERVISE_ORPHANS_MS 2000u
+
 /* The delay before start number n_failed + 1 after that many quick failures. */
 uint64_t hws_backoff_ms(unsigned n_failed);
 

@@ -41,7 +41,5 @@ int main(int argc, char **argv)
     if (hws_sock_lock(options.lock, &lock_fd, &err) != HWS_OK) {
         return complain(&err, 3);
     }
-    int status = hws_service_run(&options);
-    hws_sock_close(&lock_fd);
-    return status;
+    return hws_service_run(&options); /* the lock goes with the process, not before it */
 }
