@@ -95,7 +95,9 @@ static void hang_up(struct hws_net_conn *conn)
     if (conn->opened) {
         hws_grpc_conn_lost(&conn->grpc, conn->err.msg[0] != '\0' ? conn->err.msg : "closed");
     }
-    hws_net_closer_handle(&conn->closer, &conn->io.handle);
+    if (!conn->reopening) { /* else net/dial.c is closing it */
+        hws_net_closer_handle(&conn->closer, &conn->io.handle);
+    }
     hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->timer);
     hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->wake);
     hws_net_closer_close(&conn->closer, all_closed);
@@ -535,6 +537,10 @@ static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, 
     options.now_s = hws_net_now_s();
     options.expect = expect;
     options.server_name = server_name;
+    if (conn->dial_by_ms != 0) { /* what the dial has left covers the handshake too */
+        options.handshake_timeout_ms =
+            conn->dial_by_ms > now_ms(conn) ? (uint32_t)(conn->dial_by_ms - now_ms(conn)) : 1;
+    }
     (void)uv_tcp_nodelay(&conn->io.tcp, 1);
     enum hws_code rc = hws_tls_conn_init(&conn->tls, conn->server ? HWS_TLS_SERVER : HWS_TLS_CLIENT,
                                          bundle, &options, &err);

@@ -66,6 +66,8 @@ struct hws_net_conn_ops {
     void (*on_refused)(void *owner, const char *peer, const char *reason, const char *text);
 };
 
+struct hws_net__dial; /* of net/dial.c */
+
 struct hws_net_conn {
     struct hws_net_closer closer; /* first: closed() recovers the connection */
     struct hws_net *net;          /* borrowed */
@@ -91,6 +93,8 @@ struct hws_net_conn {
     struct hws_err err;      /* why it ends */
     uint64_t write_since_ms; /* a write is in flight since; 0 = none */
     uint64_t close_by_ms;    /* CLOSING: when patience ends */
+    uint64_t dial_by_ms; /* client: when connecting and the handshake must be over; 0 = server */
+    struct hws_net__dial *dial; /* client: net/dial.c works on it; NULL when connected */
     bool server;
     bool opened; /* on_open said HWS_OK */
     bool reading;
@@ -98,7 +102,7 @@ struct hws_net_conn {
     bool pumping;
     bool hung_up;         /* handles are closing */
     bool admitted;        /* server: counted as identified by the listener */
-    bool dialing;         /* client: net/dial.c works on it */
+    bool reopening;       /* client: the handle closes to try the next address */
     char *expect;         /* client: owned; what the handshake compares the server with */
     struct hws_list link; /* the listener's */
     struct hws_net_listener *listener; /* NULL for a dialed one */

@@ -2,43 +2,49 @@
  * Connecting as a client.
  *
  * Happy path: resolve (TCP by name) -> connect -> hws_net__conn_start -> on_open.
- * Failures: name not found, refused, unreachable, the deadline; all end in on_closed.
+ * A name may have several addresses: each is tried in turn, for an equal share of the time left, on
+ * a fresh handle, since libuv cannot connect one twice.
+ * Failures: name not found, all refused or unreachable, the deadline; all end in on_closed.
  */
 #include "net/dial.h"
 
 #include <netdb.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/address_priv.h"
 #include "net/conn_priv.h"
 
-/* One attempt, alive from dial until the stream is connected or given up. */
-struct dial {
+/* One dial, alive from hws_net_dial until the stream is connected or given up. */
+struct hws_net__dial {
     struct hws_net_conn *conn; /* held through its closer */
     struct hws_tls_bundle *bundle;
     char *expect;
     char host[HWS_NET_HOST_BYTES];
+    struct addrinfo *list; /* owned: of the name; NULL for a numeric address */
+    struct addrinfo *next; /* not tried yet */
     union {
         uv_getaddrinfo_t resolve;
         uv_connect_t connect;
     } req;
 };
 
-/* The attempt is over; the connection goes on alone. */
-static void dial_free(struct dial *dial)
+/* The dial is over; the connection goes on alone. */
+static void dial_free(struct hws_net__dial *dial)
 {
     struct hws_net_conn *conn = dial->conn;
 
+    uv_freeaddrinfo(dial->list);
     hws_tls_bundle_unref(dial->bundle);
     hws_mem_free(dial->expect);
     hws_mem_free(dial);
-    conn->dialing = false;
+    conn->dial = NULL;
     hws_net_closer_drop(&conn->closer);
 }
 
-static void dial_fail(struct dial *dial, int status, const char *what)
+static void dial_fail(struct hws_net__dial *dial, int status, const char *what)
 {
     struct hws_err err;
     char text[HWS_NET_HOST_BYTES + 16];
@@ -49,11 +55,44 @@ static void dial_fail(struct dial *dial, int status, const char *what)
     dial_free(dial);
 }
 
+static void deadline_passed(uv_timer_t *timer);
+static void try_next(struct hws_net__dial *dial);
+
+/* The handle of the attempt before is gone: its memory takes the next one. */
+static void reopened(uv_handle_t *handle)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)handle->data;
+    struct hws_net__dial *dial = conn->dial;
+
+    conn->reopening = false;
+    if (conn->hung_up) {
+        hws_net_closer_drop(&conn->closer); /* for the handle, which hang_up left to us */
+        dial_fail(dial, UV_ECANCELED, "connect to");
+        return;
+    }
+    (void)uv_tcp_init(conn->net->loop, &conn->io.tcp); /* cannot fail without flags */
+    conn->io.handle.data = conn;
+    try_next(dial);
+}
+
+static void give_up_address(struct hws_net__dial *dial)
+{
+    dial->conn->reopening = true;
+    uv_close(&dial->conn->io.handle, reopened);
+}
+
 static void connected(uv_connect_t *req, int status)
 {
-    struct dial *dial = req->data;
+    struct hws_net__dial *dial = req->data;
     struct hws_net_conn *conn = dial->conn;
 
+    if (conn->reopening) {
+        return; /* given up already: reopened() goes on */
+    }
+    if (status != 0 && !conn->hung_up && dial->next != NULL) {
+        give_up_address(dial);
+        return;
+    }
     if (status != 0 || conn->hung_up) {
         dial_fail(dial, status == 0 ? UV_ECANCELED : status, "connect to");
         return;
@@ -67,34 +106,65 @@ static void connected(uv_connect_t *req, int status)
     dial_free(dial);
 }
 
+/* Connects to dial->next, which is there, within its share of the time left. */
+static void try_next(struct hws_net__dial *dial)
+{
+    struct hws_net_conn *conn = dial->conn;
+    struct addrinfo *address = dial->next;
+    uint64_t now = hws_net_now_ms(conn->net);
+    uint64_t left = conn->dial_by_ms > now ? conn->dial_by_ms - now : 0;
+    uint64_t n_left = 0;
+
+    for (const struct addrinfo *a = address; a != NULL; a = a->ai_next) {
+        n_left++;
+    }
+    hws_assert(n_left > 0);
+    dial->next = address->ai_next;
+    dial->req.connect.data = dial;
+    (void)uv_timer_start(&conn->timer, deadline_passed, left / n_left, 0);
+    int status = uv_tcp_connect(&dial->req.connect, &conn->io.tcp, address->ai_addr, connected);
+    if (status == 0) {
+        return;
+    }
+    if (dial->next != NULL) {
+        give_up_address(dial);
+    } else {
+        dial_fail(dial, status, "connect to");
+    }
+}
+
 static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
 {
-    struct dial *dial = req->data;
+    struct hws_net__dial *dial = req->data;
 
+    dial->list = list;
+    dial->next = list;
     if (status != 0 || dial->conn->hung_up) {
-        uv_freeaddrinfo(list);
         dial_fail(dial, status == 0 ? UV_ECANCELED : status, "resolve");
         return;
     }
-    dial->req.connect.data = dial;
-    status = uv_tcp_connect(&dial->req.connect, &dial->conn->io.tcp, list->ai_addr, connected);
-    uv_freeaddrinfo(list);
-    if (status != 0) {
-        dial_fail(dial, status, "connect to");
-    }
+    try_next(dial);
 }
 
 static void deadline_passed(uv_timer_t *timer)
 {
     struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
+    struct hws_net__dial *dial = conn->dial;
     struct hws_err err;
 
+    if (conn->reopening) {
+        return; /* the next address has its own share */
+    }
+    if (dial != NULL && dial->next != NULL) {
+        give_up_address(dial);
+        return;
+    }
     (void)hws_err_set(&err, HWS_E_TIMEOUT, "connect to %.100s: no answer in time",
                       conn->peer.address);
     hws_net__conn_fail(conn, &err);
 }
 
-static enum hws_code start_tcp(struct dial *dial, const char *target, struct hws_err *err)
+static enum hws_code start_tcp(struct hws_net__dial *dial, const char *target, struct hws_err *err)
 {
     struct hws_net_conn *conn = dial->conn;
     struct sockaddr_storage addr;
@@ -141,7 +211,7 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
                            "%.100s: TCP needs a certificate: there is no plain TCP",
                            config->target);
     }
-    struct dial *dial = hws_mem_zalloc(1, sizeof(*dial));
+    struct hws_net__dial *dial = hws_mem_zalloc(1, sizeof(*dial));
     char *expect = config->expect == NULL ? NULL : hws_mem_strdup(config->expect);
     if (dial == NULL || (config->expect != NULL && expect == NULL)) {
         hws_mem_free(dial);
@@ -158,7 +228,9 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
     dial->conn = conn;
     dial->expect = expect;
     dial->bundle = config->bundle == NULL ? NULL : hws_tls_bundle_ref(config->bundle);
-    conn->dialing = true;
+    uint32_t timeout_ms = config->timeout_ms == 0 ? HWS_NET_DIAL_TIMEOUT_MS : config->timeout_ms;
+    conn->dial = dial;
+    conn->dial_by_ms = hws_net_now_ms(net) + timeout_ms;
     hws_net_closer_hold(&conn->closer);
     (void)hws_str_copy(conn->peer.address, sizeof(conn->peer.address), config->target);
     if (local) {
@@ -175,7 +247,6 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
         dial_free(dial);
         return rc;
     }
-    uint32_t timeout_ms = config->timeout_ms == 0 ? HWS_NET_DIAL_TIMEOUT_MS : config->timeout_ms;
     (void)uv_timer_start(&conn->timer, deadline_passed, timeout_ms, 0);
     *out_conn = conn;
     return HWS_OK;

@@ -14,7 +14,8 @@
 #include "net/net.h"
 #include "tls/bundle.h"
 
-#define HWS_NET_DIAL_TIMEOUT_MS 10000u /* resolving, connecting and the handshake together */
+/* Resolving, connecting (to each address of the name in turn) and the handshake together. */
+#define HWS_NET_DIAL_TIMEOUT_MS 10000u
 
 struct hws_net_dial_config {
     const char *target; /* "host:port", "[v6]:port" or "unix:/path"; borrowed during dial */

@@ -2,9 +2,12 @@
  * net: real sockets on one loop. A listener over mutual TLS and one on a Unix socket serve an echo
  * method; clients dial, call, and end in each way.
  */
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -388,6 +391,188 @@ static void nobody_listening_is_gone(void **state)
     hws_buf_deinit(&e.answer);
 }
 
+/* ---- names with several addresses ---------------------------------------------------------------
+ */
+
+/*
+ * Stands in front of the C library's resolver for libuv: "several.test" has the addresses that the
+ * test put here, in this order. Other names go to nobody: tests resolve nothing else.
+ */
+static struct {
+    struct addrinfo info[3];
+    struct sockaddr_in addr[3];
+    int n;
+} s_resolver;
+
+static void answer_with(const char *const *addresses, const int *ports, int n)
+{
+    memset(&s_resolver, 0, sizeof(s_resolver));
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(uv_ip4_addr(addresses[i], ports[i], &s_resolver.addr[i]), 0);
+        s_resolver.info[i] = (struct addrinfo){.ai_family = AF_INET,
+                                               .ai_socktype = SOCK_STREAM,
+                                               .ai_addrlen = sizeof(s_resolver.addr[i]),
+                                               .ai_addr = (struct sockaddr *)&s_resolver.addr[i]};
+        if (i > 0) {
+            s_resolver.info[i - 1].ai_next = &s_resolver.info[i];
+        }
+    }
+    s_resolver.n = n;
+}
+
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): netdb.h names are its own */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **out)
+{
+    (void)service;
+    (void)hints;
+    if (s_resolver.n == 0 || !hws_str_eq(name, "several.test")) {
+        return EAI_NONAME;
+    }
+    *out = s_resolver.info;
+    return 0;
+}
+
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): as above */
+void freeaddrinfo(struct addrinfo *list)
+{
+    (void)list;
+}
+
+static int port_of(const char *address)
+{
+    uint64_t port = 0;
+    assert_code(hws_str_to_u64(strrchr(address, ':') + 1, 65535, &port, NULL), HWS_OK);
+    return (int)port;
+}
+
+/* A socket that listens on loopback and answers nobody; *out_port is its own. */
+static int mute_listener(int backlog, int *out_port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t n = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &n), 0);
+    *out_port = ntohs(addr.sin_port);
+    return fd;
+}
+
+/* Fills a listener's queue, so that the kernel drops further SYNs: a host that is off the air. */
+static void fill_queue(int port, int *fds, int n)
+{
+    struct sockaddr_in addr;
+
+    assert_int_equal(uv_ip4_addr("127.0.0.1", port, &addr), 0);
+    for (int i = 0; i < n; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fds[i], (struct sockaddr *)&addr, sizeof(addr));
+    }
+}
+
+static void dial_within(struct end *e, const char *target, uint32_t timeout_ms)
+{
+    struct hws_net_dial_config config = {.target = target,
+                                         .bundle = s_world.olga,
+                                         .timeout_ms = timeout_ms,
+                                         .ops = &s_client_ops,
+                                         .owner = e};
+    struct hws_err err;
+
+    memset(e, 0, sizeof(*e));
+    hws_buf_init(&e->answer, 0);
+    assert_ok(hws_net_dial(&s_world.net, &config, &e->conn, &err), &err);
+}
+
+static void the_next_address_is_tried_when_one_refuses(void **state)
+{
+    int port = port_of(hws_net_listener_address(&s_world.tcp));
+    struct end e;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.2", "127.0.0.3", "127.0.0.1"},
+                (const int[]){port, port, port}, 3);
+
+    dial_within(&e, "several.test:7", 0);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    hang_up(&e);
+}
+
+static void the_next_address_is_tried_when_one_does_not_answer(void **state)
+{
+    int port = port_of(hws_net_listener_address(&s_world.tcp));
+    int dead_port = 0;
+    int fds[4];
+    int dead = mute_listener(0, &dead_port);
+    struct end e;
+    (void)state;
+    fill_queue(dead_port, fds, 4);
+    answer_with((const char *const[]){"127.0.0.1", "127.0.0.1"}, (const int[]){dead_port, port}, 2);
+
+    dial_within(&e, "several.test:7", 2000);
+    run_until(&e.opened);
+    hang_up(&e);
+
+    /* Only dead ones: the last word is the deadline's. */
+    answer_with((const char *const[]){"127.0.0.1", "127.0.0.1"},
+                (const int[]){dead_port, dead_port}, 2);
+    dial_within(&e, "several.test:7", 200);
+    run_until(&e.closed);
+    assert_int_equal(e.err.code, HWS_E_TIMEOUT);
+    hang_up(&e);
+
+    /* Closed by its user between two addresses, and while the second is tried. */
+    for (uint64_t i = 0; i < 2; i++) {
+        dial_within(&e, "several.test:7", 400);
+        uint64_t end_ms = uv_now(&s_world.loop) + 190 + i * 40;
+        while (uv_now(&s_world.loop) < end_ms) {
+            (void)uv_run(&s_world.loop, UV_RUN_NOWAIT);
+        }
+        hang_up(&e);
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)close(fds[i]);
+    }
+    (void)close(dead);
+}
+
+static void the_last_address_says_why_none_answered(void **state)
+{
+    struct end e;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.1", "127.0.0.2"}, (const int[]){1, 1}, 2);
+
+    dial_within(&e, "several.test:7", 0);
+    run_until(&e.closed);
+
+    assert_int_equal(e.err.code, HWS_E_GONE);
+    assert_non_null(strstr(e.err.msg, "several.test:7"));
+    hang_up(&e);
+}
+
+static void a_mute_server_holds_a_dial_no_longer_than_was_asked(void **state)
+{
+    char target[32];
+    int port = 0;
+    int mute = mute_listener(8, &port);
+    uint64_t start_ms = uv_now(&s_world.loop);
+    struct end e;
+    (void)state;
+    assert_true(hws_str_print(target, sizeof(target), "127.0.0.1:%d", port));
+
+    dial_within(&e, target, 300);
+    run_until(&e.closed);
+
+    assert_int_equal(e.err.code, HWS_E_TIMEOUT);
+    assert_true(uv_now(&s_world.loop) - start_ms < HWS_TLS_HANDSHAKE_TIMEOUT_MS / 2);
+    hang_up(&e);
+    (void)close(mute);
+}
+
 static void one_identity_cannot_take_all_connections(void **state)
 {
     struct end e[4];
@@ -432,6 +617,10 @@ int main(void)
         cmocka_unit_test(a_client_of_another_ca_is_refused_in_the_handshake_and_counted),
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
         cmocka_unit_test(nobody_listening_is_gone),
+        cmocka_unit_test(the_next_address_is_tried_when_one_refuses),
+        cmocka_unit_test(the_next_address_is_tried_when_one_does_not_answer),
+        cmocka_unit_test(the_last_address_says_why_none_answered),
+        cmocka_unit_test(a_mute_server_holds_a_dial_no_longer_than_was_asked),
         cmocka_unit_test(one_identity_cannot_take_all_connections),
         cmocka_unit_test(a_drained_connection_ends_by_itself),
     };
