@@ -35,7 +35,10 @@ static enum hws_code load(struct hws_client_creds *creds, const char *const path
         return rc;
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    const struct hws_tls_pem pem = {.cert = spans[0], .key = spans[1], .ca = spans[2]};
+    /* TLS 1.3 is offered where the library has it, and 1.2 for agents whose library has only that.
+     */
+    const struct hws_tls_pem pem = {
+        .cert = spans[0], .key = spans[1], .ca = spans[2], .allow_tls12 = true};
     rc = hws_tls_bundle_new(creds->rng, &pem, (uint64_t)now.tv_sec, &creds->bundle, err);
     return rc == HWS_OK ? HWS_OK : hws_err_wrap(err, "%.160s", paths[at_fault(err)]);
 }
