@@ -1,4 +1,4 @@
-# what: builds and runs unit, trace, integration, corpora and ./quickstart on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree
+# what: builds and runs unit, trace, integration, corpora and ./quickstart on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree, and clients across
 # needs: root, debootstrap, the Debian mirror that apt uses; the tree is cached (about 1.2 GB)
 # time: 2-4 min, the first time 5 more
 
@@ -64,4 +64,15 @@ if ! grep -q '100% tests passed' "$log"; then
   grep -vE 'Passed|^ *Start' "$log" | tail -n 60
   fail "Debian 13 as a whole"
 fi
+# Clients of one system against agents of the other; the tree sees this machine's /tmp, where the tests keep their files.
+build dev hawserd hawser-wire hawser-emu hawser-dev hawser || return 0
+while read -r verdict name; do
+  case $verdict in
+    pass) pass "$name" ;;
+    fail) fail "$name" ;;
+    *) echo "$verdict $name" ;;
+  esac
+done < <(timeout 120 unshare --mount --fork bash -c '
+  mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
+  exec python3 tests/debian13/across.py build/dev/bin "$1"' _ "$tree" 2>&1)
 rm -f "$log"
