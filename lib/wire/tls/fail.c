@@ -76,6 +76,9 @@ static enum hws_tls_reason reason_of(const struct hws_tls_conn *conn, int rc)
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
         return HWS_TLS_REASON_PEER_ALERT;
     case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
+#if MBEDTLS_VERSION_MAJOR < 3
+    case MBEDTLS_ERR_SSL_NO_USABLE_CIPHERSUITE: /* a suite in common, and no group or key for it */
+#endif
         return HWS_TLS_REASON_CIPHER;
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
         return HWS_TLS_REASON_VERSION;

@@ -41,7 +41,7 @@
 /* An identified peer. */
 struct hws_tls_peer {
     char principal[HWS_TLS_PRINCIPAL_MAX_BYTES + 1]; /* "spiffe://domain/path" or "dns:name" */
-    char serial[2 * HWS_TLS_SERIAL_MAX_BYTES + 1];   /* lower-case hex */
+    char serial[2 * HWS_TLS_SERIAL_MAX_BYTES + 1];   /* lower-case hex, without DER's sign byte */
     uint8_t sha256[HWS_TLS_SHA256_BYTES];            /* of the leaf's DER */
     uint64_t not_before_s;                           /* seconds since 1970, UTC */
     uint64_t not_after_s;

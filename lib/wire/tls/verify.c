@@ -66,16 +66,40 @@ static int sha256(const mbedtls_x509_crt *crt, uint8_t out[HWS_TLS_SHA256_BYTES]
 #endif
 }
 
+/*
+ * The serial as people and `openssl x509 -serial` write it: the number, without the zero byte that
+ * DER puts before a high bit. A negative one or one of another form than the shortest is refused,
+ * so that two certificates of a CA never share a text.
+ */
+static enum hws_code read_serial(struct hws_tls__verify *v, const mbedtls_x509_buf *der)
+{
+    const uint8_t *bytes = der->p;
+    size_t n = der->len;
+
+    if (n > 1 && bytes[0] == 0 && bytes[1] >= 0x80) {
+        bytes++;
+        n--;
+    } else if (n > 0 && (bytes[0] >= 0x80 || (n > 1 && bytes[0] == 0))) {
+        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial is %s",
+                           bytes[0] == 0 ? "padded with zeros" : "negative");
+    }
+    if (n == 0 || n > HWS_TLS_SERIAL_MAX_BYTES) {
+        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial of %zu bytes (1 to %u)", n,
+                           HWS_TLS_SERIAL_MAX_BYTES);
+    }
+    hws_hex_encode(bytes, n, v->peer.serial);
+    return HWS_OK;
+}
+
 static enum hws_code read_identity(struct hws_tls__verify *v, const mbedtls_x509_crt *crt)
 {
     struct hws_tls_peer *p = &v->peer;
 
     v->reason = HWS_TLS_REASON_IDENTITY;
-    if (crt->serial.len == 0 || crt->serial.len > HWS_TLS_SERIAL_MAX_BYTES) {
-        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial of %zu bytes (1 to %u)",
-                           crt->serial.len, HWS_TLS_SERIAL_MAX_BYTES);
+    enum hws_code rc = read_serial(v, &crt->serial);
+    if (rc != HWS_OK) {
+        return rc;
     }
-    hws_hex_encode(crt->serial.p, crt->serial.len, p->serial);
     if (sha256(crt, p->sha256) != 0) {
         v->reason = HWS_TLS_REASON_LOCAL;
         return hws_err_set(&v->err, HWS_E_IO, "SHA-256 of the certificate failed");
