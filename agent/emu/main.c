@@ -2,18 +2,21 @@
  * hawser-emu: the device process for emulated adapters. No privileges, no network; it opens its
  * profiles, its parameter files, its lock, and one socket to hawserd. SIGKILL is a power cycle of
  * its cards: what was stored is stored, what ran is forgotten. With --vfio-user it serves its cards
- * to virtual machines instead.
+ * to virtual machines instead. With --control and a command it is the client of another's control
+ * socket.
  *
  * Exit status: 0 after SIGTERM, 1 if it could not start, 2 for a bad command line.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "card.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "control.h"
 #include "ctl/run.h"
 #include "devproc/process.h"
 #include "options.h"
@@ -23,6 +26,7 @@ struct program {
     struct hws_devproc process;
     struct hws_card cards[HWS_EMU_MAX_CARDS];
     size_t n_cards;
+    struct hws_control control;
 };
 
 static uint64_t turn(void *data, uint64_t now_ms)
@@ -30,6 +34,7 @@ static uint64_t turn(void *data, uint64_t now_ms)
     struct program *p = data;
     uint64_t next_ms = UINT64_MAX;
 
+    hws_control_turn(&p->control, now_ms);
     for (size_t i = 0; i < p->n_cards; i++) {
         uint64_t due_ms = hws_card_turn(&p->cards[i], now_ms);
 
@@ -38,13 +43,11 @@ static uint64_t turn(void *data, uint64_t now_ms)
     return next_ms;
 }
 
+/* Emulated cards act in turn only. */
 static size_t fds(void *data, int *out, size_t cap)
 {
-    (void)data;
-    if (cap > 0) {
-        out[0] = -1; /* emulated cards act in turn only */
-    }
-    return 0;
+    hws_assert(cap >= HWS_CONTROL_MAX_FDS);
+    return hws_control_fds(&((struct program *)data)->control, out);
 }
 
 static void close_cards(void *data)
@@ -107,6 +110,7 @@ static enum hws_code open_cards(struct program *p, const struct hws_emu_options 
         code = hws_card_open(&p->cards[i], options->profiles[i], nv_dir, &p->process.serve,
                              hws_ctl_now_ms(), err);
         p->n_cards += code == HWS_OK ? 1 : 0;
+        hws_control_add(&p->control, &p->cards[i].port.emu);
     }
     return code == HWS_OK ? check_unique(p, err) : code;
 }
@@ -134,11 +138,14 @@ static int serve(struct program *p, const struct hws_emu_options *options)
     struct hws_err err;
 
     if (hws_devproc_open(&p->process, &config, &err) != HWS_OK ||
+        hws_control_open(&p->control, options->control_path, &err) != HWS_OK ||
         open_cards(p, options, &err) != HWS_OK) {
         return start_failed(&err);
     }
     hws_log("serving", "adapters=%zu", p->n_cards);
-    if (hws_devproc_run(&p->process)) {
+    bool closed = hws_devproc_run(&p->process);
+    hws_control_close(&p->control);
+    if (closed) {
         hws_devproc_deinit(&p->process);
         for (size_t i = 0; i < p->n_cards; i++) {
             hws_card_deinit(&p->cards[i]);
@@ -165,6 +172,9 @@ int main(int argc, char **argv)
     }
     if (options.version) {
         return puts("hawser-emu " HWS_VERSION) < 0 ? 1 : 0;
+    }
+    if (options.n_command > 0) {
+        return hws_control_send(&options);
     }
     return options.n_vm_sockets > 0 ? hws_vm_run(&options) : serve(&program, &options);
 }

@@ -4,16 +4,22 @@
 #include <getopt.h>
 
 static const struct option table[] = {
-    {"socket", required_argument, NULL, 's'},    {"lock", required_argument, NULL, 'l'},
-    {"state-dir", required_argument, NULL, 'd'}, {"profile", required_argument, NULL, 'p'},
-    {"vfio-user", required_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
+    {"socket", required_argument, NULL, 's'},
+    {"lock", required_argument, NULL, 'l'},
+    {"state-dir", required_argument, NULL, 'd'},
+    {"profile", required_argument, NULL, 'p'},
+    {"vfio-user", required_argument, NULL, 'v'},
+    {"control", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 const char *hws_emu_options_help(void)
 {
     return "Usage: hawser-emu --socket PATH --lock PATH --state-dir DIR --profile FILE...\n"
            "       hawser-emu --state-dir DIR {--vfio-user PATH --profile FILE}...\n"
+           "       hawser-emu --control PATH COMMAND [ARGUMENT...]\n"
            "The device process of Hawser for emulated adapters: serves one for each profile,\n"
            "through a real command queue, to hawserd; or each as a PCI device of a virtual\n"
            "machine, to that machine's own driver. Non-volatile parameters live in DIR/nv.\n"
@@ -23,13 +29,19 @@ const char *hws_emu_options_help(void)
            "      --state-dir DIR  where DIR/nv/SERIAL.nv is kept\n"
            "      --profile FILE   an adapter; at most 16 times\n"
            "      --vfio-user PATH socket for the next profile's adapter (QEMU: vfio-user-pci)\n"
+           "      --control PATH   with profiles: offers a local socket (mode 0600) on which "
+           "faults\n"
+           "                       are planted while the adapters serve; without: sends COMMAND\n"
+           "                       there and prints the answer (COMMAND help lists them all)\n"
            "      --help           this text\n"
            "      --version        the version\n"
            "\n"
            "Example:\n"
            "  hawser-emu --socket run/hawserd.sock --lock run/dev.lock --state-dir state \\\n"
            "             --profile connectx7.yaml\n"
-           "  hawser-emu --state-dir state --vfio-user card.sock --profile connectx7.yaml\n";
+           "  hawser-emu --state-dir state --vfio-user card.sock --profile connectx7.yaml\n"
+           "  hawser-emu --control emu.control fault 0 '{register: MTMP, action: drop}'\n"
+           "  hawser-emu --control emu.control fatal 0 1\n";
 }
 
 static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err *err)
@@ -55,6 +67,9 @@ static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err 
             return hws_err_set(err, HWS_E_INVALID, "--vfio-user: one before each --profile");
         }
         o->vm_sockets[o->n_vm_sockets++] = optarg;
+        return HWS_OK;
+    case 'c':
+        o->control_path = optarg;
         return HWS_OK;
     case 'h':
         o->help = true;
@@ -96,17 +111,21 @@ enum hws_code hws_emu_options_parse(int argc, char **argv, struct hws_emu_option
 
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+    /* "+": options come first, so that a command's arguments are left alone. */
+    while ((option = getopt_long(argc, argv, "+", table, NULL)) != -1) {
         enum hws_code code = take(&o, option, err);
 
         if (code != HWS_OK) {
             return code;
         }
     }
-    if (optind < argc) {
+    if (optind < argc && o.control_path != NULL && o.n_profiles == 0) {
+        o.command = &argv[optind];
+        o.n_command = (size_t)(argc - optind);
+    } else if (optind < argc) {
         return hws_err_set(err, HWS_E_INVALID, "unexpected argument \"%.64s\"", argv[optind]);
     }
-    if (!o.help && !o.version) {
+    if (!o.help && !o.version && o.n_command == 0) {
         enum hws_code code = o.n_vm_sockets > 0 ? check_machines(&o, err) : check_agent(&o, err);
 
         if (code != HWS_OK) {

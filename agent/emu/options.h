@@ -16,7 +16,10 @@ struct hws_emu_options {
     const char *profiles[HWS_EMU_MAX_CARDS];
     size_t n_profiles;
     const char *vm_sockets[HWS_EMU_MAX_CARDS]; /* of each profile */
-    size_t n_vm_sockets; /* n_profiles: for virtual machines; 0: for hawserd */
+    size_t n_vm_sockets;      /* n_profiles: for virtual machines; 0: for hawserd */
+    const char *control_path; /* NULL: no control socket */
+    char **command;           /* for somebody else's control socket; n_command words */
+    size_t n_command;
     bool help;
     bool version;
 };

@@ -120,7 +120,9 @@ static void op_read(void *data, uint32_t region, uint64_t offset, uint8_t *dst, 
 {
     struct hws_vm_card *card = data;
 
-    if (region == HWS_EMU_VFU_REGION_CONFIG) {
+    if (card->emu.state == HWS_EMU_UNPLUGGED) {
+        memset(dst, 0xff, n); /* nobody answers on the bus */
+    } else if (region == HWS_EMU_VFU_REGION_CONFIG) {
         hws_emu_pci_read(&card->pci, offset, dst, n);
     } else {
         hws_emu_bar_read(&card->emu, offset, dst, n);
@@ -131,6 +133,9 @@ static void op_write(void *data, uint32_t region, uint64_t offset, const uint8_t
 {
     struct hws_vm_card *card = data;
 
+    if (card->emu.state == HWS_EMU_UNPLUGGED) {
+        return;
+    }
     if (region == HWS_EMU_VFU_REGION_CONFIG) {
         hws_emu_pci_write(&card->pci, offset, src, n);
     } else {
@@ -351,7 +356,12 @@ int hws_vm_card_fd(const struct hws_vm_card *card)
 
 uint64_t hws_vm_card_turn(struct hws_vm_card *card, uint64_t now_ms)
 {
-    return hws_emu_turn(&card->emu, now_ms);
+    uint64_t next_ms = hws_emu_turn(&card->emu, now_ms);
+
+    if (card->emu.state == HWS_EMU_UNPLUGGED) { /* what comes back is not configured */
+        hws_emu_pci_init(&card->pci, &card->store.profile);
+    }
+    return next_ms;
 }
 
 void hws_vm_card_close(struct hws_vm_card *card)

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "control.h"
 #include "ctl/run.h"
 #include "vfio_user.h"
 
@@ -21,6 +22,7 @@ struct machine_room {
     struct hws_vm_card *cards; /* owned */
     size_t n_cards;
     int signal_fd;
+    struct hws_control control;
 };
 
 static enum hws_code take_signals(int *out_fd, struct hws_err *err)
@@ -55,8 +57,11 @@ static enum hws_code open_room(struct machine_room *room, const struct hws_emu_o
                                struct hws_err *err)
 {
     char nv_dir[400];
-    enum hws_code code = take_signals(&room->signal_fd, err);
+    enum hws_code code = hws_control_open(&room->control, options->control_path, err);
 
+    if (code == HWS_OK) {
+        code = take_signals(&room->signal_fd, err);
+    }
     if (code == HWS_OK && !hws_str_print(nv_dir, sizeof nv_dir, "%s/nv", options->state_dir)) {
         code = hws_err_set(err, HWS_E_INVALID, "%.120s: path too long", options->state_dir);
     }
@@ -70,8 +75,12 @@ static enum hws_code open_room(struct machine_room *room, const struct hws_emu_o
         code = hws_vm_card_open(&room->cards[i], options->profiles[i], nv_dir,
                                 options->vm_sockets[i], hws_ctl_now_ms(), err);
         room->n_cards += code == HWS_OK ? 1 : 0;
+        hws_control_add(&room->control, &room->cards[i].emu);
     }
-    return code == HWS_OK ? check_unique(room, err) : code;
+    if (code == HWS_OK) {
+        code = check_unique(room, err);
+    }
+    return code;
 }
 
 static int wait_ms(uint64_t next_ms, uint64_t now_ms)
@@ -86,20 +95,27 @@ static int wait_ms(uint64_t next_ms, uint64_t now_ms)
 /* One wait and what it brought. False: a signal ends it. */
 static bool step(struct machine_room *room)
 {
-    struct pollfd fds[HWS_EMU_MAX_CARDS + 1];
+    struct pollfd fds[HWS_EMU_MAX_CARDS + 1 + HWS_CONTROL_MAX_FDS];
+    int control_fds[HWS_CONTROL_MAX_FDS];
+    size_t n = 0;
     uint64_t next_ms = UINT64_MAX;
     uint64_t now_ms = hws_ctl_now_ms();
 
-    for (size_t i = 0; i < room->n_cards; i++) {
-        uint64_t due_ms = hws_vm_card_turn(&room->cards[i], now_ms);
+    for (; n < room->n_cards; n++) {
+        uint64_t due_ms = hws_vm_card_turn(&room->cards[n], now_ms);
         next_ms = due_ms < next_ms ? due_ms : next_ms;
-        fds[i] = (struct pollfd){.fd = hws_vm_card_fd(&room->cards[i]), .events = POLLIN};
+        fds[n] = (struct pollfd){.fd = hws_vm_card_fd(&room->cards[n]), .events = POLLIN};
     }
-    fds[room->n_cards] = (struct pollfd){.fd = room->signal_fd, .events = POLLIN};
-    if (poll(fds, room->n_cards + 1, wait_ms(next_ms, now_ms)) < 0) {
+    fds[n++] = (struct pollfd){.fd = room->signal_fd, .events = POLLIN};
+    size_t n_control = hws_control_fds(&room->control, control_fds);
+    for (size_t i = 0; i < n_control; i++) {
+        fds[n++] = (struct pollfd){.fd = control_fds[i], .events = POLLIN};
+    }
+    if (poll(fds, n, wait_ms(next_ms, now_ms)) < 0) {
         return errno == EINTR;
     }
     now_ms = hws_ctl_now_ms();
+    hws_control_turn(&room->control, now_ms);
     for (size_t i = 0; i < room->n_cards; i++) {
         if (fds[i].revents != 0) {
             hws_vm_card_read(&room->cards[i], now_ms);
@@ -131,6 +147,7 @@ int hws_vm_run(const struct hws_emu_options *options)
     for (size_t i = 0; i < room.n_cards; i++) {
         hws_vm_card_close(&room.cards[i]);
     }
+    hws_control_close(&room.control);
     if (room.signal_fd >= 0) {
         (void)close(room.signal_fd);
     }

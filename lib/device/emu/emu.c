@@ -12,10 +12,10 @@
 
 #include "base/mem.h"
 #include "emu/emu_priv.h"
+#include "emu/incident.h"
 #include "ifc/init_seg.h"
 
-/* What the host has set up is forgotten. */
-static void forget_host(struct hws_emu *e)
+void hws_emu__forget_host(struct hws_emu *e)
 {
     e->queue_h = 0;
     e->queue_l = 0;
@@ -32,17 +32,19 @@ static void forget_host(struct hws_emu *e)
     hws_emu__caps_reset(e);
 }
 
-/* Volatile state is forgotten; what is stored begins to count. */
-static void boot(struct hws_emu *e)
+void hws_emu__boot(struct hws_emu *e)
 {
     e->state = e->profile->boot_ms == 0 ? HWS_EMU_READY : HWS_EMU_INITIALIZING;
     e->boot_at_ms = e->now_ms;
     e->reset_at_ms = UINT64_MAX;
+    e->hung_until_ms = 0;
+    e->replug_at_ms = UINT64_MAX;
+    e->nic_off = false;
     e->mfrl_level = 0;
     e->pcie_cleared_ms = e->now_ms;
     e->health.syndrome = 0;
     e->health.fatal = false;
-    forget_host(e);
+    hws_emu__forget_host(e);
     hws_emu_nv_boot(&e->nv);
     hws_emu__nic_reset(e);
     hws_emu__thermal_reset(e);
@@ -74,7 +76,9 @@ enum hws_code hws_emu_init(struct hws_emu *e, const struct hws_emu_profile *prof
         (void)hws_err_wrap(err, "emulated adapter %s", profile->serial);
         return rc;
     }
-    boot(e);
+    memcpy(e->faults, profile->faults, sizeof(e->faults));
+    e->n_faults = profile->n_faults;
+    hws_emu__boot(e);
     return HWS_OK;
 }
 
@@ -105,7 +109,8 @@ bool hws_emu__persist(struct hws_emu *e)
 
 static uint32_t read_addr_l(const struct hws_emu *e)
 {
-    uint32_t nic = e->state == HWS_EMU_DISABLED ? HWS_ISEG_NIC_DISABLED : HWS_ISEG_NIC_FULL;
+    uint32_t nic =
+        e->state == HWS_EMU_DISABLED || e->nic_off ? HWS_ISEG_NIC_DISABLED : HWS_ISEG_NIC_FULL;
 
     return nic << HWS_ISEG_NIC_IFC_LSB |
            (uint32_t)e->profile->log_queue_size << HWS_ISEG_LOG_SIZE_LSB |
@@ -117,7 +122,7 @@ static uint32_t read_initializing(const struct hws_emu *e)
     uint32_t nics = 1u << HWS_ISEG_NIC_FULL | 1u << HWS_ISEG_NIC_DISABLED;
 
     return (e->state == HWS_EMU_INITIALIZING ? HWS_ISEG_INITIALIZING_BIT : 0) |
-           nics << HWS_ISEG_NIC_SUPPORTED_LSB;
+           HWS_ISEG_SW_RESET_BIT | nics << HWS_ISEG_NIC_SUPPORTED_LSB;
 }
 
 uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
@@ -125,6 +130,9 @@ uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
     const struct hws_emu_profile *p = e->profile;
     uint64_t timer_us = (e->now_ms - e->boot_at_ms) * 1000;
 
+    if (e->state == HWS_EMU_UNPLUGGED) {
+        return HWS_ISEG_GONE;
+    }
     switch (offset) {
     case HWS_ISEG_FW_REV:
         return (uint32_t)p->fw_minor << 16 | p->fw_major;
@@ -149,6 +157,11 @@ static void write_addr_l(struct hws_emu *e, uint32_t value)
 {
     uint32_t nic = value >> HWS_ISEG_NIC_IFC_LSB & HWS_ISEG_NIC_IFC_MASK;
 
+    if (nic == HWS_ISEG_NIC_SW_RESET) { /* the one write that a dead firmware still obeys */
+        hws_emu_firmware_reset(e);
+        e->nic_off = true;
+        return;
+    }
     if (e->state == HWS_EMU_INITIALIZING || e->state == HWS_EMU_OFF) {
         return;
     }
@@ -163,12 +176,16 @@ static void write_addr_l(struct hws_emu *e, uint32_t value)
     }
     e->queue_l = value & HWS_ISEG_ADDR_L_MASK;
     e->pending_mask = 0;
+    e->nic_off = false;
     e->state = HWS_EMU_QUEUE;
     HWS_EMU__TRACE(e, "emu: queue");
 }
 
 void hws_emu_write32(struct hws_emu *e, uint32_t offset, uint32_t value)
 {
+    if (e->state == HWS_EMU_UNPLUGGED) {
+        return;
+    }
     switch (offset) {
     case HWS_ISEG_CMDQ_ADDR_H:
         if (e->state != HWS_EMU_INITIALIZING && e->state != HWS_EMU_OFF) {
@@ -189,27 +206,51 @@ void hws_emu_write32(struct hws_emu *e, uint32_t offset, uint32_t value)
 
 /* ---- time ---- */
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Links move and commands run, unless the firmware stands still. */
+static uint64_t firmware_turn(struct hws_emu *e)
+{
+    if (e->hung_until_ms > e->now_ms) {
+        return e->hung_until_ms;
+    }
+    if (e->hung_until_ms != 0) {
+        hws_emu_resume(e);
+    }
+    uint64_t next_ms = hws_emu__nic_turn(e);
+    hws_emu__run_due(e);
+    if (e->hung_until_ms > e->now_ms || e->state == HWS_EMU_UNPLUGGED) { /* by what has run */
+        return least(e->hung_until_ms != 0 ? e->hung_until_ms : UINT64_MAX, e->replug_at_ms);
+    }
+    return least(next_ms, hws_emu__next_due(e));
+}
+
 uint64_t hws_emu_turn(struct hws_emu *e, uint64_t now_ms)
 {
     if (e->state == HWS_EMU_OFF) {
         return UINT64_MAX;
     }
     e->now_ms = now_ms;
+    if (e->state == HWS_EMU_UNPLUGGED) {
+        if (e->replug_at_ms > now_ms) {
+            return e->replug_at_ms;
+        }
+        hws_emu_replug(e);
+    }
     if (e->reset_at_ms <= now_ms) {
         HWS_EMU__TRACE(e, "emu: reset");
-        boot(e);
+        hws_emu__boot(e);
     }
     if (e->state == HWS_EMU_INITIALIZING && now_ms - e->boot_at_ms >= e->profile->boot_ms) {
         e->state = HWS_EMU_READY;
         HWS_EMU__TRACE(e, "emu: ready");
     }
-    uint64_t next_ms = hws_emu__nic_turn(e);
-    hws_emu__run_due(e);
-    uint64_t due_ms = hws_emu__next_due(e);
-    next_ms = due_ms < next_ms ? due_ms : next_ms;
-    next_ms = e->reset_at_ms < next_ms ? e->reset_at_ms : next_ms;
-    if (e->state == HWS_EMU_INITIALIZING && e->boot_at_ms + e->profile->boot_ms < next_ms) {
-        next_ms = e->boot_at_ms + e->profile->boot_ms;
+    uint64_t next_ms = least(firmware_turn(e), e->reset_at_ms);
+    if (e->state == HWS_EMU_INITIALIZING) {
+        next_ms = least(next_ms, e->boot_at_ms + e->profile->boot_ms);
     }
     return next_ms;
 }
@@ -220,12 +261,12 @@ void hws_emu_function_reset(struct hws_emu *e, uint64_t now_ms)
     if (e->state == HWS_EMU_QUEUE || e->state == HWS_EMU_DISABLED) {
         e->state = HWS_EMU_READY;
     }
-    forget_host(e);
+    hws_emu__forget_host(e);
     HWS_EMU__TRACE(e, "emu: function reset");
 }
 
 void hws_emu_power_cycle(struct hws_emu *e, uint64_t now_ms)
 {
     e->now_ms = now_ms;
-    boot(e);
+    hws_emu__boot(e);
 }

@@ -11,7 +11,9 @@
  * reset_delay_ms
  * -> initializing ...]. A reset or power cycle makes the next-boot image the running one, forgets
  * the queue address, and drops what was in flight. MFRL with level bit 3 and a synchronised start
- * (1 or 2) triggers; any other write of a supported level only arms.
+ * (1 or 2) triggers; any other write of a supported level only arms. The driver may also reset the
+ * firmware by writing nic_interface 7 (HWS_ISEG_NIC_SW_RESET); nic_interface then reads as disabled
+ * until a queue address comes. incident.h has what can befall a card besides.
  *
  * Thread rule: one thread. The owner embeds the struct; profile, DMA and hooks outlive it.
  */
@@ -65,12 +67,13 @@ enum hws_emu_state {
     HWS_EMU_QUEUE,        /* has a queue address */
     HWS_EMU_DISABLED, /* nic_interface disabled: leaves host memory alone until a new address comes
                        */
+    HWS_EMU_UNPLUGGED /* off the bus: reads as ones, reaches no memory */
 };
 
 /* What a slot with a rung doorbell waits for. */
 struct hws_emu_slot {
     uint64_t due_ms;
-    const struct hws_emu_fault *fault; /* borrowed from the profile; matched once, NULL = none */
+    const struct hws_emu_fault *fault; /* one of faults; matched once, NULL = none */
     bool matched;
     bool fresh;    /* rung since the last turn; due_ms is not set yet */
     bool by_event; /* its completion is an event; else the host polls */
@@ -107,8 +110,11 @@ struct hws_emu {
     struct hws_emu_nv nv;
     enum hws_emu_state state;
     uint64_t now_ms;
-    uint64_t boot_at_ms;  /* power-on or reset */
-    uint64_t reset_at_ms; /* a triggered reset; UINT64_MAX = none */
+    uint64_t boot_at_ms;    /* power-on or reset */
+    uint64_t reset_at_ms;   /* a triggered reset; UINT64_MAX = none */
+    uint64_t hung_until_ms; /* the firmware stands still; 0 = it runs, UINT64_MAX = until reset */
+    uint64_t replug_at_ms;  /* while unplugged; UINT64_MAX = when told */
+    bool nic_off;           /* reset by the driver: nic_interface is disabled until an address */
     uint32_t queue_h;
     uint32_t queue_l;
     uint32_t pending_mask; /* doorbells rung and not yet answered */
@@ -132,7 +138,9 @@ struct hws_emu {
     struct hws_emu_nic_state nic[HWS_EMU_MAX_PORTS];
     struct hws_emu_sensor_state sensors[HWS_EMU_MAX_SENSORS];
     struct hws_emu_slot slots[HWS_ENTRY_MAX_SLOTS];
-    uint32_t n_fault_matches[HWS_EMU_MAX_FAULTS];
+    struct hws_emu_fault faults[HWS_EMU_MAX_FAULTS]; /* the profile's, and those planted since */
+    struct hws_emu_fault_count fault_counts[HWS_EMU_MAX_FAULTS];
+    uint32_t n_faults;
 
     uint8_t *nv_bytes; /* owned; HWS_EMU_NV_MAX_BYTES, for nv_dirty */
     uint8_t *in;       /* owned; HWS_CALL_MAX_BYTES, the command being executed */

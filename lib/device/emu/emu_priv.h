@@ -96,6 +96,10 @@ uint32_t hws_emu__health_read(struct hws_emu *e, uint32_t offset);
 
 /* emu.c: has the stored image persisted. False: it was not. */
 bool hws_emu__persist(struct hws_emu *e);
+/* Volatile state is forgotten; what is stored begins to count. */
+void hws_emu__boot(struct hws_emu *e);
+/* What the host has set up is forgotten. */
+void hws_emu__forget_host(struct hws_emu *e);
 
 /* op_hca.c: power-on state of the capability area. */
 void hws_emu__caps_reset(struct hws_emu *e);

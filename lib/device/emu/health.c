@@ -17,7 +17,10 @@ void hws_emu_health_raise(struct hws_emu *e, uint8_t syndrome, bool fatal)
     if (e->health.syndrome == 0) {
         e->health.syndrome = syndrome;
     }
-    e->health.fatal = e->health.fatal || fatal;
+    if (fatal) {
+        e->health.fatal = true;
+        e->hung_until_ms = UINT64_MAX;
+    }
     HWS_EMU__TRACE(e, "emu: health syndrome 0x%x%s", syndrome, fatal ? ", fatal" : "");
 }
 
@@ -46,7 +49,8 @@ uint32_t hws_emu__health_read(struct hws_emu *e, uint32_t offset)
     case HWS_ISEG_HEALTH_SYND:
         return (uint32_t)e->health.syndrome << SYNDROME_LSB;
     case HWS_ISEG_HEALTH_COUNTER:
-        return ++e->health.counter & COUNTER_MASK;
+        e->health.counter += e->hung_until_ms > e->now_ms ? 0 : 1;
+        return e->health.counter & COUNTER_MASK;
     default:
         return 0;
     }

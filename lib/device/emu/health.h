@@ -20,7 +20,8 @@ struct hws_emu_health {
     uint32_t counter;
 };
 
-/* Puts a syndrome (health buffer numbers, not command ones) into the buffer. */
+/* Puts a syndrome (health buffer numbers, not command ones) into the buffer. Fatal: the firmware
+ * also stands still until it is reset. */
 void hws_emu_health_raise(struct hws_emu *e, uint8_t syndrome, bool fatal);
 
 #endif

@@ -198,29 +198,15 @@ static const struct hws_emu__key top_keys[] = {
     {"faults", false, hws_emu__read_faults, 0, 0, 0},
 };
 
-/* libfyaml's first complaint, with its line. */
-static enum hws_code syntax_error(struct fy_diag *diag, struct hws_err *err)
+static enum hws_code read_profile(struct hws_emu__yaml *y, struct fy_node *root, void *obj)
 {
-    void *it = NULL;
-    const struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
-
-    if (first == NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "not YAML");
-    }
-    return hws_err_set(err, HWS_E_INVALID, "line %d: %s", first->line, first->msg);
-}
-
-static enum hws_code read_document(struct fy_document *doc, struct hws_emu_profile *out,
-                                   struct hws_err *err)
-{
-    struct hws_emu__yaml y = {.err = err, .data = NULL};
+    struct hws_emu_profile *out = obj;
 
     out->log_queue_size = HWS_ENTRY_MAX_LOG_SIZE;
     out->log_queue_stride = HWS_ENTRY_MIN_LOG_STRIDE;
     out->reset_levels = HWS_EMU_DEFAULT_RESET_LEVELS;
-    enum hws_code rc = hws_emu__yaml_map(&y, fy_document_root(doc), top_keys,
-                                         sizeof(top_keys) / sizeof(top_keys[0]), out);
-    return rc == HWS_OK ? hws_emu__check_references(&y, out) : rc;
+    enum hws_code rc = hws_emu__yaml_map(y, root, top_keys, HWS_EMU__COUNT(top_keys), out);
+    return rc == HWS_OK ? hws_emu__check_references(y, out) : rc;
 }
 
 enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_profile *out,
@@ -231,32 +217,12 @@ enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_p
         return hws_err_set(err, HWS_E_INVALID, "profile: %zu bytes, allowed are 1..%u", n,
                            HWS_EMU_PROFILE_MAX_BYTES);
     }
-    unsigned line = 0;
-    unsigned column = 0;
-    const char *fault = hws_text_yaml_fault(text, n, &line, &column);
-    if (fault != NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "profile: line %u column %u: %s", line, column,
-                           fault);
-    }
-    struct fy_diag_cfg diag_cfg;
-    fy_diag_cfg_default(&diag_cfg);
-    diag_cfg.fp = NULL;
-    struct fy_diag *diag = fy_diag_create(&diag_cfg);
-    if (diag == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "profile: out of memory");
-    }
-    fy_diag_set_collect_errors(diag, true);
-    const struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_DISABLE_MMAP_OPT, .diag = diag};
-    struct fy_document *doc = fy_document_build_from_string(&cfg, text, n);
-    enum hws_code rc = doc != NULL ? read_document(doc, out, err) : syntax_error(diag, err);
-    fy_document_destroy(doc);
-    fy_diag_destroy(diag);
+    enum hws_code rc = hws_emu__yaml_document(text, n, read_profile, out, err);
     if (rc != HWS_OK) {
         hws_emu_profile_deinit(out);
         (void)hws_err_wrap(err, "profile");
-        return rc;
     }
-    return HWS_OK;
+    return rc;
 }
 
 void hws_emu_profile_deinit(struct hws_emu_profile *p)

@@ -1,16 +1,10 @@
-/* Parts of a profile: ports, sensors, capabilities, faults. */
+/* Parts of a profile: ports, sensors, capabilities. */
 #include <string.h>
 
 #include "base/str.h"
 #include "emu/emu_priv.h"
 #include "emu/profile_priv.h"
 #include "emu/speeds.h"
-
-#define FIELD(type, key, required, kind, field, least, most)                                       \
-    {                                                                                              \
-        key, required, hws_emu__read_##kind, offsetof(struct type, field), (least), (most)         \
-    }
-#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 /* ---- ports ---- */
 
@@ -153,24 +147,26 @@ static enum hws_code read_port(struct hws_emu__yaml *y, struct fy_node *node,
     static const struct hws_emu__key keys[] = {
         {"type", true, read_link_type, 0, 0, 0},
         {"type_from", false, read_type_from, 0, 0, 0},
-        FIELD(hws_emu_nic_port, "cable", false, bool, cable, 0, 0),
-        FIELD(hws_emu_nic_port, "admin_up", false, bool, admin_up, 0, 0),
-        FIELD(hws_emu_nic_port, "lanes", true, u8, n_lanes, 1, 8),
-        FIELD(hws_emu_nic_port, "first_lane", false, u8, first_lane, 0, 7),
-        FIELD(hws_emu_nic_port, "module", false, u8, module, 0, UINT8_MAX),
+        HWS_EMU__FIELD(hws_emu_nic_port, "cable", false, bool, cable, 0, 0),
+        HWS_EMU__FIELD(hws_emu_nic_port, "admin_up", false, bool, admin_up, 0, 0),
+        HWS_EMU__FIELD(hws_emu_nic_port, "lanes", true, u8, n_lanes, 1, 8),
+        HWS_EMU__FIELD(hws_emu_nic_port, "first_lane", false, u8, first_lane, 0, 7),
+        HWS_EMU__FIELD(hws_emu_nic_port, "module", false, u8, module, 0, UINT8_MAX),
         {"speed", true, read_speed, 0, 0, 0},
         {"eth", false, read_eth, 0, 0, 0},
         {"ib", false, read_ib, 0, 0, 0},
-        FIELD(hws_emu_nic_port, "rx_frames_per_s", false, u64, rx_frames_per_s, 0, 1000000000),
-        FIELD(hws_emu_nic_port, "tx_frames_per_s", false, u64, tx_frames_per_s, 0, 1000000000),
-        FIELD(hws_emu_nic_port, "frame_bytes", false, u32, frame_bytes, 64, 16384),
-        FIELD(hws_emu_nic_port, "symbol_errors_per_h", false, u32, symbol_errors_per_h, 0,
-              UINT32_MAX),
+        HWS_EMU__FIELD(hws_emu_nic_port, "rx_frames_per_s", false, u64, rx_frames_per_s, 0,
+                       1000000000),
+        HWS_EMU__FIELD(hws_emu_nic_port, "tx_frames_per_s", false, u64, tx_frames_per_s, 0,
+                       1000000000),
+        HWS_EMU__FIELD(hws_emu_nic_port, "frame_bytes", false, u32, frame_bytes, 64, 16384),
+        HWS_EMU__FIELD(hws_emu_nic_port, "symbol_errors_per_h", false, u32, symbol_errors_per_h, 0,
+                       UINT32_MAX),
     };
     uint32_t n;
 
     *port = (struct hws_emu_nic_port){.cable = true, .admin_up = true, .frame_bytes = 1024};
-    enum hws_code rc = hws_emu__yaml_map(y, node, keys, COUNT(keys), port);
+    enum hws_code rc = hws_emu__yaml_map(y, node, keys, HWS_EMU__COUNT(keys), port);
     const struct hws_emu_eth_speed *rows = hws_emu_eth_speeds(&n);
     for (uint32_t i = 0; i < n; i++) {
         if (rows[i].lanes > port->n_lanes) {
@@ -256,9 +252,9 @@ enum hws_code hws_emu__read_sensors(struct hws_emu__yaml *y, struct fy_node *nod
                                     const struct hws_emu__key *key, void *obj)
 {
     static const struct hws_emu__key keys[] = {
-        FIELD(hws_emu_sensor, "index", true, u16, index, 0, 4095),
-        FIELD(hws_emu_sensor, "name", true, text, name, 1,
-              sizeof(((struct hws_emu_sensor *)0)->name)),
+        HWS_EMU__FIELD(hws_emu_sensor, "index", true, u16, index, 0, 4095),
+        HWS_EMU__FIELD(hws_emu_sensor, "name", true, text, name, 1,
+                       sizeof(((struct hws_emu_sensor *)0)->name)),
         {"celsius", true, read_celsius, offsetof(struct hws_emu_sensor, value), 0, 0},
         {"high", false, read_celsius, offsetof(struct hws_emu_sensor, threshold_hi), 0, 0},
         {"low", false, read_celsius, offsetof(struct hws_emu_sensor, threshold_lo), 0, 0},
@@ -269,7 +265,7 @@ enum hws_code hws_emu__read_sensors(struct hws_emu__yaml *y, struct fy_node *nod
     enum hws_code rc = hws_emu__yaml_items(y, node, key->name, HWS_EMU_MAX_SENSORS, &n);
 
     for (uint32_t i = 0; rc == HWS_OK && i < n; i++) {
-        rc = hws_emu__yaml_map(y, fy_node_sequence_iterate(node, &it), keys, COUNT(keys),
+        rc = hws_emu__yaml_map(y, fy_node_sequence_iterate(node, &it), keys, HWS_EMU__COUNT(keys),
                                &p->sensors[i]);
         p->n_sensors = i + 1;
     }
@@ -296,15 +292,15 @@ static enum hws_code read_cap(struct hws_emu__yaml *y, struct fy_node *node,
 {
     uint64_t limit = row->n_bits == 32 ? UINT32_MAX : (UINT64_C(1) << row->n_bits) - 1;
     const struct hws_emu__key keys[] = {
-        FIELD(hws_emu_cap, "cur", true, u32, cur, 0, limit),
-        FIELD(hws_emu_cap, "max", true, u32, max, 0, limit),
+        HWS_EMU__FIELD(hws_emu_cap, "cur", true, u32, cur, 0, limit),
+        HWS_EMU__FIELD(hws_emu_cap, "max", true, u32, max, 0, limit),
     };
     const struct hws_emu__key one = {row->name, true, NULL, 0, 0, limit};
     uint64_t v = 0;
 
     *cap = (struct hws_emu_cap){.dw = row->dw, .lsb_idx = row->lsb_idx, .n_bits = row->n_bits};
     if (fy_node_get_type(node) == FYNT_MAPPING) {
-        enum hws_code rc = hws_emu__yaml_map(y, node, keys, COUNT(keys), cap);
+        enum hws_code rc = hws_emu__yaml_map(y, node, keys, HWS_EMU__COUNT(keys), cap);
         if (rc == HWS_OK && cap->cur > cap->max) {
             rc = hws_emu__yaml_bad(y, node, "%s: cur is above max", row->name);
         }
@@ -331,10 +327,11 @@ enum hws_code hws_emu__read_caps(struct hws_emu__yaml *y, struct fy_node *node,
         struct fy_node *key_node = fy_node_pair_key(pair);
         enum hws_code rc = hws_emu__yaml_text(y, key_node, "capability", name);
         size_t i = 0;
-        while (rc == HWS_OK && i < COUNT(cap_rows) && !hws_str_eq(cap_rows[i].name, name)) {
+        while (rc == HWS_OK && i < HWS_EMU__COUNT(cap_rows) &&
+               !hws_str_eq(cap_rows[i].name, name)) {
             i++;
         }
-        if (rc == HWS_OK && (i == COUNT(cap_rows) || p->n_caps == HWS_EMU_MAX_CAPS)) {
+        if (rc == HWS_OK && (i == HWS_EMU__COUNT(cap_rows) || p->n_caps == HWS_EMU_MAX_CAPS)) {
             rc = hws_emu__yaml_bad(y, key_node, "unknown capability %s", name);
         }
         if (rc == HWS_OK && fy_node_pair_value(pair) == NULL) {
@@ -348,151 +345,4 @@ enum hws_code hws_emu__read_caps(struct hws_emu__yaml *y, struct fy_node *node,
         }
     }
     return HWS_OK;
-}
-
-/* ---- faults ---- */
-
-static enum hws_code read_opcode(struct hws_emu__yaml *y, struct fy_node *node,
-                                 const struct hws_emu__key *key, void *obj)
-{
-    struct hws_emu_fault *f = obj;
-    char text[HWS_EMU__YAML_TEXT_BYTES];
-    uint64_t v = 0;
-    enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
-
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    f->any_op = false;
-    if (hws_ifc_op_find(text, &f->op)) {
-        return HWS_OK;
-    }
-    if (hws_str_to_u64(text, UINT16_MAX, &v, NULL) != HWS_OK) {
-        return hws_emu__yaml_bad(y, node, "%s: unknown opcode \"%s\"", key->name, text);
-    }
-    f->op = (uint16_t)v;
-    return HWS_OK;
-}
-
-static enum hws_code read_register(struct hws_emu__yaml *y, struct fy_node *node,
-                                   const struct hws_emu__key *key, void *obj)
-{
-    struct hws_emu_fault *f = obj;
-    char text[HWS_EMU__YAML_TEXT_BYTES];
-    uint64_t v = 0;
-    enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
-
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    const struct hws_emu__reg_row *row = hws_emu__reg_by_name(text);
-    if (row != NULL) {
-        v = row->id;
-    } else if (hws_str_to_u64(text, UINT16_MAX, &v, NULL) != HWS_OK) {
-        return hws_emu__yaml_bad(y, node, "%s: unknown register \"%s\"", key->name, text);
-    }
-    f->any_reg = false;
-    f->reg = (uint16_t)v;
-    return HWS_OK;
-}
-
-static enum hws_code read_status(struct hws_emu__yaml *y, struct fy_node *node,
-                                 const struct hws_emu__key *key, void *obj)
-{
-    struct hws_emu_fault *f = obj;
-    char text[HWS_EMU__YAML_TEXT_BYTES];
-    uint64_t v = 0;
-    enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
-
-    if (rc != HWS_OK || hws_ifc_fw_status_find(text, &f->status)) {
-        return rc;
-    }
-    if (hws_str_to_u64(text, UINT8_MAX, &v, NULL) != HWS_OK) {
-        return hws_emu__yaml_bad(y, node, "%s: unknown status \"%s\"", key->name, text);
-    }
-    f->status = (uint8_t)v;
-    return HWS_OK;
-}
-
-/* One word of a short list into an enumeration counted from `first`. */
-static enum hws_code read_word(struct hws_emu__yaml *y, struct fy_node *node, const char *what,
-                               const char *const *words, int *out)
-{
-    char text[HWS_EMU__YAML_TEXT_BYTES];
-    enum hws_code rc = hws_emu__yaml_text(y, node, what, text);
-
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    for (int i = 0; words[i] != NULL; i++) {
-        if (hws_str_eq(words[i], text)) {
-            *out = i;
-            return HWS_OK;
-        }
-    }
-    return hws_emu__yaml_bad(y, node, "%s: unknown word \"%s\"", what, text);
-}
-
-static enum hws_code read_access(struct hws_emu__yaml *y, struct fy_node *node,
-                                 const struct hws_emu__key *key, void *obj)
-{
-    static const char *const words[] = {"any", "read", "write", NULL};
-    int i = 0;
-    enum hws_code rc = read_word(y, node, key->name, words, &i);
-
-    ((struct hws_emu_fault *)obj)->access = (enum hws_emu_fault_access)i;
-    return rc;
-}
-
-static enum hws_code read_action(struct hws_emu__yaml *y, struct fy_node *node,
-                                 const struct hws_emu__key *key, void *obj)
-{
-    static const char *const words[] = {"none", "status", "drop", "delay", "flip", NULL};
-    int i = 0;
-    enum hws_code rc = read_word(y, node, key->name, words, &i);
-
-    ((struct hws_emu_fault *)obj)->action = (enum hws_emu_fault_action)i;
-    return rc;
-}
-
-static enum hws_code read_fault(struct hws_emu__yaml *y, struct fy_node *node,
-                                struct hws_emu_fault *f)
-{
-    static const struct hws_emu__key keys[] = {
-        {"opcode", false, read_opcode, 0, 0, 0},
-        {"register", false, read_register, 0, 0, 0},
-        {"access", false, read_access, 0, 0, 0},
-        FIELD(hws_emu_fault, "countdown", false, u32, countdown, 1, UINT32_MAX),
-        FIELD(hws_emu_fault, "repeat", false, u32, repeat, 0, UINT32_MAX),
-        {"action", true, read_action, 0, 0, 0},
-        {"status", false, read_status, 0, 0, 0},
-        FIELD(hws_emu_fault, "syndrome", false, u32, syndrome, 0, UINT32_MAX),
-        FIELD(hws_emu_fault, "delay_ms", false, u64, delay_ms, 0, 86400000),
-        FIELD(hws_emu_fault, "offset", false, u32, offset, 0, HWS_CALL_MAX_BYTES - 1),
-        FIELD(hws_emu_fault, "mask", false, u8, mask, 1, UINT8_MAX),
-        FIELD(hws_emu_fault, "sign", false, bool, sign, 0, 0),
-    };
-
-    *f = (struct hws_emu_fault){
-        .any_op = true, .any_reg = true, .countdown = 1, .repeat = 1, .mask = 1};
-    enum hws_code rc = hws_emu__yaml_map(y, node, keys, COUNT(keys), f);
-    if (rc == HWS_OK && f->action == HWS_EMU_FAULT_STATUS && f->status == HWS_FW_OK) {
-        rc = hws_emu__yaml_bad(y, node, "fault: action status needs a status that is not OK");
-    }
-    return rc;
-}
-
-enum hws_code hws_emu__read_faults(struct hws_emu__yaml *y, struct fy_node *node,
-                                   const struct hws_emu__key *key, void *obj)
-{
-    struct hws_emu_profile *p = obj;
-    void *it = NULL;
-    uint32_t n = 0;
-    enum hws_code rc = hws_emu__yaml_items(y, node, key->name, HWS_EMU_MAX_FAULTS, &n);
-
-    for (uint32_t i = 0; rc == HWS_OK && i < n; i++) {
-        rc = read_fault(y, fy_node_sequence_iterate(node, &it), &p->faults[i]);
-        p->n_faults = i + 1;
-    }
-    return rc;
 }

@@ -11,6 +11,7 @@
 
 #include "base/barrier.h"
 #include "emu/emu_priv.h"
+#include "emu/incident.h"
 #include "ifc/eq.h"
 #include "ifc/sig.h"
 
@@ -94,7 +95,7 @@ static void match_fault(struct hws_emu *e, struct hws_emu_slot *slot,
                         const struct hws_emu__cmd *cmd)
 {
     slot->matched = true;
-    if (e->profile->n_faults == 0) {
+    if (e->n_faults == 0) {
         return;
     }
     bool is_reg = cmd->op == HWS_OP_ACCESS_REG || cmd->op == HWS_OP_ACCESS_REGISTER_USER;
@@ -104,8 +105,12 @@ static void match_fault(struct hws_emu *e, struct hws_emu_slot *slot,
         .reg = is_reg ? hws_load_be16(cmd->in + HWS_ACCESS_REG_ID) : 0,
         .is_write = cmd->op_mod == HWS_ACCESS_REG_WRITE,
     };
-    slot->fault =
-        hws_emu_fault_match(e->profile->faults, e->profile->n_faults, e->n_fault_matches, &probe);
+    slot->fault = hws_emu_fault_match(e->faults, e->n_faults, e->fault_counts, &probe);
+}
+
+static bool has_action(const struct hws_emu_fault *f, enum hws_emu_fault_action action)
+{
+    return f != NULL && f->action == action;
 }
 
 static void execute(struct hws_emu *e, struct hws_emu__cmd *cmd, const struct hws_emu_fault *fault)
@@ -113,7 +118,7 @@ static void execute(struct hws_emu *e, struct hws_emu__cmd *cmd, const struct hw
     /* At least the inline part, which goes out whole. */
     memset(cmd->out, 0,
            cmd->out_bytes > HWS_ENTRY_INLINE_BYTES ? cmd->out_bytes : HWS_ENTRY_INLINE_BYTES);
-    if (fault != NULL && fault->action == HWS_EMU_FAULT_STATUS) {
+    if (has_action(fault, HWS_EMU_FAULT_STATUS)) {
         hws_emu__refuse(cmd, (enum hws_fw_status)fault->status, fault->syndrome);
     } else {
         hws_emu__dispatch(e, cmd);
@@ -121,8 +126,7 @@ static void execute(struct hws_emu *e, struct hws_emu__cmd *cmd, const struct hw
     if (cmd->out[HWS_BOX_STATUS] != HWS_FW_OK && cmd->out_bytes > HWS_BOX_MIN_OUT) {
         memset(cmd->out + HWS_BOX_MIN_OUT, 0, cmd->out_bytes - HWS_BOX_MIN_OUT);
     }
-    if (fault != NULL && fault->action == HWS_EMU_FAULT_FLIP && fault->sign &&
-        fault->offset < cmd->out_bytes) {
+    if (has_action(fault, HWS_EMU_FAULT_FLIP) && fault->sign && fault->offset < cmd->out_bytes) {
         cmd->out[fault->offset] ^= fault->mask;
     }
 }
@@ -133,7 +137,7 @@ static void flip(struct hws_emu *e, struct hws_entry *x, const struct hws_emu__c
 {
     uint8_t byte;
 
-    if (f == NULL || f->action != HWS_EMU_FAULT_FLIP || f->sign || f->offset >= cmd->out_bytes) {
+    if (!has_action(f, HWS_EMU_FAULT_FLIP) || f->sign || f->offset >= cmd->out_bytes) {
         return;
     }
     if (f->offset < HWS_ENTRY_INLINE_BYTES) {
@@ -156,13 +160,13 @@ static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x
 
     if (dma->write(dma->data, addr + offsetof(struct hws_entry, out_inline), x->out_inline,
                    sizeof(x->out_inline)) &&
-        dma->write(dma->data, addr + offsetof(struct hws_entry, sig), &x->sig, 1)) {
+        dma->write(dma->data, addr + offsetof(struct hws_entry, token), &x->token, 2)) {
         hws_barrier_release();
         (void)dma->write(dma->data, addr + offsetof(struct hws_entry, status_own), &x->status_own,
                          1);
     }
     e->pending_mask &= ~(UINT32_C(1) << idx);
-    if (e->slots[idx].by_event) {
+    if (e->slots[idx].by_event && !has_action(e->slots[idx].fault, HWS_EMU_FAULT_DROP_EVENT)) {
         uint8_t data[4];
         hws_store_be32(data, UINT32_C(1) << idx);
         hws_emu__eq_post(e, HWS_EVENT_CMD, 0, data, sizeof(data));
@@ -172,6 +176,9 @@ static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x
 static void reply(struct hws_emu *e, uint32_t idx, struct hws_entry *x, enum hws_delivery d,
                   const struct hws_emu__cmd *cmd, const struct hws_emu_fault *fault)
 {
+    if (has_action(fault, HWS_EMU_FAULT_BAD_TOKEN)) {
+        x->token = (uint8_t)(x->token == UINT8_MAX ? 1 : x->token + 1);
+    }
     if (d == HWS_DLV_OK && cmd->out_bytes > HWS_ENTRY_INLINE_BYTES &&
         !hws_emu__chain_store(e, x->token, cmd->out + HWS_ENTRY_INLINE_BYTES,
                               cmd->out_bytes - HWS_ENTRY_INLINE_BYTES)) {
@@ -182,6 +189,9 @@ static void reply(struct hws_emu *e, uint32_t idx, struct hws_entry *x, enum hws
     }
     x->status_own = (uint8_t)(d << 1);
     hws_sig_entry_set(x);
+    if (has_action(fault, HWS_EMU_FAULT_BAD_SIGNATURE)) {
+        x->sig = (uint8_t)~x->sig;
+    }
     if (d == HWS_DLV_OK) {
         flip(e, x, cmd, fault);
     }
@@ -211,8 +221,11 @@ static bool load(struct hws_emu *e, uint32_t idx, struct hws_entry *x, struct hw
     return true;
 }
 
-/* Looks the faults up, once per command. True: one delays it, and it is not due yet. */
-static bool delayed(struct hws_emu *e, uint32_t idx, const struct hws_emu__cmd *cmd)
+/*
+ * Looks the faults up, once per command, and lets the one that acts do what comes before the
+ * execution. True: the command does not go on, now or ever.
+ */
+static bool struck(struct hws_emu *e, uint32_t idx, const struct hws_emu__cmd *cmd)
 {
     struct hws_emu_slot *slot = &e->slots[idx];
 
@@ -220,12 +233,42 @@ static bool delayed(struct hws_emu *e, uint32_t idx, const struct hws_emu__cmd *
         return false;
     }
     match_fault(e, slot, cmd);
-    if (slot->fault == NULL || slot->fault->action != HWS_EMU_FAULT_DELAY) {
+    const struct hws_emu_fault *f = slot->fault;
+    if (f == NULL) {
         return false;
     }
-    HWS_EMU__TRACE(e, "emu: slot %u fault delay", idx);
-    slot->due_ms = e->now_ms + slot->fault->delay_ms;
-    return slot->due_ms > e->now_ms;
+    HWS_EMU__TRACE(e, "emu: slot %u fault %s", idx, hws_emu_fault_action_name(f->action));
+    switch (f->action) {
+    case HWS_EMU_FAULT_DELAY:
+        slot->due_ms = e->now_ms + f->delay_ms;
+        return slot->due_ms > e->now_ms;
+    case HWS_EMU_FAULT_HANG:
+        hws_emu_hang(e, f->delay_ms);
+        return true;
+    case HWS_EMU_FAULT_HEALTH:
+        hws_emu_health_raise(e, (uint8_t)f->syndrome, false);
+        return false;
+    case HWS_EMU_FAULT_FATAL:
+        hws_emu_health_raise(e, (uint8_t)f->syndrome, true);
+        return true;
+    case HWS_EMU_FAULT_RESET:
+        hws_emu_firmware_reset(e);
+        return true;
+    case HWS_EMU_FAULT_UNPLUG:
+        hws_emu_unplug(e, f->delay_ms);
+        return true;
+    case HWS_EMU_FAULT_NONE:
+    case HWS_EMU_FAULT_STATUS: /* these are for the execution and the reply */
+    case HWS_EMU_FAULT_DELIVERY:
+    case HWS_EMU_FAULT_DROP:
+    case HWS_EMU_FAULT_DROP_EVENT:
+    case HWS_EMU_FAULT_FLIP:
+    case HWS_EMU_FAULT_BAD_TOKEN:
+    case HWS_EMU_FAULT_BAD_SIGNATURE:
+    case HWS_EMU_FAULT_N_ACTIONS:
+        break;
+    }
+    return false;
 }
 
 static void run_slot(struct hws_emu *e, uint32_t idx)
@@ -237,21 +280,23 @@ static void run_slot(struct hws_emu *e, uint32_t idx)
         return;
     }
     enum hws_delivery d = fetch(e, &x);
+    if (d == HWS_DLV_OK && struck(e, idx, &cmd)) {
+        return;
+    }
+    const struct hws_emu_fault *fault = e->slots[idx].fault;
+    if (d == HWS_DLV_OK && has_action(fault, HWS_EMU_FAULT_DELIVERY)) {
+        d = (enum hws_delivery)fault->status;
+    }
     if (d != HWS_DLV_OK) {
         HWS_EMU__TRACE(e, "emu: slot %u not executed: %s", idx, hws_ifc_delivery_text((uint8_t)d));
         reply(e, idx, &x, d, &cmd, NULL);
         return;
     }
-    if (delayed(e, idx, &cmd)) {
-        return;
-    }
-    const struct hws_emu_fault *fault = e->slots[idx].fault;
     execute(e, &cmd, fault);
     HWS_EMU__TRACE(e, "emu: slot %u %s op_mod=0x%x uid=%u status=0x%x syndrome=0x%x", idx,
                    hws_ifc_op_name(cmd.op), cmd.op_mod, cmd.uid, hws_box_status(cmd.out),
                    hws_box_syndrome(cmd.out));
-    if (fault != NULL && fault->action == HWS_EMU_FAULT_DROP) {
-        HWS_EMU__TRACE(e, "emu: slot %u fault drop", idx);
+    if (has_action(fault, HWS_EMU_FAULT_DROP)) {
         e->pending_mask &= ~(UINT32_C(1) << idx);
         return;
     }
@@ -260,9 +305,10 @@ static void run_slot(struct hws_emu *e, uint32_t idx)
 
 void hws_emu__run_due(struct hws_emu *e)
 {
-    /* A command may take the queue away from those after it (reset, disable): look at the state
-     * each time. */
-    for (uint32_t mask = e->pending_mask; mask != 0 && e->state == HWS_EMU_QUEUE;
+    /* A command may take the queue away from those after it (reset, disable, a hang): look at the
+     * state each time. */
+    for (uint32_t mask = e->pending_mask;
+         mask != 0 && e->state == HWS_EMU_QUEUE && e->hung_until_ms <= e->now_ms;
          mask &= mask - 1) {
         uint32_t idx = (uint32_t)__builtin_ctz(mask);
         struct hws_emu_slot *slot = &e->slots[idx];

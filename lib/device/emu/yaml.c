@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "emu/yaml_priv.h"
 
 /* Mappings and sequences have no mark of their own: the first scalar in them says where they are.
@@ -235,4 +236,47 @@ enum hws_code hws_emu__read_bool(struct hws_emu__yaml *y, struct fy_node *node,
     }
     memcpy((char *)obj + key->offset, &v, sizeof(v));
     return HWS_OK;
+}
+
+/* ---- documents ---- */
+
+/* libfyaml's first complaint, with its line. */
+static enum hws_code syntax_error(struct fy_diag *diag, struct hws_err *err)
+{
+    void *it = NULL;
+    const struct fy_diag_error *first = fy_diag_errors_iterate(diag, &it);
+
+    if (first == NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "not YAML");
+    }
+    return hws_err_set(err, HWS_E_INVALID, "line %d: %s", first->line, first->msg);
+}
+
+enum hws_code hws_emu__yaml_document(const char *text, size_t n,
+                                     enum hws_code (*read)(struct hws_emu__yaml *y,
+                                                           struct fy_node *root, void *obj),
+                                     void *obj, struct hws_err *err)
+{
+    struct hws_emu__yaml y = {.err = err, .data = NULL};
+    unsigned line = 0;
+    unsigned column = 0;
+    const char *fault = hws_text_yaml_fault(text, n, &line, &column);
+
+    if (fault != NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "line %u column %u: %s", line, column, fault);
+    }
+    struct fy_diag_cfg diag_cfg;
+    fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    struct fy_diag *diag = fy_diag_create(&diag_cfg);
+    if (diag == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    fy_diag_set_collect_errors(diag, true);
+    const struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_DISABLE_MMAP_OPT, .diag = diag};
+    struct fy_document *doc = fy_document_build_from_string(&cfg, text, n);
+    enum hws_code rc = doc != NULL ? read(&y, fy_document_root(doc), obj) : syntax_error(diag, err);
+    fy_document_destroy(doc);
+    fy_diag_destroy(diag);
+    return rc;
 }

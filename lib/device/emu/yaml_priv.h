@@ -33,6 +33,13 @@ struct hws_emu__key {
     uint64_t max; /* of a number; for a text the field's size with the NUL */
 };
 
+/* A row for a field of a struct; kind is one of the read functions below. */
+#define HWS_EMU__FIELD(type, key, required, kind, field, least, most)                              \
+    {                                                                                              \
+        key, required, hws_emu__read_##kind, offsetof(struct type, field), (least), (most)         \
+    }
+#define HWS_EMU__COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
 /* "line L: ..." and HWS_E_INVALID. node may be NULL. */
 enum hws_code hws_emu__yaml_bad(struct hws_emu__yaml *y, struct fy_node *node, const char *fmt, ...)
     HWS_PRINTF(3, 4);
@@ -53,6 +60,15 @@ enum hws_code hws_emu__yaml_number(struct hws_emu__yaml *y, struct fy_node *node
 /* How many items a sequence has; HWS_E_INVALID if it is none, or has more than max. */
 enum hws_code hws_emu__yaml_items(struct hws_emu__yaml *y, struct fy_node *node, const char *what,
                                   uint32_t max, uint32_t *out_n) HWS_MUST_USE;
+
+/*
+ * Parses n bytes (no directives, see base/text.h) into a document, hands its root to read, and
+ * frees it. HWS_E_INVALID with line and column for what is no YAML; HWS_E_NOMEM; what read returns.
+ */
+enum hws_code hws_emu__yaml_document(const char *text, size_t n,
+                                     enum hws_code (*read)(struct hws_emu__yaml *y,
+                                                           struct fy_node *root, void *obj),
+                                     void *obj, struct hws_err *err) HWS_MUST_USE;
 
 /* Read functions for rows. */
 enum hws_code hws_emu__read_text(struct hws_emu__yaml *y, struct fy_node *node,

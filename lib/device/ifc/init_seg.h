@@ -29,12 +29,13 @@
 
 #define HWS_ISEG_NIC_FULL     0u /* full driver */
 #define HWS_ISEG_NIC_DISABLED 1u /* the card forgets the queue and stops touching host memory */
-#define HWS_ISEG_NIC_SW_RESET 7u
+#define HWS_ISEG_NIC_SW_RESET 7u /* write: the firmware restarts, also a dead one */
 
 #define HWS_ISEG_DOORBELL 0x0018u /* write: bit i = entry i belongs to the card */
 
 #define HWS_ISEG_INITIALIZING      0x01fcu
 #define HWS_ISEG_INITIALIZING_BIT  0x80000000u /* 1 = not ready for commands */
+#define HWS_ISEG_SW_RESET_BIT      0x40000000u /* nic_interface takes HWS_ISEG_NIC_SW_RESET */
 #define HWS_ISEG_EMBEDDED_CPU_BIT  0x00800000u
 #define HWS_ISEG_NIC_SUPPORTED_LSB 24u /* bit per nic_interface value */
 

@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     /* Each input meets the same card: nothing stored, no fault matched yet, freshly up. */
     memset(g.emu.nv.values, 0, g.profile.n_tlvs * sizeof(*g.emu.nv.values));
-    memset(g.emu.n_fault_matches, 0, sizeof(g.emu.n_fault_matches));
+    memset(g.emu.fault_counts, 0, sizeof(g.emu.fault_counts));
     memset(g.mem, 0, sizeof(g.mem));
     g.token = 1;
     g.now_ms = 0;

@@ -215,6 +215,7 @@ static void failed_bring_up_is_told_once_and_tried_again(void **state)
                                                   .any_reg = true, /* INIT_HCA */
                                                   .countdown = 1,
                                                   .repeat = 2,
+                                                  .percent = 100,
                                                   .action = HWS_EMU_FAULT_STATUS,
                                                   .status = 1};
     power_on(w);
