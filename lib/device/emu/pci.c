@@ -23,8 +23,10 @@
 #define BAR_64_PREFETCH  0x0000000cu
 #define CAP_PCIE         0x60u /* 60 bytes */
 #define CAP_MSIX         0x9cu
+#define CAP_VENDOR       0xa8u
 #define CAP_ID_PCIE      0x10u
 #define CAP_ID_MSIX      0x11u
+#define CAP_ID_VENDOR    0x09u
 #define PCIE_V2_ENDPOINT 0x0002u
 
 /* Offsets in the PCIe capability. */
@@ -42,6 +44,13 @@
 #define DEV_CAP_ROLE_ERRORS      0x8000u
 #define DEV_CTL_DEFAULT          0x2810u /* 512-byte reads, relaxed ordering, no snoop */
 #define LINK_STA_SLOT_CLOCK      0x1000u
+
+/* Whether an access is to a word of the vendor specific capability behind its header. */
+static bool is_vendor_word(uint64_t offset, size_t n)
+{
+    return n == 4 && offset % 4 == 0 && offset > CAP_VENDOR &&
+           offset < CAP_VENDOR + HWS_EMU_VSC_BYTES;
+}
 
 /* What the host may write. */
 static const struct {
@@ -106,10 +115,16 @@ void hws_emu_pci_init(struct hws_emu_pci *pci, const struct hws_emu_profile *pro
     put16(pci, CAP_MSIX + 2, HWS_EMU_MAX_VECTORS - 1);
     put32(pci, CAP_MSIX + 4, HWS_EMU_PCI_MSIX_TABLE);
     put32(pci, CAP_MSIX + 8, HWS_EMU_PCI_MSIX_PBA);
+    pci->bytes[CAP_MSIX + 1] = CAP_VENDOR;
+    pci->bytes[CAP_VENDOR] = CAP_ID_VENDOR;
+    pci->bytes[CAP_VENDOR + 2] = HWS_EMU_VSC_BYTES;
 }
 
-void hws_emu_pci_read(const struct hws_emu_pci *pci, uint64_t offset, uint8_t *dst, size_t n)
+void hws_emu_pci_read(struct hws_emu_pci *pci, uint64_t offset, uint8_t *dst, size_t n)
 {
+    if (is_vendor_word(offset, n)) {
+        put32(pci, (uint32_t)offset, hws_emu_vsc_read(&pci->vsc, (uint32_t)offset - CAP_VENDOR));
+    }
     for (size_t i = 0; i < n; i++) {
         bool inside = offset < HWS_EMU_PCI_CONFIG_BYTES && i < HWS_EMU_PCI_CONFIG_BYTES - offset;
         dst[i] = inside ? pci->bytes[offset + i] : 0;
@@ -128,6 +143,12 @@ static uint8_t mask_at(uint64_t offset)
 
 void hws_emu_pci_write(struct hws_emu_pci *pci, uint64_t offset, const uint8_t *src, size_t n)
 {
+    if (is_vendor_word(offset, n)) {
+        uint32_t value =
+            (uint32_t)src[3] << 24 | (uint32_t)src[2] << 16 | (uint32_t)src[1] << 8 | src[0];
+        hws_emu_vsc_write(&pci->vsc, (uint32_t)offset - CAP_VENDOR, value);
+        return;
+    }
     for (size_t i = 0; i < n && offset < HWS_EMU_PCI_CONFIG_BYTES - i; i++) {
         uint8_t mask = mask_at(offset + i);
         uint8_t *byte = &pci->bytes[offset + i];

@@ -137,6 +137,32 @@ static void outside_the_space_is_nothing(void **state)
     hws_emu_pci_write(&pci, UINT64_MAX - 3, b, 8);
 }
 
+/* By hand, as core/lib/pci_vsc.c of Linux does it. */
+static uint32_t vendor_word(unsigned at)
+{
+    uint8_t b[4];
+
+    hws_emu_pci_read(&pci, at, b, 4);
+    return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+}
+
+static void the_vendor_capability_is_reached_by_words(void **state)
+{
+    const uint8_t four[4] = {4, 3, 2, 0x81};
+    unsigned at = find_cap(0x09);
+
+    (void)state;
+    assert_int_not_equal(at, 0);
+    assert_int_equal(get16(at + 2) & 0xff, 0x18);
+    hws_emu_pci_write(&pci, at + 0x0c, four, 2);
+    assert_int_equal(vendor_word(at + 0x0c), 0);
+    hws_emu_pci_write(&pci, at + 0x0c, four, 4);
+    assert_int_equal(vendor_word(at + 0x0c), 0x81020304);
+    assert_int_not_equal(vendor_word(at + 8), vendor_word(at + 8));
+    hws_emu_pci_write(&pci, at, four, 4); /* its header stays */
+    assert_int_equal(find_cap(0x09), at);
+}
+
 static void registers_are_big_endian_bytes(void **state)
 {
     uint8_t b[8];
@@ -174,6 +200,7 @@ int main(void)
         CASE(only_writable_bits_change),
         CASE(a_write_of_one_byte_changes_one_byte),
         CASE(outside_the_space_is_nothing),
+        CASE(the_vendor_capability_is_reached_by_words),
         CASE(registers_are_big_endian_bytes),
         CASE(only_whole_words_are_written),
     };
