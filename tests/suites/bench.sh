@@ -1,6 +1,6 @@
-# what: the benchmark's smoke rows, a line a measure (--long: medians of 11 runs; --json: JSON lines)
-# needs: the build packages, python3, taskset
-# time: 1 min
+# what: the benchmark's smoke rows, a line a measure, gRPC C++ beside us (--long: medians of 11 and 7 runs, rpc rows must meet their bars; --json: JSON lines)
+# needs: the build packages, python3, taskset, g++ and libgrpc++-dev
+# time: 2 min, and 1 min once to build the peer
 
 need_packages $BUILD_PACKAGES python3 util-linux || { fail "$why"; return 0; }
 build dev || return 0
@@ -13,3 +13,24 @@ while IFS= read -r line; do
     *) echo "$line"; fail "bench" ;;
   esac
 done < <(timeout 600 python3 tests/bench/run.py build/dev --rounds "$rounds" ${HAWSER_JSON:+--json} 2>&1 || echo "bench ended with status $?")
+
+# The gRPC engine beside its peers. A peer that cannot be built is named in every row, with the reason.
+peers=()
+for peer in grpc_cpp; do
+  if built=$(tests/bench/rpc/peers/build.sh "$peer"); then
+    peers+=(--peer "$peer=${built##*$'\n'}")
+  else
+    peers+=(--absent "$peer=${built##*$'\n'}")
+    skip "rpc.$peer" "${built##*$'\n'}"
+  fi
+done
+long=()
+[ "$HAWSER_LONG" = 1 ] && long=(--long)
+while IFS= read -r line; do
+  case $line in
+    '#'*) echo "  $line" | fold -s -w 200 ;;
+    rpc.*' median of '*) echo "  $line"; pass "${line%% *}" ;;
+    '{'*) echo "$line"; pass "$(echo "$line" | sed 's/.*"name": "\([^"]*\)".*/\1/')" ;;
+    *) echo "$line"; fail "rpc bench" ;;
+  esac
+done < <(timeout 3600 python3 tests/bench/rpc/run.py build/dev "${peers[@]}" ${long[@]+"${long[@]}"} ${HAWSER_JSON:+--json} 2>&1 || echo "rpc bench ended with status $?")

@@ -1,0 +1,279 @@
+"""The gRPC engine beside its peers: a line a measure, with the peer's value and how many times better ours is.
+
+    python3 tests/bench/rpc/run.py BUILD_DIR [--peer NAME=DIR]... [--absent NAME=WHY]... [--long] [--json] [--only PREFIX]
+
+Both servers run at once; every round loads ours, then each peer, and the medians of the rounds are compared, so that a
+machine that slows down slows all of them. One load client of ours loads every server; only what is measured end to end
+(p50 with both ends on one core, bulk MB/s) takes the peer's own client to the peer's own server.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+parser = argparse.ArgumentParser()
+parser.add_argument("build")
+parser.add_argument("--peer", action="append", default=[], metavar="NAME=DIR")
+parser.add_argument("--absent", action="append", default=[], metavar="NAME=WHY")
+parser.add_argument("--long", action="store_true")
+parser.add_argument("--json", action="store_true")
+parser.add_argument("--only", default="rpc.", help="rows that begin so")
+args = parser.parse_args()
+BENCH = os.path.join(args.build, "bench")
+PEERS = dict(p.split("=", 1) for p in args.peer)
+ABSENT = dict(p.split("=", 1) for p in args.absent)
+ROUNDS = 7 if args.long else 3
+MS = 3000 if args.long else 700
+WARM_MS = 500 if args.long else 200
+BULK_BYTES = 4_000_000_000 if args.long else 300_000_000
+HELD = 1000 if args.long else 150
+STORM = 10_000 if args.long else 1000
+CORE = str(max(os.sched_getaffinity(0)))  # where both ends of a pinned measure run
+BIG = 1_000_000  # a cap on connections that none of the rows reaches
+
+# name: unit, is more better, at least so many times better than gRPC C++ (None: reported)
+ROWS = {
+    "rpc.unary256.cpu_us": ("us", False, 3.0),
+    "rpc.unary256.rps_core": ("1/s", True, 2.5),
+    "rpc.unary4k.cpu_us": ("us", False, 2.0),
+    "rpc.unary256.p50_us": ("us", False, 1.8),
+    "rpc.bulk.cpu_s_per_gb": ("s", False, 1.6),
+    "rpc.bulk.mb_s": ("MB/s", True, 1.8),
+    "rpc.idle_conn_kb": ("kB", False, 2.5),
+    "rpc.handshake.cpu_ms": ("ms", False, None),
+    "rpc.conns1.cpu_us": ("us", False, None),
+    "rpc.conns1000.cpu_us": ("us", False, None),
+    "rpc.storm.settled_s": ("s", False, None),
+}
+values = {name: {} for name in ROWS}  # row -> server -> list of values
+behind = []
+
+
+def fail(text):
+    sys.exit("rpc bench: " + text)
+
+
+def wanted(*names):
+    return any(n.startswith(args.only) for n in names)
+
+
+class Pki:
+    """One CA, a server and a client certificate, all P-256."""
+
+    def __init__(self, root):
+        ca = os.path.join(TOP, "certs/hawser-ca")
+        pki = os.path.join(root, "pki")
+        for a in (["init", pki, "--domain", "bench.test"], ["agent", pki, "a", "--ip", "127.0.0.1", "--dns", "localhost"],
+                  ["operator", pki, "olga"]):
+            subprocess.run([ca, *a], check=True, capture_output=True, timeout=60)
+        self.server = [os.path.join(pki, f) for f in ("agent-a.crt", "agent-a.key", "ca.crt")]
+        self.client = [os.path.join(pki, f) for f in ("operator-olga.crt", "operator-olga.key", "ca.crt")]
+
+
+class Server:
+    """A server under load: ours, or the peer of that name."""
+
+    def __init__(self, name, pki, pin=None, address="127.0.0.1:0", max_conns=None):
+        self.name = name
+        program = os.path.join(BENCH, "bench_rpc_server") if name == "ours" else os.path.join(PEERS[name], "server")
+        argv = (["taskset", "-c", pin] if pin else []) + [program, *pki.server, address]
+        if name == "ours" and max_conns:
+            argv.append(str(max_conns))
+        self.proc = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.config = {}
+        for line in self.proc.stdout:
+            word, *rest = line.split()
+            if word == "config":
+                self.config[rest[0]] = rest[1]
+            elif word == "listening":
+                self.address = rest[0]
+                break
+        else:
+            fail(f"{name} does not start: {self.proc.stderr.read().strip()}")
+
+    def stop(self, how=signal.SIGTERM):
+        self.proc.send_signal(how)
+        try:
+            status = self.proc.wait(20)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+            fail(f"{self.name} did not stop")
+        if how == signal.SIGTERM and status != 0:
+            fail(f"{self.name} ended with status {status}: {self.proc.stderr.read().strip()}")
+
+
+def figures(argv, timeout):
+    """Runs a client; its "name value" lines."""
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=timeout)
+    if p.returncode != 0:
+        fail(f"{' '.join(argv)}: status {p.returncode}: {p.stderr.strip()}")
+    return {line.split()[0]: float(line.split()[1]) for line in p.stdout.splitlines()}
+
+
+def load(server, pki, *mode, pin=None, client=None, timeout=120):
+    program = os.path.join(BENCH, "bench_rpc_load") if client is None else client
+    argv = (["taskset", "-c", pin] if pin else []) + [program, server.address, *pki.client, str(server.proc.pid)]
+    return figures([*argv, *map(str, mode)], timeout)
+
+
+def note(row, server, value):
+    values[row].setdefault(server.name, []).append(value)
+
+
+# ---- the measures: each is one round of one server --------------------------------------------------------------------
+
+
+def unary256(server, pki):
+    got = load(server, pki, "unary", 16, 16, 256, WARM_MS, MS)
+    note("rpc.unary256.cpu_us", server, got["cpu_us"])
+    note("rpc.unary256.rps_core", server, got["rps_core"])
+
+
+def unary4k(server, pki):
+    note("rpc.unary4k.cpu_us", server, load(server, pki, "unary", 16, 16, 4096, WARM_MS, MS)["cpu_us"])
+
+
+def bulk(server, pki):
+    got = load(server, pki, "pour", 1, 65536, BULK_BYTES)
+    note("rpc.bulk.cpu_s_per_gb", server, got["cpu_s_per_gb"])
+    if server.name != "ours":
+        got = load(server, pki, "pour", 65536, BULK_BYTES, client=os.path.join(PEERS[server.name], "client"))
+    note("rpc.bulk.mb_s", server, got["mb_s"])
+
+
+def p50(server, pki):
+    if server.name == "ours":
+        got = load(server, pki, "unary", 1, 1, 256, WARM_MS, MS, pin=CORE)
+    else:
+        got = load(server, pki, "lat", 256, WARM_MS, MS, pin=CORE, client=os.path.join(PEERS[server.name], "client"))
+    note("rpc.unary256.p50_us", server, got["p50_us"])
+
+
+def flat(server, pki):
+    """One call under way on each connection: what a call costs may not depend on how many connections there are."""
+    note("rpc.conns1.cpu_us", server, load(server, pki, "unary", 1, 1, 256, WARM_MS, MS)["cpu_us"])
+    note("rpc.conns1000.cpu_us", server, load(server, pki, "unary", 1000, 1, 256, WARM_MS, MS)["cpu_us"])
+
+
+def idle(server, pki):
+    got = load(server, pki, "hold", HELD)
+    note("rpc.idle_conn_kb", server, got["idle_kb"])
+    note("rpc.handshake.cpu_ms", server, got["handshake_ms"])
+
+
+def free_port():
+    """Below the range that outgoing connections take their ports from, so that none of them has it in the restart."""
+    for port in range(20000 + os.getpid() % 4000, 32000):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    fail("no free port")
+
+
+def storm(name, pki):
+    """All connections are cut by a kill of the server; it comes back at once, and so do they."""
+    address = f"127.0.0.1:{free_port()}"
+    first = Server(name, pki, address=address, max_conns=BIG)
+    argv = [os.path.join(BENCH, "bench_rpc_load"), address, *pki.client, str(first.proc.pid), "storm", str(STORM)]
+    client = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    second = None
+    try:
+        if client.stdout.readline().strip() != "held":
+            fail(f"{STORM} connections could not be held: {client.stderr.read().strip()}")
+        first.stop(signal.SIGKILL)
+        second = Server(name, pki, address=address, max_conns=BIG)
+        out, err = client.communicate(timeout=200)
+        got = {line.split()[0]: float(line.split()[1]) for line in out.splitlines()}
+        if client.returncode != 0 or got["storm_lost"] != 0:
+            fail(f"storm of {STORM}: {got.get('storm_lost')} lost: {err.strip()}")
+        note("rpc.storm.settled_s", second, got["storm_s"])
+    finally:
+        client.kill()
+        client.wait()
+        if second:
+            second.stop()
+
+
+def rounds(measures, n, pki, fresh=False, **options):
+    """n rounds of each measure, ours and the peers in turn; fresh: servers of their own for each measure."""
+    names = ["ours", *PEERS]
+    servers = [] if fresh else [Server(name, pki, **options) for name in names]
+    for _ in range(n):
+        for measure in measures:
+            for i, name in enumerate(names):
+                server = Server(name, pki, **options) if fresh else servers[i]
+                measure(server, pki)
+                if fresh:
+                    server.stop()
+    for server in servers:
+        server.stop()
+
+
+# ---- the report -------------------------------------------------------------------------------------------------------
+
+
+def report_row(name):
+    unit, more, bar = ROWS[name]
+    ours = statistics.median(values[name]["ours"])
+    row = {"name": name, "value": round(ours, 3), "unit": unit, "runs": len(values[name]["ours"]), "peers": {}}
+    text = f"{name:24} {ours:12.3f} {unit:5} median of {row['runs']}"
+    for peer in PEERS:
+        if peer not in values[name]:
+            continue
+        theirs = statistics.median(values[name][peer])
+        ratio = ours / theirs if more else theirs / ours
+        row["peers"][peer] = {"value": round(theirs, 3), "ratio": round(ratio, 2)}
+        text += f"  {peer} {theirs:.3f} ratio {ratio:.2f}"
+        if peer == "grpc_cpp" and bar is not None:
+            met = ratio >= bar
+            text += f" (at least {bar}: {'met' if met else 'NOT MET'})"
+            if not met:
+                behind.append(f"{name} {ratio:.2f} of {bar}")
+    for peer, why in ABSENT.items():
+        row["peers"][peer] = {"absent": why}
+        text += f"  {peer} absent: {why}"
+    print(json.dumps(row) if args.json else text, flush=True)
+
+
+def main():
+    root = tempfile.mkdtemp(prefix="hawser-rpc-bench.")
+    try:
+        pki = Pki(root)
+        probe = Server("ours", pki)
+        probe.stop()
+        print("# our server: " + " ".join(f"{k}={v}" for k, v in probe.config.items()), flush=True)
+        print("# rows conns1000, idle, handshake and storm: the same with max_conns and max_conns_per_identity raised", flush=True)
+        if wanted("rpc.unary256.cpu_us", "rpc.unary256.rps_core", "rpc.unary4k.cpu_us", "rpc.bulk.mb_s"):
+            rounds([unary256, unary4k, bulk], ROUNDS, pki)
+        if wanted("rpc.unary256.p50_us"):
+            rounds([p50], ROUNDS, pki, pin=CORE)
+        if wanted("rpc.conns1.cpu_us", "rpc.conns1000.cpu_us"):
+            rounds([flat], 1 if not args.long else ROUNDS, pki, max_conns=BIG)
+        if wanted("rpc.idle_conn_kb", "rpc.handshake.cpu_ms"):
+            rounds([idle], 1 if not args.long else 3, pki, fresh=True, max_conns=BIG)
+        if wanted("rpc.storm.settled_s"):
+            storm("ours", pki)
+        for name in ROWS:
+            if values[name]:
+                report_row(name)
+        if args.long and behind:
+            fail("behind the bar: " + "; ".join(behind))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+began = time.monotonic()
+main()
+print(f"# took {time.monotonic() - began:.0f} s", flush=True)
