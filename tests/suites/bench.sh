@@ -15,8 +15,9 @@ while IFS= read -r line; do
 done < <(timeout 600 python3 tests/bench/run.py build/dev --rounds "$rounds" ${HAWSER_JSON:+--json} 2>&1 || echo "bench ended with status $?")
 
 # The gRPC engine beside its peers. A peer that cannot be built is named in every row, with the reason.
+BENCH_PEERS="grpc_cpp"
 peers=()
-for peer in grpc_cpp; do
+for peer in $BENCH_PEERS; do
   if built=$(tests/bench/rpc/peers/build.sh "$peer"); then
     peers+=(--peer "$peer=${built##*$'\n'}")
   else
