@@ -60,7 +60,7 @@ class MainJob(FleetCase):
                 self.assertEqual(row["id"], adapter.id)
                 self.assertEqual(row["state"], "ready")
                 self.assertIs(row["emulated"], True)
-                speed = "up 200G x4" if adapter.pci == NIC0 else "up 100G x2"
+                speed = "up 200G x4" if adapter.pci == NIC0 else "up 100G x4"
                 first = "down" if (host.name, adapter.pci) == ("host-b", NIC1) else speed
                 got = row["link"].split(", ")
                 self.assertEqual(len(got), 2, row)

@@ -75,7 +75,9 @@ void guest_profile_text(char *text, size_t cap, uint64_t *rand_state, const char
         "pcie: {width: 8, width_cap: 16, generation: 4, generation_cap: 5}\n"
         "ports:\n"
         "  - {type: eth, lanes: 4, speed: 200G, eth: [100G, 200G], ib: [EDR], rx_frames_per_s: "
-        "%" PRIu64 ", frame_bytes: 100}\n"
+        "%" PRIu64 ", tx_frames_per_s: %" PRIu64 ", frame_bytes: 100, symbol_errors_per_h: %" PRIu64
+        ", corrected_bits_per_s: %" PRIu64 "}\n"
+        "serdes: %" PRIu64 "\n"
         "sensors: [{index: 0, name: asic, celsius: %" PRIu64 ".5, high: 105}]\n"
         "capabilities: {uctx_cap: 7, cmdif_checksum: 3, log_max_eq: 6, pkey_table_size: {cur: 0, "
         "max: 5}}\n"
@@ -83,7 +85,8 @@ void guest_profile_text(char *text, size_t cap, uint64_t *rand_state, const char
         a & 0xffffff, a >> 24 & 0xffffff, b % 10000000000u, b >> 20 & 0xffffffffff, a % 9,
         1 + a % 65535, 1 + b % 65535, (unsigned)(a >> 8 & 0xff), (unsigned)(b & 0xff),
         (unsigned)(b >> 8 & 0xff), (unsigned)(b >> 16 & 0xff), (unsigned)(b >> 24 & 0xff),
-        1 + a % 50, b % 99, a % 9999, 1 + b % 1000, 20 + a % 60, extra));
+        1 + a % 50, b % 99, a % 9999, 1 + b % 1000, 1 + a % 1000, 3600 * (1 + a % 7),
+        4 * (1 + b % 5000), 3 + a % 3, 20 + a % 60, extra));
 }
 
 void guest_start(struct guest *g, const char *profile, const uint8_t *nv, size_t n_nv)

@@ -220,11 +220,12 @@ static uint64_t firmware_turn(struct hws_emu *e)
     if (e->hung_until_ms != 0) {
         hws_emu_resume(e);
     }
-    uint64_t next_ms = hws_emu__nic_turn(e);
+    (void)hws_emu__nic_turn(e);
     hws_emu__run_due(e);
     if (e->hung_until_ms > e->now_ms || e->state == HWS_EMU_UNPLUGGED) { /* by what has run */
         return least(e->hung_until_ms != 0 ? e->hung_until_ms : UINT64_MAX, e->replug_at_ms);
     }
+    uint64_t next_ms = hws_emu__nic_turn(e); /* a command may have set a link up */
     return least(next_ms, hws_emu__next_due(e));
 }
 

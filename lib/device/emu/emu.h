@@ -38,6 +38,9 @@
 #define HWS_EMU_MAX_UCTX 64u
 #define HWS_EMU_MAX_UARS 64u
 
+#define HWS_EMU_N_PORT_GROUPS 14u /* counter groups of PPCNT */
+#define HWS_EMU_N_FEC_SPEEDS  16u /* rows of fec.def */
+
 /* Host memory as the card sees it. Both return false, and touch nothing, if the range is not
  * mapped. */
 struct hws_emu_dma {
@@ -79,21 +82,42 @@ struct hws_emu_slot {
     bool by_event; /* its completion is an event; else the host polls */
 };
 
+/* What counts on a port; every counter is a function of it and of the profile. */
+struct hws_emu_tally {
+    uint64_t at_ms;
+    uint64_t up_ms;     /* time with the link up */
+    uint64_t line_bits; /* bits received meanwhile */
+    uint32_t n_down;    /* times it went down */
+};
+
 struct hws_emu_nic_state {
     enum hws_emu_link_type type;
     uint8_t admin; /* PAOS admin_status */
     uint8_t event_mode;
+    bool an_disable; /* PTYS: no auto-negotiation */
     bool up;
-    uint64_t up_at_ms;    /* when the link will come up; UINT64_MAX = not on its way */
-    uint64_t up_since_ms; /* while up: since when, or since the counters were cleared */
-    uint64_t up_total_ms; /* time up before that */
-    uint64_t cleared_ms;
+    uint64_t up_at_ms;  /* when the link will come up; UINT64_MAX = not on its way */
+    uint64_t try_at_ms; /* since when it tries, or tried when it came up */
+    uint64_t turned_ms; /* since when it is up or down */
+    bool was_up;        /* at any time since boot */
     uint32_t eth_admin; /* PTYS: what may be negotiated at the next link-up */
     uint16_t ib_admin;
     uint32_t eth_oper;
     uint16_t ib_oper;
-    uint32_t mbps; /* negotiated; 0 while down */
-    uint32_t n_link_down;
+    uint32_t mbps;                           /* negotiated; 0 while down */
+    uint8_t lanes_oper;                      /* 0 while down */
+    uint8_t fec;                             /* FEC mode number, while up */
+    uint8_t fec_admin[HWS_EMU_N_FEC_SPEEDS]; /* forced FEC mode + 1 at each speed of fec.def; 0 =
+                                                automatic */
+    struct hws_emu_tally total;              /* up to the last time the link turned */
+    struct hws_emu_tally
+        cleared[HWS_EMU_N_PORT_GROUPS]; /* what total was when a counter group was cleared */
+};
+
+struct hws_emu_module_state {
+    uint8_t admin; /* PMAOS admin_status */
+    uint8_t event_mode;
+    uint64_t ready_at_ms; /* after a reset of the module */
 };
 
 struct hws_emu_sensor_state {
@@ -136,6 +160,7 @@ struct hws_emu {
     uint64_t pcie_cleared_ms;
 
     struct hws_emu_nic_state nic[HWS_EMU_MAX_PORTS];
+    struct hws_emu_module_state modules[HWS_EMU_MAX_MODULES]; /* as the profile's modules */
     struct hws_emu_sensor_state sensors[HWS_EMU_MAX_SENSORS];
     struct hws_emu_slot slots[HWS_ENTRY_MAX_SLOTS];
     struct hws_emu_fault faults[HWS_EMU_MAX_FAULTS]; /* the profile's, and those planted since */

@@ -61,8 +61,10 @@ typedef void (*hws_emu__reg_cb)(struct hws_emu *e, struct hws_emu__reg *r);
 struct hws_emu__reg_row {
     uint16_t id;
     const char *name;
-    uint16_t bytes;        /* the register's size */
-    uint16_t min_bytes;    /* what must be sent for its index fields */
+    uint16_t bytes;     /* the register's size */
+    uint16_t min_bytes; /* what must be sent for its index fields */
+    uint16_t
+        whole_bytes; /* the least that a read takes and a write sends; size but for what varies */
     hws_emu__reg_cb read;  /* NULL: cannot be read */
     hws_emu__reg_cb write; /* NULL: cannot be written */
 };
@@ -104,8 +106,8 @@ void hws_emu__forget_host(struct hws_emu *e);
 /* op_hca.c: power-on state of the capability area. */
 void hws_emu__caps_reset(struct hws_emu *e);
 
-/* reg_port.c and reg_thermal.c: power-on state; link_turn moves links up to now and returns the
- * next change. */
+/* link.c and reg_thermal.c: power-on state; nic_turn moves links up to now and returns the next
+ * change. */
 void hws_emu__nic_reset(struct hws_emu *e);
 uint64_t hws_emu__nic_turn(struct hws_emu *e);
 void hws_emu__thermal_reset(struct hws_emu *e);
@@ -136,7 +138,10 @@ const struct hws_emu__reg_row *hws_emu__reg_row(uint16_t id);
 const struct hws_emu__reg_row *hws_emu__reg_by_name(const char *name);
 const struct hws_emu__reg_row *hws_emu__reg_rows(uint32_t *out_n);
 
-/* Register handlers, by file: reg_ident, reg_nv, reg_reset, reg_thermal, reg_port, reg_pcie. */
+/* reg_module.c: the module's temperature in eighths of a degree Celsius; 0 without a sensor. */
+int16_t hws_emu__module_celsius_8(const struct hws_emu *e, const struct hws_emu_module *m);
+
+/* Register handlers, by file: reg_*. */
 void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r);
@@ -162,6 +167,17 @@ void hws_emu__paos_write(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__ptys_read(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__ptys_write(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__ppcnt(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__ppaos(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pmdr(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__ppcr(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pddr(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pplm_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pplm_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__sltp(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pmaos_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__pmaos_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcia(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__qcam(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__pmlp(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mpein(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mpcnt(struct hws_emu *e, struct hws_emu__reg *r);

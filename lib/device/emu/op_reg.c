@@ -1,7 +1,8 @@
 /*
- * ACCESS_REG and ACCESS_REGISTER_USER, and the register table. A read may be longer or shorter than
- * the register (MGIR arrives with 1024 bytes from some tools, MNVDA writes end with their data):
- * what the index fields need must be there, the rest is taken as zero.
+ * ACCESS_REG and ACCESS_REGISTER_USER, and the register table. An access may be longer than the
+ * register (MGIR arrives with 1024 bytes from some tools) and, where its size varies, shorter
+ * (MNVDA writes end with their data). What a read sends beyond the index fields is taken as zero if
+ * it is not there.
  */
 #include <string.h>
 
@@ -10,29 +11,38 @@
 
 /* Ids and sizes: mlx5_ifc.h (Linux 7.2.13) and the register database of mstflint 4.33. */
 static const struct hws_emu__reg_row rows[] = {
-    {0x9020, "MGIR", 0xa0, 0, hws_emu__mgir, NULL},
-    {0x9021, "MSGI", 0x80, 0, hws_emu__msgi, NULL},
-    {0x9024, "MNVDA", 0x10c, 12, hws_emu__mnvda_read, hws_emu__mnvda_write},
-    {0x9025, "MNVDI", 0x0c, 12, NULL, hws_emu__mnvdi_write},
-    {0x9030, "MNVQC", 0x08, 4, hws_emu__mnvqc, NULL},
-    {0x9033, "MNVIA", 0x08, 4, NULL, hws_emu__mnvia_write},
-    {0x9034, "MNVGC", 0x10, 0, hws_emu__mnvgc, NULL},
-    {0x9028, "MFRL", 0x08, 0, hws_emu__mfrl_read, hws_emu__mfrl_write},
-    {0x9009, "MTCAP", 0x10, 0, hws_emu__mtcap, NULL},
-    {0x900a, "MTMP", 0x20, 4, hws_emu__mtmp_read, hws_emu__mtmp_write},
-    {0x9060, "MCQS", 0x10, 4, hws_emu__mcqs, NULL},
-    {0x9061, "MCQI", 0x94, 24, hws_emu__mcqi, NULL},
-    {0x9064, "MQIS", 0x18, 12, hws_emu__mqis, NULL},
-    {0x907f, "MCAM", 0x48, 4, hws_emu__mcam, NULL},
-    {0x507f, "PCAM", 0x50, 4, hws_emu__pcam, NULL},
-    {0x5006, "PAOS", 0x10, 4, hws_emu__paos_read, hws_emu__paos_write},
-    {0x5004, "PTYS", 0x44, 4, hws_emu__ptys_read, hws_emu__ptys_write},
-    {0x5008, "PPCNT", 0x100, 8, hws_emu__ppcnt, NULL},
-    {0x5002, "PMLP", 0x40, 4, hws_emu__pmlp, NULL},
-    {0x9050, "MPEIN", 0x30, 4, hws_emu__mpein, NULL},
-    {0x9051, "MPCNT", 0x100, 8, hws_emu__mpcnt, NULL},
-    {0x7004, "HOST_ENDIANNESS", 0x10, 0, hws_emu__host_endianness_read,
+    {0x4019, "QCAM", 0x48, 4, 0x48, hws_emu__qcam, NULL},
+    {0x5002, "PMLP", 0x40, 4, 0x40, hws_emu__pmlp, NULL},
+    {0x5004, "PTYS", 0x44, 4, 0x40, hws_emu__ptys_read, hws_emu__ptys_write},
+    {0x5006, "PAOS", 0x10, 4, 0x10, hws_emu__paos_read, hws_emu__paos_write},
+    {0x5008, "PPCNT", 0x100, 8, 0x100, hws_emu__ppcnt, NULL},
+    {0x5012, "PMAOS", 0x10, 4, 0x10, hws_emu__pmaos_read, hws_emu__pmaos_write},
+    {0x5023, "PPLM", 0x80, 4, 0x80, hws_emu__pplm_read, hws_emu__pplm_write},
+    {0x5027, "SLTP", 0x4c, 4, 0x4c, hws_emu__sltp, NULL},
+    {0x5031, "PDDR", 0x100, 12, 0x100, hws_emu__pddr, NULL},
+    {0x503c, "PMDR", 0x48, 4, 0x48, hws_emu__pmdr, NULL},
+    {0x5040, "PPAOS", 0x10, 4, 0x10, hws_emu__ppaos, NULL},
+    {0x504c, "PPCR", 0x10, 4, 0x10, hws_emu__ppcr, NULL},
+    {0x507f, "PCAM", 0x50, 4, 0x50, hws_emu__pcam, NULL},
+    {0x7004, "HOST_ENDIANNESS", 0x10, 0, 0x10, hws_emu__host_endianness_read,
      hws_emu__host_endianness_write},
+    {0x9009, "MTCAP", 0x10, 0, 0x10, hws_emu__mtcap, NULL},
+    {0x900a, "MTMP", 0x20, 4, 0x20, hws_emu__mtmp_read, hws_emu__mtmp_write},
+    {0x9014, "MCIA", 0x94, 16, 0x10, hws_emu__mcia, NULL},
+    {0x9020, "MGIR", 0xa0, 0, 0xa0, hws_emu__mgir, NULL},
+    {0x9021, "MSGI", 0x80, 0, 0x80, hws_emu__msgi, NULL},
+    {0x9024, "MNVDA", 0x10c, 12, 0x0c, hws_emu__mnvda_read, hws_emu__mnvda_write},
+    {0x9025, "MNVDI", 0x0c, 12, 0x0c, NULL, hws_emu__mnvdi_write},
+    {0x9028, "MFRL", 0x08, 0, 0x08, hws_emu__mfrl_read, hws_emu__mfrl_write},
+    {0x9030, "MNVQC", 0x08, 4, 0x08, hws_emu__mnvqc, NULL},
+    {0x9033, "MNVIA", 0x08, 4, 0x08, NULL, hws_emu__mnvia_write},
+    {0x9034, "MNVGC", 0x10, 0, 0x10, hws_emu__mnvgc, NULL},
+    {0x9050, "MPEIN", 0x30, 4, 0x30, hws_emu__mpein, NULL},
+    {0x9051, "MPCNT", 0x100, 8, 0x100, hws_emu__mpcnt, NULL},
+    {0x9060, "MCQS", 0x10, 4, 0x10, hws_emu__mcqs, NULL},
+    {0x9061, "MCQI", 0x94, 24, 0x18, hws_emu__mcqi, NULL},
+    {0x9064, "MQIS", 0x18, 12, 0x18, hws_emu__mqis, NULL},
+    {0x907f, "MCAM", 0x48, 4, 0x48, hws_emu__mcam, NULL},
 };
 
 const struct hws_emu__reg_row *hws_emu__reg_rows(uint32_t *out_n)
@@ -81,6 +91,14 @@ static hws_emu__reg_cb pick(const struct hws_emu__reg_row *row, struct hws_emu__
     }
     if (cmd->in_bytes - HWS_ACCESS_REG_DATA < row->min_bytes) {
         hws_emu__refuse(cmd, HWS_FW_BAD_INP_LEN, HWS_EMU__SYND_IN_LEN);
+        return NULL;
+    }
+    if (write && cmd->in_bytes - HWS_ACCESS_REG_DATA < row->whole_bytes) {
+        hws_emu__refuse(cmd, HWS_FW_BAD_INP_LEN, HWS_EMU__SYND_IN_LEN);
+        return NULL;
+    }
+    if (!write && cmd->out_bytes - HWS_ACCESS_REG_DATA < row->whole_bytes) {
+        hws_emu__refuse(cmd, HWS_FW_BAD_OUTP_LEN, HWS_EMU__SYND_OUT_LEN);
         return NULL;
     }
     return run;

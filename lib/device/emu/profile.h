@@ -19,6 +19,7 @@
 
 #define HWS_EMU_MAX_PORTS            8u
 #define HWS_EMU_MAX_SENSORS          16u
+#define HWS_EMU_MAX_MODULES          8u
 #define HWS_EMU_MAX_TLVS             64u
 #define HWS_EMU_MAX_FIELDS           32u /* per TLV */
 #define HWS_EMU_MAX_CAPS             64u
@@ -78,7 +79,36 @@ struct hws_emu_nic_port {
     uint64_t rx_frames_per_s;
     uint64_t tx_frames_per_s;
     uint32_t frame_bytes;
-    uint32_t symbol_errors_per_h;
+    uint32_t symbol_errors_per_h;  /* errors that FEC did not correct */
+    uint64_t corrected_bits_per_s; /* errors that it did, all lanes together */
+};
+
+enum hws_emu_cable { /* numbered as PDDR cable_type */
+                     HWS_EMU_CABLE_ACTIVE = 1,
+                     HWS_EMU_CABLE_OPTICAL = 2,
+                     HWS_EMU_CABLE_COPPER = 3
+};
+
+/* A module in a cage, as its memory says (SFF-8636). */
+struct hws_emu_module {
+    uint8_t index; /* module number */
+    enum hws_emu_cable cable;
+    uint8_t identifier; /* SFF-8024 */
+    uint8_t connector;  /* SFF-8024 */
+    uint8_t technology; /* SFF-8636 byte 147 [7:4] */
+    uint8_t length_m;
+    uint8_t power_class;
+    uint16_t wavelength_nm;
+    char vendor[17];
+    char part[17];
+    char serial[17];
+    char revision[3];
+    char date[9]; /* YYMMDD and up to two characters of a lot */
+    uint32_t oui; /* 24 bits */
+    uint16_t millivolt;
+    uint16_t rx_uw; /* of each lane */
+    uint16_t tx_uw;
+    uint16_t bias_ua;
 };
 
 struct hws_emu_sensor {
@@ -136,6 +166,9 @@ struct hws_emu_profile {
 
     uint32_t n_ports;
     struct hws_emu_nic_port ports[HWS_EMU_MAX_PORTS];
+    uint8_t serdes;     /* SLTP version: generation of the port silicon */
+    uint32_t n_modules; /* a port may lie on a module that is not listed: it has no memory */
+    struct hws_emu_module modules[HWS_EMU_MAX_MODULES];
     uint32_t n_sensors;
     struct hws_emu_sensor sensors[HWS_EMU_MAX_SENSORS];
     uint32_t n_caps;

@@ -162,6 +162,8 @@ static enum hws_code read_port(struct hws_emu__yaml *y, struct fy_node *node,
         HWS_EMU__FIELD(hws_emu_nic_port, "frame_bytes", false, u32, frame_bytes, 64, 16384),
         HWS_EMU__FIELD(hws_emu_nic_port, "symbol_errors_per_h", false, u32, symbol_errors_per_h, 0,
                        UINT32_MAX),
+        HWS_EMU__FIELD(hws_emu_nic_port, "corrected_bits_per_s", false, u64, corrected_bits_per_s,
+                       0, UINT32_MAX),
     };
     uint32_t n;
 

@@ -9,6 +9,8 @@ enum hws_code hws_emu__read_ports(struct hws_emu__yaml *y, struct fy_node *node,
                                   const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_sensors(struct hws_emu__yaml *y, struct fy_node *node,
                                     const struct hws_emu__key *key, void *obj);
+enum hws_code hws_emu__read_modules(struct hws_emu__yaml *y, struct fy_node *node,
+                                    const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_caps(struct hws_emu__yaml *y, struct fy_node *node,
                                  const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_faults(struct hws_emu__yaml *y, struct fy_node *node,

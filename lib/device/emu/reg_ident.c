@@ -1,5 +1,6 @@
 /*
- * Who the adapter is: MGIR, MSGI, MQIS, MCQS, MCQI, and which registers it has: MCAM, PCAM.
+ * Who the adapter is: MGIR, MSGI, MQIS, MCQS, MCQI, and which registers it has: MCAM,
+ * PCAM, QCAM.
  * Layouts: register database of mstflint 4.33 and mlx5_ifc.h, Linux 7.2.13.
  */
 #include <string.h>
@@ -10,6 +11,10 @@
 #define COMPONENT_BOOT_IMAGE 1u
 #define COMPONENT_PRESENT    1u
 #define UPDATE_ACTIVE        3u
+
+#define CAP_IDS               128u /* registers in a group of MCAM, PCAM, QCAM */
+#define CAP_REGISTERS_LAST_DW 0x14u
+#define CAP_FEATURES_LAST_DW  0x34u
 
 static void put_text(uint8_t *dst, size_t cap, const char *text)
 {
@@ -130,44 +135,61 @@ void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r)
     memcpy(r->data + 0x18, info + offset, n);
 }
 
-/* Register base + i is bit (i & 31) of the dword at last_dw - 4 * (i >> 5). */
-static void put_mask(uint8_t *data, uint32_t last_dw, uint16_t base)
+/* A bit of a mask of 128: bit i & 31 of the dword at last_dw - 4 * (i >> 5). */
+static void put_bit(uint8_t *data, uint32_t last_dw, uint32_t bit)
+{
+    hws_bits_put(data + last_dw - (size_t)4 * (bit >> 5), bit & 31, 1, 1);
+}
+
+/* Answers MCAM, PCAM or QCAM: a bit for each register there is from base on, and the features. */
+static void cap_mask(struct hws_emu__reg *r, uint32_t bytes, uint32_t n_groups, uint16_t base,
+                     const uint8_t *features, size_t n_features)
 {
     uint32_t n;
+    uint8_t group = r->data[3];
     const struct hws_emu__reg_row *rows = hws_emu__reg_rows(&n);
 
+    if (group >= n_groups || r->data[1] != 0) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_GROUP);
+        return;
+    }
+    uint32_t from = base + CAP_IDS * group;
+    memset(r->data, 0, bytes);
+    r->data[3] = group;
     for (uint32_t i = 0; i < n; i++) {
-        if (rows[i].id >= base && rows[i].id < base + 128) {
-            uint32_t bit = rows[i].id - (uint32_t)base;
-            hws_bits_put(data + last_dw - (size_t)4 * (bit >> 5), bit & 31, 1, 1);
+        if (rows[i].id >= from && rows[i].id < from + CAP_IDS) {
+            put_bit(r->data, CAP_REGISTERS_LAST_DW, rows[i].id - from);
         }
     }
+    for (size_t i = 0; i < n_features; i++) {
+        put_bit(r->data, CAP_FEATURES_LAST_DW, features[i]);
+    }
 }
 
+/* PCIe performance group of MPCNT, status and power of MPEIN, reset_state of MFRL, MCIA of 128
+ * bytes. */
 void hws_emu__mcam(struct hws_emu *e, struct hws_emu__reg *r)
 {
-    uint8_t feature_group = r->data[1];
-    uint8_t group = r->data[3];
+    static const uint8_t features[] = {0, 17, 21, 34};
 
     (void)e;
-    if (group > 3 || feature_group != 0) {
-        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_GROUP);
-        return;
-    }
-    memset(r->data, 0, 0x48);
-    r->data[3] = group;
-    put_mask(r->data, 0x14, (uint16_t)(0x9000 + 128u * group));
+    cap_mask(r, 0x48, 4, 0x9000, features, sizeof(features));
 }
 
+/* Groups of PPCNT: statistical, discard, recovery; connector of PTYS, errors of each lane, extended
+ * Ethernet words; PPLM's words of 50, 100 and 200 Gb/s a lane. */
 void hws_emu__pcam(struct hws_emu *e, struct hws_emu__reg *r)
 {
+    static const uint8_t features[] = {0, 1, 3, 5, 13, 23, 55, 98, 111};
+
     (void)e;
-    if (r->data[1] != 0 || r->data[3] != 0) {
-        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_GROUP);
-        return;
-    }
-    memset(r->data, 0, 0x50);
-    put_mask(r->data, 0x14, 0x5000);
+    cap_mask(r, 0x50, 1, 0x5000, features, sizeof(features));
+}
+
+void hws_emu__qcam(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    (void)e;
+    cap_mask(r, 0x48, 1, 0x4000, NULL, 0);
 }
 
 void hws_emu__host_endianness_read(struct hws_emu *e, struct hws_emu__reg *r)

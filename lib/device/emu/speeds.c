@@ -5,7 +5,7 @@
 
 static const struct hws_emu_eth_speed eth[] = {
 #define HWS_EMU_ETH(bit, mbps, lanes, source) {(bit), (lanes), (mbps)},
-#define HWS_EMU_IB(bit, name, mbps, source)
+#define HWS_EMU_IB(bit, name, mbps, fec, source)
 #include "emu/speeds.def"
 #undef HWS_EMU_ETH
 #undef HWS_EMU_IB
@@ -13,7 +13,7 @@ static const struct hws_emu_eth_speed eth[] = {
 
 static const struct hws_emu_ib_speed ib[] = {
 #define HWS_EMU_ETH(bit, mbps, lanes, source)
-#define HWS_EMU_IB(bit, name, mbps, source) {(bit), #name, (mbps)},
+#define HWS_EMU_IB(bit, name, mbps, fec, source) {(bit), #name, (mbps), (fec)},
 #include "emu/speeds.def"
 #undef HWS_EMU_ETH
 #undef HWS_EMU_IB

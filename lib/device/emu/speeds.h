@@ -14,6 +14,7 @@ struct hws_emu_ib_speed {
     uint8_t bit;
     const char *name;
     uint32_t mbps; /* per lane */
+    uint8_t fec;   /* FEC mode, as in fec.def */
 };
 
 /* Sets *out_n to the number of rows. */

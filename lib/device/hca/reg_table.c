@@ -12,6 +12,9 @@
 #define FIELDS(layout) static const struct hws_reg_field layout##_fields[] =
 
 /* clang-format off */
+FIELDS(qcam) {
+#include "ifc/reg/qcam.def"
+};
 FIELDS(pmlp) {
 #include "ifc/reg/pmlp.def"
 };
@@ -36,8 +39,47 @@ FIELDS(ppcnt_phys) {
 FIELDS(ppcnt_stat) {
 #include "ifc/reg/ppcnt_stat.def"
 };
+FIELDS(ppcnt_2819) {
+#include "ifc/reg/ppcnt_2819.def"
+};
+FIELDS(ppcnt_3635) {
+#include "ifc/reg/ppcnt_3635.def"
+};
+FIELDS(ppcnt_eth_ext) {
+#include "ifc/reg/ppcnt_eth_ext.def"
+};
+FIELDS(ppcnt_discard) {
+#include "ifc/reg/ppcnt_discard.def"
+};
+FIELDS(ppcnt_prio) {
+#include "ifc/reg/ppcnt_prio.def"
+};
+FIELDS(ppcnt_tc) {
+#include "ifc/reg/ppcnt_tc.def"
+};
+FIELDS(ppcnt_recovery) {
+#include "ifc/reg/ppcnt_recovery.def"
+};
+FIELDS(ppcnt_ib) {
+#include "ifc/reg/ppcnt_ib.def"
+};
+FIELDS(ppcnt_ib_ext) {
+#include "ifc/reg/ppcnt_ib_ext.def"
+};
+FIELDS(ppcnt_hist) {
+#include "ifc/reg/ppcnt_hist.def"
+};
 FIELDS(ppcnt_other) {
 #include "ifc/reg/ppcnt_other.def"
+};
+FIELDS(pmaos) {
+#include "ifc/reg/pmaos.def"
+};
+FIELDS(pplm) {
+#include "ifc/reg/pplm.def"
+};
+FIELDS(sltp) {
+#include "ifc/reg/sltp.def"
 };
 FIELDS(pddr) {
 #include "ifc/reg/pddr.def"
@@ -51,8 +93,29 @@ FIELDS(pddr_trouble) {
 FIELDS(pddr_module) {
 #include "ifc/reg/pddr_module.def"
 };
+FIELDS(pddr_phy) {
+#include "ifc/reg/pddr_phy.def"
+};
+FIELDS(pddr_down) {
+#include "ifc/reg/pddr_down.def"
+};
+FIELDS(pddr_up) {
+#include "ifc/reg/pddr_up.def"
+};
 FIELDS(pddr_other) {
 #include "ifc/reg/pddr_other.def"
+};
+FIELDS(pmdr) {
+#include "ifc/reg/pmdr.def"
+};
+FIELDS(ppaos) {
+#include "ifc/reg/ppaos.def"
+};
+FIELDS(ppcr) {
+#include "ifc/reg/ppcr.def"
+};
+FIELDS(pcam) {
+#include "ifc/reg/pcam.def"
 };
 FIELDS(host_endianness) {
 #include "ifc/reg/host_endianness.def"
@@ -148,11 +211,21 @@ FIELDS(query_hca_cap) {
 #define EVERY_OTHER UINT32_MAX
 
 static const struct hws_reg_page ppcnt_pages[] = {
-    PAGE("grp", 0, ppcnt_802_3), PAGE("grp", 1, ppcnt_2863), PAGE("grp", 0x12, ppcnt_phys),
-    PAGE("grp", 0x16, ppcnt_stat), PAGE("grp", EVERY_OTHER, ppcnt_other)};
-static const struct hws_reg_page pddr_pages[] = {
-    PAGE("page_select", 0, pddr_oper), PAGE("page_select", 1, pddr_trouble),
-    PAGE("page_select", 3, pddr_module), PAGE("page_select", EVERY_OTHER, pddr_other)};
+    PAGE("grp", 0, ppcnt_802_3),          PAGE("grp", 1, ppcnt_2863),
+    PAGE("grp", 2, ppcnt_2819),           PAGE("grp", 3, ppcnt_3635),
+    PAGE("grp", 5, ppcnt_eth_ext),        PAGE("grp", 6, ppcnt_discard),
+    PAGE("grp", 0x10, ppcnt_prio),        PAGE("grp", 0x11, ppcnt_tc),
+    PAGE("grp", 0x12, ppcnt_phys),        PAGE("grp", 0x16, ppcnt_stat),
+    PAGE("grp", 0x1a, ppcnt_recovery),    PAGE("grp", 0x20, ppcnt_ib),
+    PAGE("grp", 0x21, ppcnt_ib_ext),      PAGE("grp", 0x23, ppcnt_hist),
+    PAGE("grp", EVERY_OTHER, ppcnt_other)};
+static const struct hws_reg_page pddr_pages[] = {PAGE("page_select", 0, pddr_oper),
+                                                 PAGE("page_select", 1, pddr_trouble),
+                                                 PAGE("page_select", 2, pddr_phy),
+                                                 PAGE("page_select", 3, pddr_module),
+                                                 PAGE("page_select", 6, pddr_down),
+                                                 PAGE("page_select", 8, pddr_up),
+                                                 PAGE("page_select", EVERY_OTHER, pddr_other)};
 static const struct hws_reg_page mpcnt_pages[] = {PAGE("grp", 0, mpcnt_perf),
                                                   PAGE("grp", EVERY_OTHER, mpcnt_other)};
 

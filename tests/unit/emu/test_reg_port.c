@@ -111,10 +111,12 @@ static void speeds_offered_and_negotiated(void **state)
 
     (void)state;
     assert_int_equal(guest_reg(&g, 0x5004, false, d, 0x40, NULL), 0);
-    /* 100G: bits 10, 11; 200G: bits 12, 13, 14, all within four lanes. */
-    assert_int_equal(hws_load_be32(d + 8), 0x7c00);
+    /* 100G: bits 9, 10, 11; 200G: bits 12, 13, 14, all within four lanes. */
+    assert_int_equal(hws_load_be32(d + 8), 0x7e00);
     assert_int_equal(hws_load_be32(d + 0x20), 1u << 12);
     assert_int_equal(hws_load_be32(d + 4) & 0xffff, 2000);
+    assert_int_equal(hws_load_be32(d + 4) >> 16 & 0xfff, 200);
+    assert_int_equal(hws_load_be32(d + 0x2c) >> 4, 5312); /* 53.125 Gb/s on each lane */
     hws_store_be32(d + 0x14, 1u << 11);
     assert_int_equal(guest_reg(&g, 0x5004, true, d, 0x40, NULL), 0);
     assert_int_equal(hws_load_be32(d + 0x20), 1u << 12); /* at the next link-up */
@@ -124,6 +126,86 @@ static void speeds_offered_and_negotiated(void **state)
     assert_int_equal(hws_load_be32(d + 0x20), 1u << 11);
     hws_store_be32(d + 0x14, 1u << 20);
     assert_int_equal(guest_reg(&g, 0x5004, true, d, 0x40, NULL), 0x03);
+}
+
+static void negotiation_can_be_turned_off(void **state)
+{
+    uint8_t d[0x44] = {0, 1, 0, 4};
+
+    (void)state;
+    assert_int_equal(guest_reg(&g, 0x5004, false, d, 0x44, NULL), 0);
+    assert_int_equal(d[4] >> 4, 1);
+    assert_int_equal(d[0] & 0x60, 0x20); /* it can be, and is not */
+    d[0] = 0x40;
+    assert_int_equal(guest_reg(&g, 0x5004, true, d, 0x44, NULL), 0);
+    assert_int_equal(d[4] >> 4, 3);
+    assert_int_equal(set_admin(2, true), 0);
+    assert_int_equal(guest_reg(&g, 0x5004, false, d, 0x44, NULL), 0);
+    assert_int_equal(d[4] >> 4, 4);
+    assert_int_equal(d[0] & 0x60, 0x60);
+}
+
+static void ports_have_one_plane_and_a_place(void **state)
+{
+    uint8_t p[0x10] = {0, 1};
+    uint8_t m[0x48] = {0, 1};
+    uint8_t a[0x10] = {0, 1};
+
+    (void)state;
+    memset(p + 4, 0xff, 12);
+    assert_int_equal(guest_reg(&g, 0x504c, false, p, sizeof(p), NULL), 0);
+    assert_int_equal(hws_load_be32(p + 0x0c), 0);
+    assert_int_equal(guest_reg(&g, 0x503c, false, m, sizeof(m), NULL), 0);
+    assert_int_equal(m[0x0a], 0x0f); /* lanes of the module */
+    assert_int_equal(hws_load_be32(m + 0x14) & 0xfff, 0x688);
+    assert_int_equal(guest_reg(&g, 0x5040, false, a, sizeof(a), NULL), 0);
+    assert_int_equal(a[7], 1); /* up */
+    assert_int_equal(set_admin(2, true), 0);
+    assert_int_equal(guest_reg(&g, 0x5040, false, a, sizeof(a), NULL), 0);
+    assert_int_equal(a[7], 2); /* down by command */
+    p[1] = 2;
+    assert_int_equal(guest_reg(&g, 0x504c, false, p, sizeof(p), NULL), 0x03);
+}
+
+static void forced_fec_counts_at_the_next_link_up(void **state)
+{
+    uint8_t d[0x80] = {0, 1};
+    uint32_t syndrome = 0;
+
+    (void)state;
+    assert_int_equal(guest_reg(&g, 0x5023, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 0x0c), 7);         /* 200G x4: RS(544,514) */
+    assert_int_equal(hws_load_be32(d + 0x10), 0x5 << 12); /* 100G x4: none or RS(528,514) */
+    assert_int_equal(hws_load_be32(d + 0x18), 0x80);
+    assert_int_equal(hws_load_be32(d + 0x1c), 0x80 << 16);
+    assert_int_equal(hws_load_be32(d + 0x14), 0);
+    hws_store_be32(d + 0x14, 0x2 << 12); /* FireCode does not exist there */
+    assert_int_equal(guest_reg(&g, 0x5023, true, d, sizeof(d), &syndrome), 0x03);
+    assert_int_equal(syndrome, 0xe30024);
+    hws_store_be32(d + 0x14, 0x1 << 12);
+    assert_int_equal(guest_reg(&g, 0x5023, true, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 0x14), 0x1 << 12);
+    assert_int_equal(hws_load_be32(d + 0x0c), 7);
+
+    uint8_t speed[0x44] = {0, 1, 0, 4};
+    hws_store_be32(speed + 0x14, 1u << 9);
+    assert_int_equal(guest_reg(&g, 0x5004, true, speed, 0x44, NULL), 0);
+    assert_int_equal(set_admin(2, true), 0);
+    assert_int_equal(set_admin(1, true), 0);
+    assert_int_equal(guest_reg(&g, 0x5023, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 0x0c), 0);
+}
+
+static void a_lane_tells_its_silicon_and_speed(void **state)
+{
+    uint8_t d[0x4c] = {0, 1, 3};
+
+    (void)state;
+    assert_int_equal(guest_reg(&g, 0x5027, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(d[0], 0x10 | g.profile.serdes);
+    assert_int_equal(d[3], 6 << 4); /* 50 Gb/s */
+    d[2] = 4;
+    assert_int_equal(guest_reg(&g, 0x5027, false, d, sizeof(d), NULL), 0x03);
 }
 
 static void lanes_of_the_module(void **state)
@@ -189,6 +271,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(unknown_groups_and_ports_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(speeds_offered_and_negotiated, setup, teardown),
+        cmocka_unit_test_setup_teardown(negotiation_can_be_turned_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(ports_have_one_plane_and_a_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(forced_fec_counts_at_the_next_link_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lane_tells_its_silicon_and_speed, setup, teardown),
         cmocka_unit_test_setup_teardown(lanes_of_the_module, setup, teardown),
         cmocka_unit_test_setup_teardown(the_running_link_type_rules_the_port, setup, teardown),
         cmocka_unit_test_setup_teardown(a_port_without_a_cable_stays_down, setup, teardown),

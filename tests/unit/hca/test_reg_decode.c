@@ -84,8 +84,8 @@ static void port_state_bits_become_words(void **state)
     assert_row(text, "admin_status=1(up)\n");
     assert_row(text, "oper_status=4(down by failure)\n");
     assert_row(text, "ase=1()\n");
-    assert_row(text, "logical_state_status=3()\n");
-    assert_row(text, "physical_state_status=1()\n");
+    assert_row(text, "logical_state_status=3(armed)\n");
+    assert_row(text, "physical_state_status=1(sleep)\n");
     assert_row(text, "e=1()\n");
 }
 
@@ -136,7 +136,7 @@ static void counters_are_of_the_group_the_reply_names(void **state)
     assert_row(text, "link_down_events=5()\n");
     assert_null(strstr(text, "a_frames"));
 
-    b[3] = 0x21; /* no layout: raw */
+    b[3] = 0x22; /* no layout: raw */
     text = decode("PPCNT", b, sizeof(b));
     assert_row(text, "counter_set=0000000000000009");
 }

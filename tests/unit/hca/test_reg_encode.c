@@ -80,8 +80,8 @@ static void what_is_not_allowed_is_refused_with_what_is(void **state)
         size_t n;
         const char *says;
     } cases[] = {
-        {"PAOS", false, {{"admin_status", "1"}}, 1, "allowed: local_port"},
-        {"PAOS", true, {{"no_such", "1"}}, 1, "allowed: local_port, admin_status"},
+        {"PAOS", false, {{"admin_status", "1"}}, 1, "allowed: swid, local_port"},
+        {"PAOS", true, {{"no_such", "1"}}, 1, "allowed: swid, local_port, lp_msb, admin_status"},
         {"PAOS", true, {{"local_port", "256"}}, 1, "0..255"},
         {"PAOS", true, {{"local_port", "-1"}}, 1, "0..255"},
         {"PAOS", true, {{"admin_status", "sideways"}}, 1, "0..15"},
