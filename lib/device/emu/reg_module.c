@@ -140,8 +140,11 @@ void hws_emu__pmaos_write(struct hws_emu *e, struct hws_emu__reg *r)
 
 static void put_padded(uint8_t *dst, size_t n, const char *text)
 {
-    memset(dst, ' ', n);
-    memcpy(dst, text, strlen(text));
+    size_t len = strlen(text);
+
+    for (size_t i = 0; i < n; i++) {
+        dst[i] = i < len ? (uint8_t)text[i] : ' ';
+    }
 }
 
 static uint8_t sum(const uint8_t *map, size_t from, size_t to)
