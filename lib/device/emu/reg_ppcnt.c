@@ -77,13 +77,6 @@ static void group_extended(const struct counts *n, uint8_t *c)
     hws_store_be64(c + 0x50 + (size_t)8 * k, n->tx);
 }
 
-/* Nothing is discarded: no queue fills at these rates. */
-static void group_discard(const struct counts *n, uint8_t *c)
-{
-    (void)n;
-    (void)c;
-}
-
 static void group_priority(const struct counts *n, uint8_t *c)
 {
     if (n->prio == 0) {
@@ -193,14 +186,17 @@ static void group_histogram(const struct counts *n, uint8_t *c)
 struct group {
     uint8_t number;
     bool per_prio;
-    void (*fill)(const struct counts *n, uint8_t *c);
+    void (*fill)(const struct counts *n, uint8_t *c); /* NULL: it stays zero */
 };
 
+/* Discards and queues of a traffic class stay zero: no queue fills at these rates. */
 static const struct group groups[] = {
-    {0x00, false, group_802_3},       {0x01, false, group_2863},      {0x02, false, group_2819},
-    {0x03, false, group_3635},        {0x05, false, group_extended},  {0x06, false, group_discard},
-    {0x10, true, group_priority},     {0x11, true, group_discard},    {0x12, false, group_physical},
-    {0x16, false, group_statistical}, {0x1a, false, group_recovery},  {0x20, false, group_ib},
+    {0x00, false, group_802_3},       {0x01, false, group_2863},
+    {0x02, false, group_2819},        {0x03, false, group_3635},
+    {0x05, false, group_extended},    {0x06, false, NULL},
+    {0x10, true, group_priority},     {0x11, true, NULL},
+    {0x12, false, group_physical},    {0x16, false, group_statistical},
+    {0x1a, false, group_recovery},    {0x20, false, group_ib},
     {0x21, false, group_ib_extended}, {0x23, false, group_histogram},
 };
 
@@ -254,7 +250,9 @@ void hws_emu__ppcnt(struct hws_emu *e, struct hws_emu__reg *r)
     }
     struct counts n = count(e, port, g);
     n.prio = prio;
-    groups[g].fill(&n, r->data + COUNTERS);
+    if (groups[g].fill != NULL) {
+        groups[g].fill(&n, r->data + COUNTERS);
+    }
     if (clear) {
         clear_group(e, port, g);
     }
