@@ -50,7 +50,7 @@ struct load {
     void (*lost)(struct load_conn *c, const struct hws_err *why);
 };
 
-void load_die(const char *what, const char *why);
+_Noreturn void load_die(const char *what, const char *why);
 uint64_t load_now_ns(void);
 
 /* CPU nanoseconds, and resident kB, of the server. */

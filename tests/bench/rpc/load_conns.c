@@ -15,7 +15,7 @@
 #include "grpc/client.h"
 #include "load.h"
 
-void load_die(const char *what, const char *why)
+_Noreturn void load_die(const char *what, const char *why)
 {
     (void)fprintf(stderr, "bench_rpc_load: %s: %s\n", what, why);
     exit(1);

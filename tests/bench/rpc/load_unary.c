@@ -85,7 +85,9 @@ static int by_value(const void *a, const void *b)
 
 static double sample_us(uint32_t of_1000)
 {
-    return (double)s_run.samples_ns[(uint64_t)(s_run.n_samples - 1) * of_1000 / 1000] / 1000;
+    uint64_t at = (uint64_t)(s_run.n_samples - 1) * of_1000 / 1000;
+
+    return (double)s_run.samples_ns[at] / 1000;
 }
 
 static void report(double seconds, double cpu_s)
