@@ -108,7 +108,7 @@ static enum hws_code check_send(struct hws_grpc_call *call, size_t n, struct hws
         return hws_err_set(err, HWS_E_INVALID, "this kind of call sends one message");
     }
     if (call->tx.n_bytes >= l->max_unsent_call_bytes ||
-        call->conn->unsent_bytes >= l->max_unsent_conn_bytes) {
+        call->conn->unsent_bytes >= l->max_unsent_conn_bytes || hws_grpc__account_full(call)) {
         hws_grpc_call_want_writable(call);
         return hws_err_set(err, HWS_E_BUSY, "%zu bytes are unsent", call->tx.n_bytes);
     }
@@ -149,6 +149,7 @@ void hws_grpc_call_commit(struct hws_grpc_call *call)
     hws_assert(call->reserved > 0);
     hws_grpc_outq_commit(&call->tx, call->reserved);
     call->conn->unsent_bytes += call->reserved;
+    hws_grpc__account_sync(call->conn);
     call->reserved = 0;
     call->n_sent++;
     call->conn->stats->messages_out++;

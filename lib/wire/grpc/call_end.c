@@ -117,7 +117,8 @@ static void tell_cancel(struct hws_grpc_call *call)
 
 void hws_grpc__call_close(struct hws_grpc_call *call)
 {
-    call->conn->recv_bytes -= hws_buf_len(&call->reader.body);
+    call->conn->recv_bytes -= call->counted;
+    call->counted = 0;
     if (call->ops != NULL && call->ops->on_close != NULL) {
         struct hws_grpc_outcome outcome = outcome_of(call);
         call->ops->on_close(call, &outcome);

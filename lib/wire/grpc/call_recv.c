@@ -68,28 +68,8 @@ static void keep_single(struct hws_grpc_call *call, const uint8_t *bytes, size_t
     }
 }
 
-static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
+static void deliver_plain(struct hws_grpc_call *call, struct hws_grpc_framed msg)
 {
-    struct hws_buf *scratch = &call->conn->scratch;
-    struct hws_err err;
-
-    call->was_compressed = msg.compressed;
-    if (msg.compressed) {
-        call->conn->stats->inflated++;
-        if (call->encoding != HWS_GRPC_GZIP) {
-            hws_grpc__call_fail(call, HWS_GRPC_INTERNAL,
-                                "compressed message without grpc-encoding");
-            return;
-        }
-        hws_buf_reset(scratch);
-        if (hws_grpc_gzip_inflate(msg.bytes, msg.n, call->reader.max_bytes, scratch, &err) !=
-            HWS_OK) {
-            fail_by(call, &err);
-            return;
-        }
-        msg.bytes = hws_buf_peek(scratch);
-        msg.n = hws_buf_len(scratch);
-    }
     call->n_recv++;
     if (one_message(call) && call->n_recv > 1) {
         hws_grpc__call_fail(call, HWS_GRPC_UNIMPLEMENTED,
@@ -103,19 +83,58 @@ static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
     hand_out(call, msg.bytes, msg.n);
 }
 
-/* Counts what the reader holds of a message that is not whole against the connection's ceiling. */
-static bool count_held(struct hws_grpc_call *call, size_t before)
+/* The inflated message lives only as long as its handler looks at it: a small message of the peer
+ * must not hold a large one here. */
+static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
+{
+    struct hws_buf plain;
+    struct hws_err err;
+
+    call->was_compressed = msg.compressed;
+    if (!msg.compressed) {
+        deliver_plain(call, msg);
+        return;
+    }
+    call->conn->stats->inflated++;
+    if (call->encoding != HWS_GRPC_GZIP) {
+        hws_grpc__call_fail(call, HWS_GRPC_INTERNAL, "compressed message without grpc-encoding");
+        return;
+    }
+    hws_buf_init(&plain, 0);
+    if (hws_grpc_gzip_inflate(msg.bytes, msg.n, call->reader.max_bytes, &plain, &err) == HWS_OK) {
+        msg.bytes = hws_buf_peek(&plain);
+        msg.n = hws_buf_len(&plain);
+        deliver_plain(call, msg);
+    } else {
+        fail_by(call, &err);
+    }
+    hws_buf_deinit(&plain);
+}
+
+/* Counts what the call holds of messages that no handler has taken against the connection's ceiling
+ * and its accounts. */
+static bool count_held(struct hws_grpc_call *call)
 {
     struct hws_grpc_conn *conn = call->conn;
+    size_t holds =
+        hws_buf_len(&call->reader.body) + hws_buf_len(&call->held) + hws_buf_len(&call->single);
 
-    conn->recv_bytes = conn->recv_bytes - before + hws_buf_len(&call->reader.body);
-    if (conn->recv_bytes <= conn->cfg.limits.max_recv_conn_bytes) {
-        return true;
+    conn->recv_bytes = conn->recv_bytes - call->counted + holds;
+    call->counted = holds;
+    hws_grpc__account_sync(conn);
+    if (conn->recv_bytes > conn->cfg.limits.max_recv_conn_bytes) {
+        conn->stats->over_recv_limit++;
+        hws_grpc__call_fail(call, HWS_GRPC_RESOURCE_EXHAUSTED,
+                            "too many bytes of unfinished messages on this connection");
+        return false;
     }
-    conn->stats->over_recv_limit++;
-    hws_grpc__call_fail(call, HWS_GRPC_RESOURCE_EXHAUSTED,
-                        "too many bytes of unfinished messages on this connection");
-    return false;
+    if (hws_grpc__account_full(call)) {
+        conn->stats->over_account++;
+        hws_grpc__call_fail(call, HWS_GRPC_RESOURCE_EXHAUSTED,
+                            "too many bytes of unfinished messages of this caller");
+        return false;
+    }
+    return true;
 }
 
 /* Reads messages while there is credit; returns the bytes taken. */
@@ -127,9 +146,8 @@ static size_t read_messages(struct hws_grpc_call *call, const uint8_t *bytes, si
         struct hws_grpc_framed msg = {0};
         struct hws_err err;
         bool whole = false;
-        size_t before = hws_buf_len(&call->reader.body);
         enum hws_code code = hws_grpc_reader_next(&call->reader, &bytes, &left, &whole, &msg, &err);
-        if (!count_held(call, before)) {
+        if (!count_held(call)) {
             break;
         }
         if (code != HWS_OK) {
@@ -143,10 +161,23 @@ static size_t read_messages(struct hws_grpc_call *call, const uint8_t *bytes, si
     return n - left;
 }
 
+/* The peer owes the rest of a message, or the one message of a request. */
+static bool peer_owes(const struct hws_grpc_call *call)
+{
+    return receiving(call) && !call->peer_done && hws_buf_len(&call->held) == 0 &&
+           (hws_grpc_reader_midway(&call->reader) || (call->server && one_message(call)));
+}
+
+void hws_grpc__call_expect(struct hws_grpc_call *call)
+{
+    if (peer_owes(call)) {
+        hws_grpc__call_progress(call, 0);
+    }
+}
+
 static void watch_progress(struct hws_grpc_call *call, size_t n)
 {
-    if (receiving(call) && hws_grpc_reader_midway(&call->reader) && hws_buf_len(&call->held) == 0 &&
-        !call->peer_done) {
+    if (peer_owes(call)) {
         hws_grpc__call_progress(call, n);
     } else if (call->tx.n_bytes == 0) {
         call->check_ms = HWS_GRPC_NEVER;
@@ -169,7 +200,9 @@ void hws_grpc__call_data(struct hws_grpc_call *call, const uint8_t *bytes, size_
         hws_grpc__call_fail(call, HWS_GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
-    watch_progress(call, n);
+    if (count_held(call)) {
+        watch_progress(call, n);
+    }
 }
 
 /* What END_STREAM means once every byte before it is read. */
@@ -209,6 +242,7 @@ void hws_grpc__call_pump(struct hws_grpc_call *call)
         size_t taken = read_messages(call, hws_buf_peek(&call->held), hws_buf_len(&call->held));
         hws_buf_take(&call->held, taken);
         consumed(call, taken);
+        (void)count_held(call);
     }
     if (!receiving(call) || !call->peer_done || hws_buf_len(&call->held) > 0) {
         return;
@@ -222,4 +256,13 @@ void hws_grpc__call_pump(struct hws_grpc_call *call)
     } else {
         end_client(call);
     }
+}
+
+void hws_grpc__call_end_stream(struct hws_grpc_call *call)
+{
+    call->peer_done = true;
+    if (call->state == HWS_GRPC_CALL_OPEN && call->tx.n_bytes == 0) {
+        call->check_ms = HWS_GRPC_NEVER; /* the peer owes nothing any more */
+    }
+    hws_grpc__call_pump(call);
 }

@@ -12,9 +12,8 @@
 #include "grpc/timeout.h"
 #include "session_priv.h"
 
-#define FIELD_COST 32u /* RFC 9113, section 10.5.1 */
-#define MAX_OWN    16u /* fields of ours in one block */
-#define MAX_NV     (MAX_OWN + 128u)
+#define MAX_OWN 16u /* fields of ours in one block */
+#define MAX_NV  (MAX_OWN + 128u)
 
 /* ---- in ---- */
 
@@ -174,17 +173,22 @@ static bool field_http(struct hws_grpc_call *call, const uint8_t *name, size_t n
     return true;
 }
 
-void hws_grpc__head_field(struct hws_grpc_call *call, const uint8_t *name, size_t n_name,
-                          const uint8_t *value, size_t n_value)
+bool hws_grpc__head_count(struct hws_grpc_call *call, size_t n_name, size_t n_value)
 {
     const struct hws_grpc_limits *l = &call->conn->cfg.limits;
     struct hws_grpc_head *head = &call->head;
 
     head->n_fields++;
-    head->n_bytes += (uint32_t)(n_name + n_value + FIELD_COST);
-    if (head->over || head->n_fields > l->max_header_fields ||
-        head->n_bytes > l->max_header_bytes) {
-        head->over = true;
+    head->n_bytes += (uint32_t)(n_name + n_value + HWS_GRPC_FIELD_COST);
+    head->over =
+        head->over || head->n_fields > l->max_header_fields || head->n_bytes > l->max_header_bytes;
+    return !head->over;
+}
+
+void hws_grpc__head_field(struct hws_grpc_call *call, const uint8_t *name, size_t n_name,
+                          const uint8_t *value, size_t n_value)
+{
+    if (!hws_grpc__head_count(call, n_name, n_value)) {
         return;
     }
     if (n_name == 0 || (call->server && call->headers_in)) {

@@ -222,6 +222,7 @@ void hws_grpc__server_headers(struct hws_grpc_call *call)
     call->ops = call->route->ops;
     call->data = call->route->data;
     set_deadline(call);
+    hws_grpc__call_expect(call);
     if (call->ops->on_call == NULL) {
         return;
     }

@@ -15,9 +15,9 @@
 #include "base/str.h"
 #include "session_priv.h"
 
-#define PULL_BYTES 65536u
-#define MAX_SPARE  32u
-#define MILLI      1000u
+#define PULL_BYTES       65536u
+#define MAX_SPARE        32u
+#define ACCOUNT_RETRY_MS 50u
 
 static const uint32_t conn_moves[HWS_GRPC_CONN_N_STATES] = {
     [HWS_GRPC_CONN_OPEN] = HWS_FSM_TO(HWS_GRPC_CONN_NOTICED) | HWS_FSM_TO(HWS_GRPC_CONN_DRAINING) |
@@ -34,30 +34,6 @@ void hws_grpc__conn_move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to
     hws_fsm_move(conn_moves, &conn->state, (int)to);
 }
 
-/* ---- rates ---- */
-
-static void rate_init(struct hws_grpc_rate *r, uint32_t burst, uint32_t per_s, uint64_t now_ms)
-{
-    *r = (struct hws_grpc_rate){burst, per_s, (uint64_t)burst * MILLI, now_ms};
-}
-
-bool hws_grpc__rate_take(struct hws_grpc_rate *r, uint64_t now_ms)
-{
-    uint64_t full = (uint64_t)r->burst * MILLI;
-    uint64_t gone_ms = now_ms - r->at_ms;
-
-    /* Longer than it takes to fill from empty is as good as that long; keeps the product small. */
-    uint64_t fill_ms = r->per_s == 0 ? 0 : full / r->per_s + 1;
-    r->milli_tokens += (gone_ms < fill_ms ? gone_ms : fill_ms) * r->per_s;
-    r->milli_tokens = r->milli_tokens > full ? full : r->milli_tokens;
-    r->at_ms = now_ms;
-    if (r->milli_tokens < MILLI) {
-        return false;
-    }
-    r->milli_tokens -= MILLI;
-    return true;
-}
-
 /* ---- the end of a connection ---- */
 
 int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_code code,
@@ -70,6 +46,16 @@ int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_c
         (void)hws_str_copy(conn->end_text, sizeof(conn->end_text), text);
     }
     return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int hws_grpc__outbound_check(struct hws_grpc_conn *conn)
+{
+    if (nghttp2_session_get_outbound_queue_size(conn->h2) <= conn->cfg.limits.max_outbound_items) {
+        return 0;
+    }
+    conn->stats->over_outbound += conn->ending ? 0 : 1;
+    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
+                              "too_many_queued_frames");
 }
 
 int hws_grpc__conn_provoked(struct hws_grpc_conn *conn)
@@ -130,7 +116,9 @@ enum hws_code hws_grpc__conn_end_by_h2(struct hws_grpc_conn *conn, int h2_code)
     if (h2_code == NGHTTP2_ERR_NOMEM) {
         (void)hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
     } else if (h2_code == NGHTTP2_ERR_FLOODED || h2_code == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-        conn->stats->over_outbound += conn->ending ? 0 : 1;
+        uint64_t *count = h2_code == NGHTTP2_ERR_FLOODED ? &conn->stats->over_outbound
+                                                         : &conn->stats->over_continuations;
+        *count += conn->ending ? 0 : 1;
         (void)hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
                                  nghttp2_strerror(h2_code));
     } else {
@@ -145,12 +133,16 @@ enum hws_code hws_grpc__conn_end_by_h2(struct hws_grpc_conn *conn, int h2_code)
 
 struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id)
 {
+    if (!hws_grpc__account_take_call(conn)) {
+        return NULL;
+    }
     struct hws_list *pooled = hws_list_pop(&conn->spare);
     struct hws_grpc_call *call = pooled != NULL
                                      ? hws_container_of(pooled, struct hws_grpc_call, link)
                                      : hws_mem_zalloc(1, sizeof(*call));
 
     if (call == NULL) {
+        hws_grpc__account_give_call(conn);
         return NULL;
     }
     conn->n_spare -= pooled != NULL ? 1 : 0;
@@ -219,6 +211,7 @@ static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     hws_list_remove(&call->poke_link);
     hws_list_remove(&call->block_link);
     conn->n_calls--;
+    hws_grpc__account_give_call(conn);
     if (conn->n_calls == 0) {
         conn->idle_since_ms = conn->now_ms;
     }
@@ -236,7 +229,9 @@ static struct hws_grpc_call *next_writable(struct hws_grpc_conn *conn)
     }
     HWS_LIST_FOREACH (it, tmp, &conn->blocked) {
         struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, block_link);
-        if (call->tx.n_bytes <= l->max_unsent_call_bytes / 2) {
+        if (hws_grpc__account_full(call)) {
+            conn->retry_ms = conn->now_ms + ACCOUNT_RETRY_MS; /* others' bytes: nobody will tell */
+        } else if (call->tx.n_bytes <= l->max_unsent_call_bytes / 2) {
             hws_list_remove(it);
             return call;
         }
@@ -281,6 +276,7 @@ void hws_grpc__conn_enter(struct hws_grpc_conn *conn, uint64_t now_ms)
 void hws_grpc__conn_leave(struct hws_grpc_conn *conn)
 {
     settle(conn);
+    hws_grpc__account_sync(conn);
     conn->depth--;
 }
 
@@ -317,8 +313,10 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     conn->grace_at_ms = HWS_GRPC_NEVER;
     conn->last_ping_ms = HWS_GRPC_NEVER;
     conn->call_due_ms = HWS_GRPC_NEVER;
-    rate_init(&conn->control, l->control_burst, l->control_per_s, now_ms);
-    rate_init(&conn->resets, l->reset_burst, l->reset_per_s, now_ms);
+    conn->block_since_ms = HWS_GRPC_NEVER;
+    conn->retry_ms = HWS_GRPC_NEVER;
+    hws_grpc_rate_init(&conn->control, l->control_burst, l->control_per_s, now_ms);
+    hws_grpc_rate_init(&conn->resets, l->reset_burst, l->reset_per_s, now_ms);
     hws_list_init(&conn->calls);
     hws_list_init(&conn->done);
     hws_list_init(&conn->spare);
@@ -359,15 +357,6 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
 
 /* ---- public: bytes ---- */
 
-static void check_outbound(struct hws_grpc_conn *conn)
-{
-    if (nghttp2_session_get_outbound_queue_size(conn->h2) <= conn->cfg.limits.max_outbound_items) {
-        return;
-    }
-    conn->stats->over_outbound += conn->ending ? 0 : 1;
-    (void)hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY, "too_many_queued_frames");
-}
-
 enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
                                  uint64_t now_ms, struct hws_err *err)
 {
@@ -382,7 +371,7 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     if (rc < 0) {
         (void)hws_grpc__conn_end_by_h2(conn, (int)rc);
     }
-    check_outbound(conn);
+    (void)hws_grpc__outbound_check(conn);
     bool ended = conn->ending;
     hws_grpc__conn_leave(conn);
     if (!ended || conn->end_code == HWS_OK) {
@@ -485,6 +474,7 @@ void hws_grpc_conn_lost(struct hws_grpc_conn *conn, const char *why)
         hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
     }
     settle(conn);
+    hws_grpc__account_sync(conn);
     conn->depth--;
 }
 

@@ -30,8 +30,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "grpc/account.h"
 #include "grpc/limits.h"
 #include "grpc/outq.h"
+#include "grpc/rate.h"
 
 struct hws_grpc_server;
 struct hws_grpc_conn;
@@ -52,19 +54,15 @@ struct hws_grpc_conn_config {
     struct hws_grpc_server *server; /* borrowed, outlives the connection; NULL: this is a client */
     struct hws_grpc_limits limits;
     struct hws_grpc_stats *stats; /* borrowed; NULL: counts are kept in the connection only */
+    /* What is charged for this connection beside its own limits; each borrowed, outlives the
+     * connection; NULL = none. */
+    struct hws_grpc_account *accounts[HWS_GRPC_MAX_ACCOUNTS];
     void (*on_wake)(struct hws_grpc_conn *conn,
                     void *data); /* may be NULL (the owner turns after each use) */
     void *data;                  /* the owner's: peer identity, transport */
     const char *scheme;          /* client's :scheme, "https" or "http"; NULL = https. borrowed */
     const char *authority;       /* client's :authority; NULL = "localhost". borrowed */
     const char *user_agent;      /* client's user-agent; NULL = "hawser-grpc-c/0.1". borrowed */
-};
-
-struct hws_grpc_rate { /* a token bucket */
-    uint32_t burst;
-    uint32_t per_s;
-    uint64_t milli_tokens;
-    uint64_t at_ms;
 };
 
 /* Embedded by the owner; fields are the engine's. Read through the functions below. */
@@ -86,10 +84,16 @@ struct hws_grpc_conn {
     bool woken;           /* on_wake ran since the last turn */
 
     struct hws_buf out;     /* owned: bytes pulled from nghttp2, not yet sent */
-    struct hws_buf scratch; /* owned: one inflated or compressed message, encoded field values */
+    struct hws_buf scratch; /* owned: encoded field values */
     struct hws_grpc_chunk_pool chunks;
-    size_t unsent_bytes; /* message bytes queued by all calls */
-    size_t recv_bytes;   /* message bytes being put together by all calls */
+    size_t unsent_bytes;  /* message bytes queued by all calls */
+    size_t recv_bytes;    /* message bytes of all calls that no handler has taken yet */
+    size_t charged_bytes; /* of both, as the accounts have them */
+    uint64_t retry_ms;    /* when calls that an account keeps from sending try again */
+
+    uint32_t block_fields; /* of the header block being read */
+    uint32_t block_bytes;
+    uint64_t block_since_ms; /* it began; UINT64_MAX = none is being read */
 
     uint64_t opened_ms;
     uint64_t last_recv_ms;  /* bytes came */

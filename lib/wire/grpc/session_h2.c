@@ -23,6 +23,16 @@ static struct hws_grpc_call *call_of(nghttp2_session *h2, int32_t stream_id)
 
 /* ---- frames in ---- */
 
+static int count_control(struct hws_grpc_conn *conn)
+{
+    if (hws_grpc_rate_take(&conn->control, conn->now_ms)) {
+        return 0;
+    }
+    conn->stats->over_control_rate++;
+    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
+                              "too_many_control_frames");
+}
+
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *data)
 {
     struct hws_grpc_conn *conn = data;
@@ -31,14 +41,10 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void 
     (void)h2;
     if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
         (hd->type == NGHTTP2_DATA && (hd->length > 0 || end))) {
-        return 0;
+        return hws_grpc__outbound_check(conn);
     }
-    if (hws_grpc__rate_take(&conn->control, conn->now_ms)) {
-        return 0;
-    }
-    conn->stats->over_control_rate++;
-    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
-                              "too_many_control_frames");
+    int rc = count_control(conn);
+    return rc != 0 ? rc : hws_grpc__outbound_check(conn);
 }
 
 static int refuse(struct hws_grpc_conn *conn, int32_t stream_id)
@@ -60,6 +66,9 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     if (frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
+    conn->block_fields = 0;
+    conn->block_bytes = 0;
+    conn->block_since_ms = conn->now_ms;
     if (call == NULL && conn->cfg.server != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         if (conn->n_calls >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
             return refuse(conn, stream_id);
@@ -76,19 +85,48 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     return 0;
 }
 
+/* Counts one field against what makes a block a bomb, whether its stream is served or not. */
+static int count_field(struct hws_grpc_conn *conn, size_t n_name, size_t n_value)
+{
+    const struct hws_grpc_limits *l = &conn->cfg.limits;
+
+    conn->block_fields++;
+    conn->block_bytes += (uint32_t)(n_name + n_value + HWS_GRPC_FIELD_COST);
+    if (conn->block_fields <= l->bomb_header_fields && conn->block_bytes <= l->bomb_header_bytes) {
+        return 0;
+    }
+    conn->stats->over_header_bomb++;
+    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY, "header_bomb");
+}
+
 static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, nghttp2_rcbuf *name,
                      nghttp2_rcbuf *value, uint8_t flags, void *data)
 {
     struct hws_grpc_call *call = call_of(h2, frame->hd.stream_id);
+    nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
 
     (void)flags;
-    (void)data;
     if (call != NULL) {
-        nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
-        nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
         hws_grpc__head_field(call, n.base, n.len, v.base, v.len);
     }
-    return 0;
+    return count_field(data, n.len, v.len);
+}
+
+/* A field that HTTP forbids (an empty name, a control byte): nghttp2 leaves it out, but it was
+ * sent, and decoded. */
+static int on_invalid_header(nghttp2_session *h2, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                             nghttp2_rcbuf *value, uint8_t flags, void *data)
+{
+    struct hws_grpc_call *call = call_of(h2, frame->hd.stream_id);
+    size_t n_name = nghttp2_rcbuf_get_buf(name).len;
+    size_t n_value = nghttp2_rcbuf_get_buf(value).len;
+
+    (void)flags;
+    if (call != NULL) {
+        hws_grpc__head_count(call, n_name, n_value);
+    }
+    return count_field(data, n_name, n_value);
 }
 
 static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
@@ -146,7 +184,7 @@ static int on_ping(struct hws_grpc_conn *conn, const nghttp2_ping *ping)
 static int on_rst(struct hws_grpc_conn *conn)
 {
     conn->stats->resets_in++;
-    if (conn->cfg.server == NULL || hws_grpc__rate_take(&conn->resets, conn->now_ms)) {
+    if (conn->cfg.server == NULL || hws_grpc_rate_take(&conn->resets, conn->now_ms)) {
         return 0;
     }
     conn->stats->over_reset_rate++;
@@ -161,12 +199,6 @@ static void on_goaway(struct hws_grpc_conn *conn)
     }
 }
 
-static void on_end_stream(struct hws_grpc_call *call)
-{
-    call->peer_done = true;
-    hws_grpc__call_pump(call);
-}
-
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *data)
 {
     struct hws_grpc_conn *conn = data;
@@ -175,6 +207,7 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        conn->block_since_ms = HWS_GRPC_NEVER;
         call = call_of(h2, frame->hd.stream_id);
         if (call == NULL) {
             break;
@@ -189,6 +222,10 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_DATA:
         call = end ? call_of(h2, frame->hd.stream_id) : NULL;
+        if (!end && frame->hd.length > 0 && frame->hd.length <= frame->data.padlen &&
+            count_control(conn) != 0) {
+            return NGHTTP2_ERR_CALLBACK_FAILURE; /* padding only: as empty as an empty frame */
+        }
         break;
     case NGHTTP2_SETTINGS:
         conn->settled = true;
@@ -204,7 +241,7 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         break;
     }
     if (call != NULL) {
-        on_end_stream(call);
+        hws_grpc__call_end_stream(call);
     }
     return conn->ending ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -213,6 +250,9 @@ static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int
 {
     (void)h2;
     (void)code;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        ((struct hws_grpc_conn *)data)->block_since_ms = HWS_GRPC_NEVER;
+    }
     /* Errors of a stream are counted when their reset goes out. */
     return frame->hd.stream_id == 0 ? hws_grpc__conn_provoked(data) : 0;
 }
@@ -371,6 +411,7 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);

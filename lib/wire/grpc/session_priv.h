@@ -75,6 +75,7 @@ struct hws_grpc_call {
     size_t reserved;   /* bytes of an open reservation, prefix included */
     uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
     size_t moved;      /* bytes since the last judgement */
+    size_t counted;    /* of conn->recv_bytes */
     uint32_t n_sent;
 
     /* how it ended */
@@ -110,11 +111,12 @@ int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_c
 /* Tells the owner that there is work, unless it is inside the connection. */
 void hws_grpc__conn_wake(struct hws_grpc_conn *conn);
 
-/* A fresh call in the connection's list; NULL without memory. */
+/* A fresh call in the connection's list; NULL without memory or when an account is full. */
 struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id);
 
-/* Takes one token; false when the bucket is empty. */
-bool hws_grpc__rate_take(struct hws_grpc_rate *r, uint64_t now_ms);
+/* Ends a connection whose frames wait in the library beyond max_outbound_items. 0, or a callback
+ * failure. */
+int hws_grpc__outbound_check(struct hws_grpc_conn *conn);
 
 /* Counts a reset or stream error that the peer provoked. 0, or a callback failure when it is one
  * too many. */
@@ -136,9 +138,26 @@ void hws_grpc__conn_trim(struct hws_grpc_conn *conn);
 
 enum hws_code hws_grpc__h2_open(struct hws_grpc_conn *conn, struct hws_err *err) HWS_MUST_USE;
 
+/* ---- account.c ---- */
+
+/* Charges one more call; false, and nothing is charged, when an account has its most. */
+bool hws_grpc__account_take_call(struct hws_grpc_conn *conn) HWS_MUST_USE;
+void hws_grpc__account_give_call(struct hws_grpc_conn *conn);
+
+/* Brings the accounts up to what the connection holds now. */
+void hws_grpc__account_sync(struct hws_grpc_conn *conn);
+
+/* True when an account holds its most, and this call more than what is always free. */
+bool hws_grpc__account_full(const struct hws_grpc_call *call);
+
 /* ---- head.c: fields in, fields out ---- */
 
+#define HWS_GRPC_FIELD_COST 32u /* RFC 9113, section 10.5.1 */
+
 void hws_grpc__head_begin(struct hws_grpc_call *call);
+
+/* Counts a field of the block; false when it is over a limit and not to be looked at. */
+bool hws_grpc__head_count(struct hws_grpc_call *call, size_t n_name, size_t n_value);
 void hws_grpc__head_field(struct hws_grpc_call *call, const uint8_t *name, size_t n_name,
                           const uint8_t *value, size_t n_value);
 
@@ -165,6 +184,12 @@ void hws_grpc__client_headers(struct hws_grpc_call *call, bool end_stream);
 /* ---- call_recv.c: bytes in ---- */
 
 void hws_grpc__call_data(struct hws_grpc_call *call, const uint8_t *bytes, size_t n);
+
+/* A call has begun: its one request message, if that is its kind, is owed from now on. */
+void hws_grpc__call_expect(struct hws_grpc_call *call);
+
+/* END_STREAM came. */
+void hws_grpc__call_end_stream(struct hws_grpc_call *call);
 
 /* Delivers what credit and END_STREAM allow. */
 void hws_grpc__call_pump(struct hws_grpc_call *call);

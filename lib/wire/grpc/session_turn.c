@@ -95,6 +95,12 @@ static uint64_t preface_at(const struct hws_grpc_conn *conn)
     return conn->settled ? HWS_GRPC_NEVER : after(conn->opened_ms, conn->cfg.limits.preface_ms);
 }
 
+/* A header block holds up everything behind it: it has to get whole. */
+static uint64_t block_at(const struct hws_grpc_conn *conn)
+{
+    return after(conn->block_since_ms, conn->cfg.limits.header_block_ms);
+}
+
 /* When an idle or old connection is to be drained. */
 static uint64_t retire_at(const struct hws_grpc_conn *conn)
 {
@@ -121,6 +127,10 @@ static void run_timers(struct hws_grpc_conn *conn)
         conn->stats->conn_preface_timeouts++;
         (void)hws_grpc__conn_end(conn, NGHTTP2_SETTINGS_TIMEOUT, HWS_E_TIMEOUT, "no_preface");
     }
+    if (now_ms >= block_at(conn)) {
+        conn->stats->conn_header_timeouts++;
+        (void)hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_TIMEOUT, "slow_headers");
+    }
     if (now_ms >= stalled_at(conn)) {
         conn->stats->conn_stalled++;
         (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "output_stalled");
@@ -144,6 +154,7 @@ static void run_timers(struct hws_grpc_conn *conn)
 uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
 {
     conn->woken = false;
+    conn->retry_ms = HWS_GRPC_NEVER; /* set again by settle, if a call still waits */
     hws_grpc__conn_enter(conn, now_ms);
     if (conn->state < HWS_GRPC_CONN_CLOSING && !conn->ending) {
         run_timers(conn);
@@ -165,6 +176,7 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
     uint64_t at_ms = min_ms(conn->call_due_ms, preface_at(conn));
     at_ms = min_ms(at_ms, min_ms(stalled_at(conn), keepalive_at(conn)));
     at_ms = min_ms(at_ms, min_ms(retire_at(conn), trim_at(conn)));
+    at_ms = min_ms(at_ms, min_ms(block_at(conn), conn->retry_ms));
     return min_ms(at_ms, min_ms(conn->drain_at_ms, conn->grace_at_ms));
 }
 

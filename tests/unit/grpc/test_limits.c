@@ -18,15 +18,17 @@ enum {
     SETTINGS = 4,
     PING = 6,
     GOAWAY = 7,
-    WINDOW_UPDATE = 8
+    WINDOW_UPDATE = 8,
+    CONTINUATION = 9
 };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 enum { CALM = 0xb }; /* ENHANCE_YOUR_CALM */
 
 struct fixture {
     struct hws_grpc_server server;
     struct hws_grpc_limits limits;
     struct hws_grpc_stats stats;
+    struct hws_grpc_account account;
     struct hws_grpc_conn conn;
     struct hws_buf in; /* bytes of the peer, sent by flush */
     uint64_t now_ms;
@@ -50,7 +52,8 @@ static void end_call(struct hws_grpc_call *call, const struct hws_grpc_outcome *
 }
 
 static const struct hws_grpc_call_ops ops = {.on_call = keep_call, .on_cancel = end_call};
-static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_BIDI, false}};
+static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_BIDI, false},
+                                                 {"/t.S/U", HWS_GRPC_UNARY, false}};
 
 static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t stream_id,
                   const void *payload, size_t n)
@@ -69,13 +72,22 @@ static void frame(struct fixture *f, uint8_t type, uint8_t flags, uint32_t strea
 
 /* POST https, path /t.S/A, authority h, te and content-type: indexed or literal fields without
  * indexing. */
+static const uint8_t s_block[] = "\x83\x87\x04\x06/t.S/A\x01\x01h\x00\x02te\x08trailers\x0f\x10\x10"
+                                 "application/grpc";
+#define BLOCK_BYTES (sizeof(s_block) - 1)
+
 static void request(struct fixture *f, uint32_t stream_id, uint8_t flags)
 {
-    static const uint8_t block[] =
-        "\x83\x87\x04\x06/t.S/A\x01\x01h\x00\x02te\x08trailers\x0f\x10\x10"
-        "application/grpc";
+    frame(f, HEADERS, (uint8_t)(END_HEADERS | flags), stream_id, s_block, BLOCK_BYTES);
+}
 
-    frame(f, HEADERS, (uint8_t)(END_HEADERS | flags), stream_id, block, sizeof(block) - 1);
+static void unary_request(struct fixture *f, uint32_t stream_id, uint8_t flags)
+{
+    uint8_t block[BLOCK_BYTES];
+
+    memcpy(block, s_block, BLOCK_BYTES);
+    block[9] = 'U';
+    frame(f, HEADERS, (uint8_t)(END_HEADERS | flags), stream_id, block, BLOCK_BYTES);
 }
 
 static void scan(struct fixture *f, const uint8_t *bytes, size_t n)
@@ -120,9 +132,10 @@ static int setup(void **state)
     s_call = NULL;
     hws_grpc_server_init(&f.server);
     hws_grpc_limits_server(&f.limits);
+    f.account = (struct hws_grpc_account){.max_calls = 1000, .max_held_bytes = UINT64_MAX};
     const struct hws_grpc_conn_config cfg = {
-        .server = &f.server, .limits = f.limits, .stats = &f.stats};
-    if (hws_grpc_server_add(&f.server, methods, 1, &ops, NULL, NULL) != HWS_OK ||
+        .server = &f.server, .limits = f.limits, .stats = &f.stats, .accounts = {NULL, &f.account}};
+    if (hws_grpc_server_add(&f.server, methods, 2, &ops, NULL, NULL) != HWS_OK ||
         hws_grpc_conn_init(&f.conn, &cfg, f.now_ms, NULL) != HWS_OK ||
         hws_buf_put(&f.in, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24) != HWS_OK) {
         return -1;
@@ -329,16 +342,185 @@ static void many_unfinished_messages_are_bounded_together(void **state)
     assert_int_equal(f->goaway, UINT32_MAX);
 }
 
+static void padding_flood_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    for (uint32_t i = 0; i < f->limits.control_burst + 10; i++) {
+        frame(f, DATA, PADDED, 1, "\2\0\0", 3);
+    }
+    flush(f);
+
+    assert_int_equal(f->stats.over_control_rate, 1);
+    assert_calmed(f);
+}
+
+/* One byte a field: an index into the table. Even of a stream that is refused. */
+static void header_bomb_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t refs[4096];
+
+    f->account.max_calls = 0;
+    memset(refs, 0x90, sizeof(refs)); /* accept-encoding: gzip, deflate */
+    frame(f, HEADERS, 0, 1, s_block, BLOCK_BYTES);
+    frame(f, CONTINUATION, END_HEADERS, 1, refs, sizeof(refs));
+    flush(f);
+
+    assert_int_equal(f->stats.over_header_bomb, 1);
+    assert_int_equal(f->conn.block_fields, f->limits.bomb_header_fields + 1);
+    assert_calmed(f);
+}
+
+/* Names of no bytes are left out by the library and counted all the same. */
+static void fields_without_a_name_count(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t block[BLOCK_BYTES + 3 * 80];
+
+    memcpy(block, s_block, BLOCK_BYTES);
+    memset(block + BLOCK_BYTES, 0, sizeof(block) - BLOCK_BYTES);
+    frame(f, HEADERS, END_HEADERS, 1, block, sizeof(block));
+    flush(f);
+
+    assert_null(s_call);
+    assert_int_equal(f->stats.over_header_limit, 1);
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+static void header_block_that_never_ends_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    frame(f, HEADERS, 0, 1, s_block, BLOCK_BYTES);
+    for (unsigned i = 0; i < 5; i++) {
+        flush(f);
+        f->now_ms += f->limits.header_block_ms / 5;
+        frame(f, CONTINUATION, 0, 1, "\x90", 1);
+    }
+    assert_int_equal(f->goaway, UINT32_MAX);
+    flush(f);
+
+    assert_int_equal(f->stats.conn_header_timeouts, 1);
+    assert_int_equal(f->goaway, CALM);
+}
+
+static void request_without_its_message_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+
+    unary_request(f, 1, 0);
+    flush(f);
+    f->now_ms += f->limits.progress_ms - 1;
+    flush(f);
+    assert_int_equal(f->stats.calls_stalled, 0);
+    f->now_ms += 1;
+    flush(f);
+
+    assert_int_equal(f->stats.calls_stalled, 1);
+}
+
+static void request_whose_handler_takes_its_time_is_not(void **state)
+{
+    struct fixture *f = *state;
+
+    unary_request(f, 1, 0);
+    frame(f, DATA, END_STREAM, 1, "\0\0\0\0\1x", 6);
+    request(f, 3, 0); /* a stream may be silent */
+    flush(f);
+    f->now_ms += 10 * (uint64_t)f->limits.progress_ms;
+    flush(f);
+
+    assert_int_equal(f->stats.calls_stalled, 0);
+    assert_int_equal(hws_grpc_conn_n_calls(&f->conn), 2);
+}
+
+static void account_bounds_the_calls_of_many_connections(void **state)
+{
+    struct fixture *f = *state;
+
+    f->account.n_calls = f->account.max_calls - 2; /* other connections' */
+    for (uint32_t i = 0; i < 4; i++) {
+        request(f, 1 + 2 * i, 0);
+    }
+    flush(f);
+
+    assert_int_equal(hws_grpc_conn_n_calls(&f->conn), 2);
+    assert_int_equal(f->stats.calls_refused, 2);
+    assert_int_equal(f->account.n_refused, 2);
+    hws_grpc_conn_lost(&f->conn, "gone");
+    assert_int_equal(f->account.n_calls, f->account.max_calls - 2);
+}
+
+static void account_bounds_the_bytes_of_many_connections(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t chunk[60000];
+
+    f->account.max_held_bytes = 1000000;
+    f->account.held_bytes = 900000; /* other connections' */
+    for (uint32_t i = 0; i < 4; i++) {
+        request(f, 1 + 2 * i, 0);
+        frame(f, DATA, 0, 1 + 2 * i, "\0\0\x40\0\0", 5);
+        frame(f, DATA, 0, 1 + 2 * i, chunk, sizeof(chunk));
+        flush(f);
+    }
+    assert_int_equal(f->stats.over_account, 3); /* the second was the one too many */
+    assert_int_equal(f->account.held_bytes, 900000 + sizeof(chunk));
+
+    /* What is always free still passes. */
+    request(f, 9, 0);
+    frame(f, DATA, 0, 9, "\0\0\0\x27\x10", 5);
+    frame(f, DATA, 0, 9, chunk, 5000);
+    flush(f);
+    assert_int_equal(f->stats.over_account, 3);
+    hws_grpc_conn_lost(&f->conn, "gone");
+    assert_int_equal(f->account.held_bytes, 900000);
+}
+
+static void full_account_keeps_a_slow_reader_from_sending_until_there_is_room(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t chunk[40000];
+
+    request(f, 1, 0);
+    flush(f);
+    f->account.max_held_bytes = 1000000;
+    f->account.held_bytes += 970000;
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_E_BUSY);
+    assert_true(hws_grpc_conn_turn(&f->conn, f->now_ms) <= f->now_ms + 100);
+    f->account.held_bytes -= 970000;
+    f->now_ms += 100;
+    (void)hws_grpc_conn_turn(&f->conn, f->now_ms);
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(hand_written_request_is_served),       T(priority_flood_ends_the_connection),
-        T(empty_data_flood_ends_the_connection), T(control_frames_at_the_rate_are_served),
-        T(rapid_reset_ends_the_connection),      T(provoked_resets_end_the_connection),
-        T(early_pings_end_the_connection),       T(pings_in_time_or_beside_data_are_answered),
-        T(message_that_dribbles_is_cut_off),     T(many_unfinished_messages_are_bounded_together),
+        T(hand_written_request_is_served),
+        T(priority_flood_ends_the_connection),
+        T(empty_data_flood_ends_the_connection),
+        T(control_frames_at_the_rate_are_served),
+        T(rapid_reset_ends_the_connection),
+        T(provoked_resets_end_the_connection),
+        T(early_pings_end_the_connection),
+        T(pings_in_time_or_beside_data_are_answered),
+        T(message_that_dribbles_is_cut_off),
+        T(many_unfinished_messages_are_bounded_together),
+        T(padding_flood_ends_the_connection),
+        T(header_bomb_ends_the_connection),
+        T(fields_without_a_name_count),
+        T(header_block_that_never_ends_ends_the_connection),
+        T(request_without_its_message_is_cut_off),
+        T(request_whose_handler_takes_its_time_is_not),
+        T(account_bounds_the_calls_of_many_connections),
+        T(account_bounds_the_bytes_of_many_connections),
+        T(full_account_keeps_a_slow_reader_from_sending_until_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
