@@ -11,7 +11,7 @@
 #include "table/table.h"
 
 #define MAX_RULES    64u
-#define MAX_COUNTERS 96u
+#define MAX_COUNTERS 320u
 
 static enum hws_code nothing_to_check(struct hws_task *task, struct hws_err *err)
 {

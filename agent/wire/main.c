@@ -14,6 +14,12 @@ static void *zalloc(size_t count, size_t size)
     return hws_mem_zalloc(count, size);
 }
 
+static void print_limit(void *data, const char *name, uint32_t value)
+{
+    (void)data;
+    (void)printf("%-28s %u\n", name, value);
+}
+
 static int complain(const struct hws_err *err, int status)
 {
     (void)fprintf(stderr, "hawser-wire: %s\n", err->msg);
@@ -23,6 +29,7 @@ static int complain(const struct hws_err *err, int status)
 int main(int argc, char **argv)
 {
     struct hws_wire_options options;
+    struct hws_wire_limits limits;
     struct hws_err err;
     int lock_fd;
 
@@ -35,11 +42,21 @@ int main(int argc, char **argv)
                     stdout);
         return 0;
     }
+    hws_limits_default(&limits);
+    if (options.list_limits) {
+        hws_limits_each(&limits, print_limit, NULL);
+        return 0;
+    }
+    for (size_t i = 0; i < options.n_limits; i++) {
+        if (hws_limits_set(&limits, options.limits[i], &err) != HWS_OK) {
+            return complain(&err, 2);
+        }
+    }
     if (uv_replace_allocator(hws_mem_alloc, hws_mem_realloc, zalloc, hws_mem_free) != 0) {
         return 1;
     }
     if (hws_sock_lock(options.lock, &lock_fd, &err) != HWS_OK) {
         return complain(&err, 3);
     }
-    return hws_service_run(&options); /* the lock goes with the process, not before it */
+    return hws_service_run(&options, &limits); /* the lock goes with the process, not before it */
 }

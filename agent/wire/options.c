@@ -14,6 +14,8 @@ static const struct option table[] = {
     {"cert", required_argument, NULL, 'c'},
     {"key", required_argument, NULL, 'k'},
     {"ca", required_argument, NULL, 'a'},
+    {"limit", required_argument, NULL, 'm'},
+    {"limits", no_argument, NULL, 'M'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -35,6 +37,8 @@ const char *hws_wire_options_help(void)
            "      --run-dir DIR          where `listen`, the real TCP address, is written\n"
            "      --listen ADDRESS:PORT  port 0: the one in DIR/listen again, or any\n"
            "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers\n"
+           "      --limit NAME=VALUE     another limit than the default; may be repeated\n"
+           "      --limits               lists the limits with their defaults\n"
            "  -h, --help                 this text\n"
            "  -V, --version              version\n"
            "\n"
@@ -56,6 +60,14 @@ static bool take(struct hws_wire_options *o, int opt)
     }
     if (opt == 'V') {
         o->version = true;
+        return true;
+    }
+    if (opt == 'M') {
+        o->list_limits = true;
+        return true;
+    }
+    if (opt == 'm' && o->n_limits < HWS_WIRE_MAX_LIMITS) {
+        o->limits[o->n_limits++] = optarg;
         return true;
     }
     if (opt <= 0 || opt >= 128 || slot[opt] == NULL) {
@@ -81,7 +93,7 @@ enum hws_code hws_wire_options_parse(int argc, char **argv, struct hws_wire_opti
     if (optind < argc) {
         return hws_err_set(err, HWS_E_INVALID, "unexpected argument \"%.60s\"", argv[optind]);
     }
-    if (o.help || o.version) {
+    if (o.help || o.version || o.list_limits) {
         *out = o;
         return HWS_OK;
     }

@@ -3,8 +3,11 @@
 #define HWS_WIRE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
+
+#define HWS_WIRE_MAX_LIMITS 64u
 
 struct hws_wire_options {
     const char *hawserd_socket; /* all borrowed from argv; required */
@@ -15,6 +18,9 @@ struct hws_wire_options {
     const char *cert;           /* PEM files; required with listen */
     const char *key;
     const char *ca;
+    const char *limits[HWS_WIRE_MAX_LIMITS]; /* "name=value" */
+    size_t n_limits;
+    bool list_limits;
     bool help;
     bool version;
 };

@@ -73,7 +73,7 @@ static enum sent push_hello(struct hws_relay *r)
 static enum sent push_stats(struct hws_relay *r)
 {
     struct hws_link_packet p = {.type = HWS_LINK_STATS};
-    char text[4096];
+    char text[HWS_RELAY_STATS_BYTES];
 
     r->config.stats(r->config.data, text, sizeof(text));
     p.u.stats = hws_link_text(text);

@@ -21,7 +21,8 @@
 #include "net/conn.h"
 #include "tls/reason.h"
 
-#define LOCAL_MODE 0666u /* who may do what is the policy's; the folder may be stricter */
+#define SHOWN_PEERS 6u    /* in the counters, of each kind */
+#define LOCAL_MODE  0666u /* who may do what is the policy's; the folder may be stricter */
 
 extern const unsigned char hws_proto_descriptors[];
 extern const unsigned long hws_proto_descriptors_bytes;
@@ -54,6 +55,7 @@ static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_con
 
     cfg->server = &s->server;
     cfg->stats = &s->net.stats.grpc;
+    cfg->limits = s->limits->conn;
     hws_limits_fill(&cfg->limits, hws_net_conn_peer(conn)->not_after_s, hws_net_now_s());
     s->n_conns_opened++;
     hws_relay_stats_changed(&s->relay);
@@ -119,6 +121,89 @@ static void add(void *data, const char *name, uint64_t value)
     }
 }
 
+/* The peers that cost most now, the most costly first. */
+struct busiest {
+    const struct hws_net_account *peers[SHOWN_PEERS];
+    size_t n;
+};
+
+static uint64_t cost_of(const struct hws_net_account *a)
+{
+    return a->use.held_bytes + a->use.n_calls * UINT64_C(1024) + a->n_conns;
+}
+
+static void rank(void *data, const struct hws_net_account *a)
+{
+    struct busiest *b = data;
+    size_t at = b->n;
+
+    if (a->n_conns == 0 && a->n_refused == 0) {
+        return;
+    }
+    while (at > 0 && cost_of(b->peers[at - 1]) < cost_of(a)) {
+        at--;
+    }
+    if (at == SHOWN_PEERS) {
+        return;
+    }
+    b->n += b->n < SHOWN_PEERS ? 1 : 0;
+    memmove(&b->peers[at + 1], &b->peers[at], (b->n - 1 - at) * sizeof(b->peers[0]));
+    b->peers[at] = a;
+}
+
+static void add_peer(struct writer *w, const char *kind, const struct hws_net_account *a)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } figures[] = {
+        {"connections", a->n_conns},
+        {"unidentified", a->n_pending},
+        {"opened", a->n_opened},
+        {"refused", a->n_refused},
+        {"calls", a->use.n_calls},
+        {"calls_started", a->use.n_calls_started},
+        {"calls_refused", a->use.n_refused},
+        {"held_bytes", a->use.held_bytes},
+        {"most_held_bytes", a->use.most_held_bytes},
+    };
+    char name[512]; /* a longer identity is left out */
+
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        if (hws_str_print(name, sizeof(name), "%s.%s.%s", kind, a->name, figures[i].name)) {
+            add(w, name, figures[i].value);
+        }
+    }
+}
+
+static void add_peers(struct writer *w, const char *kind, const struct hws_net_book *book)
+{
+    struct busiest b = {.n = 0};
+
+    hws_net_book_each(book, rank, &b);
+    for (size_t i = 0; i < b.n; i++) {
+        add_peer(w, kind, b.peers[i]);
+    }
+}
+
+static void add_listener(struct writer *w, const char *kind, const struct hws_net_listener *l)
+{
+    char name[64];
+
+    hws_str_print(name, sizeof(name), "%s.unidentified", kind);
+    add(w, name, l->n_handshakes);
+    hws_str_print(name, sizeof(name), "%s.calls", kind);
+    add(w, name, l->all.n_calls);
+    hws_str_print(name, sizeof(name), "%s.calls_refused", kind);
+    add(w, name, l->all.n_refused);
+    hws_str_print(name, sizeof(name), "%s.held_bytes", kind);
+    add(w, name, l->all.held_bytes);
+    hws_str_print(name, sizeof(name), "%s.most_held_bytes", kind);
+    add(w, name, l->all.most_held_bytes);
+    add_peers(w, "identity", &l->by_identity);
+    add_peers(w, "address", &l->by_address);
+}
+
 static void stats(void *data, char *dst, size_t cap)
 {
     const struct hws_service *s = data;
@@ -140,6 +225,12 @@ static void stats(void *data, char *dst, size_t cap)
 #include "net/net_stats.def"
 #undef HWS_NET_STAT
     hws_grpc_stats_each(&s->net.stats.grpc, add, &w);
+    if (s->has_tcp) {
+        add_listener(&w, "tcp", &s->tcp);
+    }
+    if (s->has_local) {
+        add_listener(&w, "local", &s->local);
+    }
 }
 
 /* ---- drain ----------------------------------------------------------------------------------- */
@@ -290,7 +381,8 @@ static enum hws_code write_address(const struct hws_service *s, struct hws_err *
 static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
 {
     char last[HWS_NET_PEER_BYTES];
-    struct hws_net_listen_config c = {.bundle = s->bundle, .ops = &conn_ops, .owner = s};
+    struct hws_net_listen_config c = {
+        .bundle = s->bundle, .ops = &conn_ops, .owner = s, .limits = &s->limits->listener};
     enum hws_code code = HWS_E_EXISTS;
 
     last_address(s, last, sizeof(last));
@@ -330,6 +422,7 @@ static enum hws_code open_local(struct hws_service *s, struct hws_err *err)
     struct hws_net_listen_config c = {
         .address = s->options->local_socket,
         .unix_mode = LOCAL_MODE,
+        .limits = &s->limits->listener,
         .ops = &conn_ops,
         .owner = s,
     };
@@ -426,7 +519,7 @@ static void deinit(struct hws_service *s)
     hws_tls_rng_free(s->rng);
 }
 
-int hws_service_run(const struct hws_wire_options *options)
+int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits)
 {
     struct hws_err err;
     int status = 0;
@@ -437,6 +530,7 @@ int hws_service_run(const struct hws_wire_options *options)
         return 1;
     }
     s->options = options;
+    s->limits = limits;
     hws_common_build_id(s->build_id, sizeof(s->build_id));
     if (start(s, &err) != HWS_OK) {
         struct hws_log_q q;

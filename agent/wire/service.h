@@ -28,6 +28,7 @@
 struct hws_service {
     uv_loop_t loop;
     const struct hws_wire_options *options; /* borrowed */
+    const struct hws_wire_limits *limits;   /* borrowed */
     char build_id[48];
     struct hws_net net;
     struct hws_tls_rng *rng;       /* owned; NULL without TCP */
@@ -51,6 +52,6 @@ struct hws_service {
 };
 
 /* Serves until told to end; returns the exit status for main. */
-int hws_service_run(const struct hws_wire_options *options);
+int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits);
 
 #endif

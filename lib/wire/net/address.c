@@ -73,19 +73,41 @@ static void print_address(const struct sockaddr_storage *addr, char *out, size_t
     }
 }
 
-void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char *out, size_t cap)
+void hws_net__address_key(const struct sockaddr_storage *addr, char key[HWS_NET_PEER_BYTES])
+{
+    char host[INET6_ADDRSTRLEN] = "unknown";
+
+    if (addr->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)addr;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+    } else if (addr->ss_family == AF_INET6) {
+        struct in6_addr v6 = ((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+            (void)inet_ntop(AF_INET, v6.s6_addr + 12, host, sizeof(host));
+        } else {
+            memset(v6.s6_addr + 8, 0, 8);
+            (void)inet_ntop(AF_INET6, &v6, host, sizeof(host));
+        }
+    }
+    (void)hws_str_copy(key, HWS_NET_PEER_BYTES, host);
+}
+
+void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char key[HWS_NET_PEER_BYTES],
+                           char *out, size_t cap)
 {
     struct sockaddr_storage addr;
     int n = sizeof(addr);
 
     memset(&addr, 0, sizeof(addr));
     if (!is_tcp) {
+        (void)hws_str_copy(key, HWS_NET_PEER_BYTES, "unix");
         (void)hws_str_copy(out, cap, "unix");
         return;
     }
     if (uv_tcp_getpeername(tcp, (struct sockaddr *)&addr, &n) != 0) {
         addr.ss_family = AF_UNSPEC;
     }
+    hws_net__address_key(&addr, key);
     print_address(&addr, out, cap);
 }
 

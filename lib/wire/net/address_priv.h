@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "net/net.h"
 
 #define HWS_NET_HOST_BYTES 256u
 
@@ -20,8 +21,12 @@ enum hws_code hws_net__address_split(const char *text, char *host, size_t host_c
 enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out,
                                      struct hws_err *err) HWS_MUST_USE;
 
-/* The peer's and our own end of a TCP handle as text; "unknown" or "unix" when there is none. */
-void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char *out, size_t cap);
+/* The peer's and our own end of a TCP handle as text; "unknown" or "unix" when there is none. key
+ * is what the peer is counted under: its address without the port, of IPv6 the /64 it is in (a v4
+ * address within v6 as itself). */
+void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char key[HWS_NET_PEER_BYTES],
+                           char *out, size_t cap);
+void hws_net__address_key(const struct sockaddr_storage *addr, char key[HWS_NET_PEER_BYTES]);
 void hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/fsm.h"
 #include "base/mem.h"
 #include "net/conn_priv.h"
+#include "net/listen.h"
 
 static const uint32_t s_moves[HWS_NET_N_STATES] = {
     [HWS_NET_CONNECTING] =
@@ -259,7 +260,6 @@ static void opened(struct hws_net_conn *conn)
 
     hws_err_clear(&err);
     if (conn->server && hws_net__listener_admit(conn, &err) != HWS_OK) {
-        conn->net->stats.over_limit++;
         hws_net__conn_fail(conn, &err);
         return;
     }
@@ -278,6 +278,9 @@ static void opened(struct hws_net_conn *conn)
     }
     cfg.on_wake = woken;
     cfg.data = conn;
+    if (conn->server) {
+        hws_net__listener_accounts(conn, cfg.accounts);
+    }
     rc = hws_grpc_conn_init(&conn->grpc, &cfg, now_ms(conn), &err);
     if (rc != HWS_OK) {
         hws_net__conn_fail(conn, &err);
@@ -393,6 +396,11 @@ static void set_reading(struct hws_net_conn *conn)
 /* ---- time ---------------------------------------------------------------------------------------
  */
 
+static uint32_t progress_ms(const struct hws_net_conn *conn)
+{
+    return conn->listener == NULL ? HWS_NET_PROGRESS_MS : conn->listener->limits.write_progress_ms;
+}
+
 static void timer_fired(uv_timer_t *timer)
 {
     struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
@@ -411,10 +419,10 @@ static void timer_fired(uv_timer_t *timer)
         hang_up(conn);
         return;
     }
-    if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= HWS_NET_PROGRESS_MS) {
+    if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= progress_ms(conn)) {
         conn->net->stats.stalled++;
         (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s",
-                          HWS_NET_PROGRESS_MS / 1000);
+                          progress_ms(conn) / 1000);
         hws_net__conn_fail(conn, &err);
         return;
     }
@@ -429,8 +437,8 @@ static void set_timer(struct hws_net_conn *conn, uint64_t due_ms)
     if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_deadline_ms(&conn->tls) < due_ms) {
         due_ms = hws_tls_conn_deadline_ms(&conn->tls);
     }
-    if (conn->write_since_ms != 0 && conn->write_since_ms + HWS_NET_PROGRESS_MS < due_ms) {
-        due_ms = conn->write_since_ms + HWS_NET_PROGRESS_MS;
+    if (conn->write_since_ms != 0 && conn->write_since_ms + progress_ms(conn) < due_ms) {
+        due_ms = conn->write_since_ms + progress_ms(conn);
     }
     if (conn->state == HWS_NET_CLOSING && conn->close_by_ms < due_ms) {
         due_ms = conn->close_by_ms;
@@ -535,6 +543,7 @@ static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, 
     memset(&options, 0, sizeof(options));
     options.now_ms = now_ms(conn);
     options.now_s = hws_net_now_s();
+    options.handshake_timeout_ms = conn->listener == NULL ? 0 : conn->listener->limits.handshake_ms;
     options.expect = expect;
     options.server_name = server_name;
     if (conn->dial_by_ms != 0) { /* what the dial has left covers the handshake too */

@@ -48,6 +48,7 @@ struct hws_net_peer {
     uint32_t pid;
 };
 
+struct hws_net_account;
 struct hws_net_conn;
 
 struct hws_net_conn_ops {
@@ -101,11 +102,13 @@ struct hws_net_conn {
     bool eof; /* the peer has ended its side */
     bool pumping;
     bool hung_up;         /* handles are closing */
-    bool admitted;        /* server: counted as identified by the listener */
+    bool pending;         /* server: the listener counts it as not identified yet */
     bool reopening;       /* client: the handle closes to try the next address */
     char *expect;         /* client: owned; what the handshake compares the server with */
     struct hws_list link; /* the listener's */
     struct hws_net_listener *listener; /* NULL for a dialed one */
+    struct hws_net_account *address;   /* server: the peer's; NULL on a Unix socket */
+    struct hws_net_account *identity;  /* server: the peer's, once it is proved */
 };
 
 /* The gRPC engine, for client.h and call.h; valid while OPEN and CLOSING. */

@@ -23,7 +23,12 @@ void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err);
 /* The listener's bookkeeping when a connection has gone. */
 void hws_net__listener_forget(struct hws_net_conn *conn);
 
-/* Called when the peer is known, before on_open: the listener's caps. */
+/* Called when the peer is known, before on_open: the caps of its identity. HWS_E_BUSY, HWS_E_NOMEM.
+ */
 enum hws_code hws_net__listener_admit(struct hws_net_conn *conn, struct hws_err *err) HWS_MUST_USE;
+
+/* What the engine of an admitted connection charges. */
+void hws_net__listener_accounts(struct hws_net_conn *conn,
+                                struct hws_grpc_account *out[HWS_GRPC_MAX_ACCOUNTS]);
 
 #endif

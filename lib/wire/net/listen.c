@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -36,6 +37,8 @@ static void maybe_closed(struct hws_net_listener *l)
             l->reserve_fd = -1;
         }
         l->closing = false;
+        hws_net_book_deinit(&l->by_address);
+        hws_net_book_deinit(&l->by_identity);
         if (closed != NULL) {
             closed(l);
         }
@@ -50,35 +53,149 @@ static void handles_gone(struct hws_net_closer *closer)
     maybe_closed(l);
 }
 
+static void not_pending(struct hws_net_conn *conn)
+{
+    if (!conn->pending) {
+        return;
+    }
+    conn->pending = false;
+    conn->listener->n_handshakes--;
+    if (conn->address != NULL) {
+        conn->address->n_pending--;
+    }
+}
+
 void hws_net__listener_forget(struct hws_net_conn *conn)
 {
     struct hws_net_listener *l = conn->listener;
 
     hws_list_remove(&conn->link);
     l->n_conns--;
-    if (!conn->admitted) {
-        l->n_handshakes--;
-    }
+    not_pending(conn);
+    hws_net_book_close(&l->by_address, conn->address, hws_net_now_ms(l->net));
+    hws_net_book_close(&l->by_identity, conn->identity, hws_net_now_ms(l->net));
     maybe_closed(l);
 }
 
 enum hws_code hws_net__listener_admit(struct hws_net_conn *conn, struct hws_err *err)
 {
     struct hws_net_listener *l = conn->listener;
-    uint32_t same = 0;
+
+    not_pending(conn);
+    conn->identity =
+        hws_net_book_open(&l->by_identity, conn->peer.principal, hws_net_now_ms(l->net));
+    if (conn->identity == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "account of the peer");
+    }
+    if (conn->identity->n_conns > l->limits.max_conns_per_identity) {
+        l->net->stats.over_limit++;
+        l->net->stats.over_conns_identity++;
+        conn->identity->n_refused++;
+        return hws_err_set(err, HWS_E_BUSY, "%.100s has %u connections, the limit",
+                           conn->peer.principal, l->limits.max_conns_per_identity);
+    }
+    return HWS_OK;
+}
+
+void hws_net__listener_accounts(struct hws_net_conn *conn,
+                                struct hws_grpc_account *out[HWS_GRPC_MAX_ACCOUNTS])
+{
+    out[0] = &conn->identity->use;
+    out[1] = conn->address == NULL ? NULL : &conn->address->use;
+    out[2] = &conn->listener->all;
+}
+
+/* ---- limits before anything is read ---- */
+
+static uint32_t n_pending_of(const struct hws_net_conn *conn)
+{
+    return conn->address == NULL ? 0 : conn->address->n_pending;
+}
+
+/* The oldest connection that has not said who it is: of that address, or (NULL) of the address with
+ * most of them. It goes at once. */
+static void evict(struct hws_net_listener *l, const struct hws_net_account *address)
+{
+    struct hws_net_conn *victim = NULL;
+    struct hws_err err;
 
     HWS_LIST_FOREACH (it, tmp, &l->conns) {
-        const struct hws_net_conn *other = hws_container_of(it, struct hws_net_conn, link);
-        same +=
-            other->admitted && hws_str_eq(other->peer.principal, conn->peer.principal) ? 1u : 0u;
+        struct hws_net_conn *c = hws_container_of(it, struct hws_net_conn, link);
+        if (!c->pending || (address != NULL && c->address != address)) {
+            continue;
+        }
+        if (victim == NULL || n_pending_of(c) > n_pending_of(victim)) {
+            victim = c;
+        }
     }
-    if (same >= l->config.max_conns_per_identity) {
-        return hws_err_set(err, HWS_E_BUSY, "%.100s has %u connections, the limit",
-                           conn->peer.principal, same);
+    if (victim == NULL) {
+        return;
     }
-    conn->admitted = true;
-    l->n_handshakes--;
-    return HWS_OK;
+    not_pending(victim);
+    if (victim->address != NULL) {
+        victim->address->n_refused++;
+    }
+    l->net->stats.over_limit++;
+    l->net->stats.over_handshakes++;
+    (void)hws_err_set(&err, HWS_E_BUSY, "made room for a newer one before it said who it is");
+    hws_net__conn_fail(victim, &err);
+}
+
+/* Has the peer, or everybody, begun too many handshakes lately? */
+static bool over_rate(struct hws_net_listener *l, struct hws_net_account *address)
+{
+    uint64_t now_ms = hws_net_now_ms(l->net);
+
+    /* The address first: what is refused for its own sake takes nothing from the others. */
+    return address != NULL && (!hws_grpc_rate_take(&address->attempts, now_ms) ||
+                               !hws_grpc_rate_take(&l->attempts, now_ms));
+}
+
+/* The caps of a connection that has just been accepted; the counter of the one that it breaks. */
+static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn *conn,
+                          struct hws_err *err)
+{
+    struct hws_net_account *a = conn->address;
+
+    if (l->n_conns > l->limits.max_conns) {
+        (void)hws_err_set(err, HWS_E_BUSY, "there are %u connections, the limit",
+                          l->limits.max_conns);
+        return &l->net->stats.over_conns;
+    }
+    if (a != NULL && a->n_conns > l->limits.max_conns_per_address) {
+        (void)hws_err_set(err, HWS_E_BUSY, "its address has %u connections, the limit",
+                          l->limits.max_conns_per_address);
+        return &l->net->stats.over_conns_address;
+    }
+    if (over_rate(l, conn->address)) {
+        (void)hws_err_set(err, HWS_E_BUSY, "too many handshakes in a short time");
+        return &l->net->stats.over_handshake_rate;
+    }
+    return NULL;
+}
+
+/* Takes the connection into account; false when it is refused. */
+static bool may_begin(struct hws_net_listener *l, struct hws_net_conn *conn)
+{
+    struct hws_err err;
+    uint64_t *count = over_cap(l, conn, &err);
+
+    if (count != NULL) {
+        l->net->stats.over_limit++;
+        (*count)++;
+        if (conn->address != NULL) {
+            conn->address->n_refused++;
+        }
+        hws_net__conn_fail(conn, &err);
+        return false;
+    }
+    if (conn->address != NULL && conn->address->n_pending > l->limits.max_handshakes_per_address) {
+        evict(l, conn->address);
+    }
+    if (l->n_handshakes > l->limits.max_handshakes) {
+        evict(l, NULL);
+    }
+    return true;
 }
 
 /* Without descriptors: give up the reserve, take the peer, drop it, take the reserve back. */
@@ -95,6 +212,26 @@ static void shed(struct hws_net_listener *l)
         (void)close(peer);
     }
     l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Where the peer is, and its account there; from here on the connection is pending. */
+static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, struct hws_err *err)
+{
+    char key[HWS_NET_PEER_BYTES];
+    bool tcp = conn->peer.transport == HWS_NET_TLS;
+
+    hws_net__peer_address(&conn->io.tcp, tcp, key, conn->peer.address, sizeof(conn->peer.address));
+    if (tcp) {
+        conn->address = hws_net_book_open(&l->by_address, key, hws_net_now_ms(l->net));
+        if (conn->address == NULL) {
+            (void)hws_err_set(err, HWS_E_NOMEM, "account of the address");
+            return false;
+        }
+        conn->address->n_pending++;
+    }
+    conn->pending = true;
+    l->n_handshakes++;
+    return true;
 }
 
 static void connection(uv_stream_t *server, int status)
@@ -121,7 +258,6 @@ static void connection(uv_stream_t *server, int status)
     conn->listener = l;
     hws_list_push(&l->conns, &conn->link);
     l->n_conns++;
-    l->n_handshakes++;
     status = uv_accept(server, &conn->io.stream);
     if (status != 0) {
         l->net->stats.accept_failed++;
@@ -130,16 +266,13 @@ static void connection(uv_stream_t *server, int status)
         return;
     }
     l->net->stats.accepted++;
-    hws_net__peer_address(&conn->io.tcp, transport == HWS_NET_TLS, conn->peer.address,
-                          sizeof(conn->peer.address));
-    if (l->n_conns > l->config.max_conns || l->n_handshakes > l->config.max_handshakes) {
-        l->net->stats.over_limit++;
-        (void)hws_err_set(&err, HWS_E_BUSY, "%u connections, %u of them unidentified: the limit",
-                          l->n_conns, l->n_handshakes);
+    if (!know_address(l, conn, &err)) {
         hws_net__conn_fail(conn, &err);
         return;
     }
-    hws_net__conn_start(conn, l->bundle, NULL, NULL);
+    if (may_begin(l, conn)) {
+        hws_net__conn_start(conn, l->bundle, NULL, NULL);
+    }
 }
 
 static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
@@ -203,6 +336,49 @@ static enum hws_code open_unix(struct hws_net_listener *l, struct hws_err *err)
     return status == 0 ? HWS_OK : hws_net_fail(err, status, path);
 }
 
+/* Connections leave fd_reserve descriptors to the rest of the process. */
+static uint32_t conns_by_descriptors(const struct hws_net_limits *limits)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY) {
+        return limits->max_conns;
+    }
+    uint64_t left = r.rlim_cur > limits->fd_reserve ? r.rlim_cur - limits->fd_reserve : 1;
+    return left < limits->max_conns ? (uint32_t)left : limits->max_conns;
+}
+
+static void take_limits(struct hws_net_listener *l)
+{
+    struct hws_net_limits *limits = &l->limits;
+    uint64_t now_ms = hws_net_now_ms(l->net);
+
+    if (l->config.limits != NULL) {
+        *limits = *l->config.limits;
+    } else {
+        hws_net_limits_default(limits);
+    }
+    l->config.limits = NULL; /* borrowed during open only */
+    limits->max_conns = conns_by_descriptors(limits);
+    l->all.max_calls = limits->total_calls;
+    l->all.max_held_bytes = limits->total_held_bytes;
+    hws_grpc_rate_init(&l->attempts, limits->handshake_burst, limits->handshakes_per_s, now_ms);
+    const struct hws_net_book_config address = {
+        .max_idle = limits->max_idle_accounts,
+        .attempt_burst = limits->handshake_burst_per_address,
+        .attempts_per_s = limits->handshakes_per_s_per_address,
+        .max_calls = limits->calls_per_address,
+        .max_held_bytes = limits->held_bytes_per_address,
+    };
+    hws_net_book_init(&l->by_address, &address);
+    const struct hws_net_book_config identity = {
+        .max_idle = limits->max_idle_accounts,
+        .max_calls = limits->calls_per_identity,
+        .max_held_bytes = limits->held_bytes_per_identity,
+    };
+    hws_net_book_init(&l->by_identity, &identity);
+}
+
 static void failed_open_closed(struct hws_net_closer *closer)
 {
     (void)closer;
@@ -214,14 +390,9 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *l, struct hws_net *
     memset(l, 0, sizeof(*l));
     l->net = net;
     l->config = *config;
-    l->config.max_conns = config->max_conns == 0 ? HWS_NET_MAX_CONNS : config->max_conns;
-    l->config.max_conns_per_identity = config->max_conns_per_identity == 0
-                                           ? HWS_NET_MAX_CONNS_PER_IDENTITY
-                                           : config->max_conns_per_identity;
-    l->config.max_handshakes =
-        config->max_handshakes == 0 ? HWS_NET_MAX_HANDSHAKES : config->max_handshakes;
     l->config.unix_mode = config->unix_mode == 0 ? 0600 : config->unix_mode;
     hws_list_init(&l->conns);
+    take_limits(l);
     if (!is_unix(config) && config->bundle == NULL) {
         return hws_err_set(err, HWS_E_INVALID, "%s: TCP needs a certificate: there is no plain TCP",
                            config->address);

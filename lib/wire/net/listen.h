@@ -2,9 +2,11 @@
  * Accepting connections: TCP with mutual TLS, or a Unix socket with peer credentials. There is no
  * third kind: no flag makes TCP plain.
  *
- * Caps are refused early and counted: connections in all, unidentified ones, connections of one
- * principal. When file descriptors run out, one kept in reserve is given up to accept and close the
- * next peer, so that the loop does not spin on a readable listener.
+ * Limits (net/limits.def) are kept early and counted: connections in all, of an address and of an
+ * identity; handshakes begun in a second; connections that have not said who they are, of which a
+ * newer one takes the place of the oldest, so that slow strangers keep nobody out. Connections
+ * never take the process's last descriptors; should others take them, one kept in reserve is given
+ * up to accept and close the next peer, so that the loop does not spin on a readable listener.
  *
  * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began
  * with.
@@ -19,25 +21,22 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "net/account.h"
 #include "net/conn.h"
+#include "net/limits.h"
 #include "net/net.h"
 #include "tls/bundle.h"
 
-#define HWS_NET_MAX_CONNS              256u /* of a listener */
-#define HWS_NET_MAX_CONNS_PER_IDENTITY 64u  /* of one principal on a listener */
-#define HWS_NET_MAX_HANDSHAKES         64u  /* connections that have not said who they are */
-#define HWS_NET_BACKLOG                128
+#define HWS_NET_BACKLOG 128
 
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
                             starts with "/" for a Unix socket; borrowed during open */
-    struct hws_tls_bundle *bundle; /* TCP: required; a reference is taken */
-    uint32_t unix_mode;            /* Unix socket's file mode; 0 = 0600 */
-    uint32_t max_conns;            /* 0 = the defaults above */
-    uint32_t max_conns_per_identity;
-    uint32_t max_handshakes;
-    const struct hws_net_conn_ops *ops; /* borrowed (outlives the listener) */
-    void *owner;                        /* hws_net_conn_owner of its connections */
+    struct hws_tls_bundle *bundle;       /* TCP: required; a reference is taken */
+    uint32_t unix_mode;                  /* Unix socket's file mode; 0 = 0600 */
+    const struct hws_net_limits *limits; /* read during open; NULL = the defaults */
+    const struct hws_net_conn_ops *ops;  /* borrowed (outlives the listener) */
+    void *owner;                         /* hws_net_conn_owner of its connections */
 };
 
 struct hws_net_listener {
@@ -54,7 +53,12 @@ struct hws_net_listener {
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
     uint32_t n_conns;
-    uint32_t n_handshakes;          /* of them, not identified yet */
+    uint32_t n_handshakes; /* of them, not identified yet */
+    struct hws_net_limits limits;
+    struct hws_net_book by_address;
+    struct hws_net_book by_identity;
+    struct hws_grpc_account all;    /* what all connections hold together */
+    struct hws_grpc_rate attempts;  /* handshakes */
     char bound[HWS_NET_PEER_BYTES]; /* "127.0.0.1:41234" or the path */
     bool closing;
     bool handles_closed;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "net/limits.h"
 
 enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err *err)
 {
@@ -24,6 +25,15 @@ void hws_net_deinit(struct hws_net *net)
     hws_mem_free(net->read);
     hws_mem_free(net->plain);
     memset(net, 0, sizeof(*net));
+}
+
+void hws_net_limits_default(struct hws_net_limits *out)
+{
+    *out = (struct hws_net_limits){
+#define HWS_NET_LIMIT(field, value) .field = (value),
+#include "net/limits.def"
+#undef HWS_NET_LIMIT
+    };
 }
 
 uint64_t hws_net_now_ms(const struct hws_net *net)

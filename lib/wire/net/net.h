@@ -20,7 +20,7 @@
 #define HWS_NET_READ_BYTES     ((size_t)64 * 1024) /* one read of the transport, one decrypted run */
 #define HWS_NET_UNSENT_BYTES   ((size_t)64 * 1024) /* above this nothing more is read from a peer */
 #define HWS_NET_PEER_BYTES     128u                /* peer address as text */
-#define HWS_NET_PROGRESS_MS    60000u /* a write that moves nothing for this long ends it */
+#define HWS_NET_PROGRESS_MS    60000u /* a dialed connection whose write moves nothing ends */
 #define HWS_NET_CLOSE_GRACE_MS 1000u  /* for close_notify and the last GOAWAY to leave */
 
 /* Counters, only ever growing; names in net_stats.def. */

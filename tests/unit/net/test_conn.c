@@ -2,6 +2,7 @@
  * net: real sockets on one loop. A listener over mutual TLS and one on a Unix socket serve an echo
  * method; clients dial, call, and end in each way.
  */
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "base/str.h"
 #include "grpc/client.h"
 #include "grpc/server.h"
+#include "net/address_priv.h"
 #include "net/dial.h"
 #include "net/listen.h"
 #include "pki.h"
@@ -240,11 +242,16 @@ static int setup(void **state)
     w->olga = load("operator-olga", "ca.crt");
     hws_grpc_server_init(&w->server);
     assert_ok(hws_grpc_server_add(&w->server, methods, 1, &s_echo, NULL, &err), &err);
+    struct hws_net_limits limits;
     struct hws_net_listen_config config = {.address = "127.0.0.1:0",
                                            .bundle = w->host,
                                            .ops = &s_server_ops,
                                            .owner = w,
-                                           .max_conns_per_identity = 3};
+                                           .limits = &limits};
+    hws_net_limits_default(&limits);
+    limits.max_conns_per_identity = 3;
+    limits.max_handshakes_per_address = 4;
+    limits.handshake_burst_per_address = 60;
     assert_ok(hws_net_listener_open(&w->tcp, &w->net, &config, &err), &err);
     assert_true(hws_str_print(w->socket_path, sizeof(w->socket_path), "%s/sock", s_pki.dir));
     config.address = w->socket_path;
@@ -594,6 +601,73 @@ static void one_identity_cannot_take_all_connections(void **state)
     }
 }
 
+/* Somebody who connects and says nothing. */
+static int silent_stranger(void)
+{
+    struct sockaddr_storage addr;
+    struct hws_err err;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_ok(hws_net__address_parse(hws_net_listener_address(&s_world.tcp), &addr, &err), &err);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(struct sockaddr_in)), 0);
+    return fd;
+}
+
+static bool ended_by_peer(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static void silent_strangers_make_room_oldest_first(void **state)
+{
+    struct end e;
+    int fds[8];
+    uint64_t before = s_world.net.stats.over_handshakes;
+    (void)state;
+
+    for (size_t i = 0; i < 8; i++) {
+        fds[i] = silent_stranger();
+    }
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    assert_int_equal(s_world.net.stats.over_handshakes - before, 5); /* 9 pending, 4 may be */
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(ended_by_peer(fds[i]), i < 5);
+        (void)close(fds[i]);
+    }
+    hang_up(&e);
+    assert_int_equal(s_world.tcp.n_handshakes, 0);
+}
+
+static void handshakes_in_a_short_time_are_bounded(void **state)
+{
+    struct hws_net_stats *stats = &s_world.net.stats;
+    uint64_t before = stats->over_handshake_rate;
+    int fds[90];
+    (void)state;
+
+    for (size_t i = 0; i < 90; i++) {
+        fds[i] = silent_stranger();
+    }
+    for (unsigned i = 0; i < 1000 && stats->over_handshake_rate == before; i++) {
+        (void)uv_run(&s_world.loop, UV_RUN_NOWAIT);
+    }
+
+    assert_true(stats->over_handshake_rate > before);
+    for (size_t i = 0; i < 90; i++) {
+        (void)close(fds[i]);
+    }
+    while (s_world.tcp.n_conns > 0) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+}
+
 static void a_drained_connection_ends_by_itself(void **state)
 {
     struct end e;
@@ -623,6 +697,8 @@ int main(void)
         cmocka_unit_test(a_mute_server_holds_a_dial_no_longer_than_was_asked),
         cmocka_unit_test(one_identity_cannot_take_all_connections),
         cmocka_unit_test(a_drained_connection_ends_by_itself),
+        cmocka_unit_test(silent_strangers_make_room_oldest_first),
+        cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

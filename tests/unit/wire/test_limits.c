@@ -17,11 +17,52 @@ static void connection_lives_no_longer_than_its_certificate(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct hws_grpc_limits l;
-        hws_limits_fill(&l, rows[i].not_after_s, rows[i].now_s);
-        assert_int_equal(l.max_age_ms, rows[i].age_ms);
-        assert_true(l.max_calls > 0);
+        struct hws_wire_limits l;
+        hws_limits_default(&l);
+        hws_limits_fill(&l.conn, rows[i].not_after_s, rows[i].now_s);
+        assert_int_equal(l.conn.max_age_ms, rows[i].age_ms);
+        assert_int_equal(l.conn.max_age_grace_ms, HWS_LIMITS_AGE_GRACE_MS);
     }
+}
+
+static void limits_are_set_by_name(void **state)
+{
+    struct hws_wire_limits l;
+    struct hws_wire_limits before;
+    struct hws_err err;
+    static const char *const bad[] = {
+        "max_calls",  "max_calls=", "max_calls=x",          "max_calls=-1",
+        "max_call=1", "=1",         "max_calls=4294967296", "max_calls =1"};
+    (void)state;
+
+    hws_limits_default(&l);
+    assert_ok(hws_limits_set(&l, "max_calls=7", &err), &err);
+    assert_ok(hws_limits_set(&l, "max_conns=4294967295", &err), &err);
+    assert_int_equal(l.conn.max_calls, 7);
+    assert_int_equal(l.listener.max_conns, UINT32_MAX);
+    before = l;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_code(hws_limits_set(&l, bad[i], &err), HWS_E_INVALID);
+    }
+    assert_memory_equal(&l, &before, sizeof(l));
+}
+
+static void count(void *data, const char *name, uint32_t value)
+{
+    (void)name;
+    (void)value;
+    ++*(size_t *)data;
+}
+
+static void every_limit_is_listed(void **state)
+{
+    struct hws_wire_limits l;
+    size_t n = 0;
+    (void)state;
+
+    hws_limits_default(&l);
+    hws_limits_each(&l, count, &n);
+    assert_int_equal(n, sizeof(l) / sizeof(uint32_t));
 }
 
 static void refusals_are_logged_ten_in_a_window(void **state)
@@ -44,6 +85,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connection_lives_no_longer_than_its_certificate),
+        cmocka_unit_test(limits_are_set_by_name),
+        cmocka_unit_test(every_limit_is_listed),
         cmocka_unit_test(refusals_are_logged_ten_in_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
