@@ -147,7 +147,9 @@ static void rank(void *data, const struct hws_net_account *a)
         return;
     }
     b->n += b->n < SHOWN_PEERS ? 1 : 0;
-    memmove(&b->peers[at + 1], &b->peers[at], (b->n - 1 - at) * sizeof(b->peers[0]));
+    for (size_t i = b->n - 1; i > at; i--) {
+        b->peers[i] = b->peers[i - 1];
+    }
     b->peers[at] = a;
 }
 

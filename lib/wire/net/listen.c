@@ -107,6 +107,15 @@ void hws_net__listener_accounts(struct hws_net_conn *conn,
 
 /* ---- limits before anything is read ---- */
 
+static void count_refused(struct hws_net_conn *conn, uint64_t *counter)
+{
+    (*counter)++;
+    conn->net->stats.over_limit++;
+    if (conn->address != NULL) {
+        conn->address->n_refused++;
+    }
+}
+
 static uint32_t n_pending_of(const struct hws_net_conn *conn)
 {
     return conn->address == NULL ? 0 : conn->address->n_pending;
@@ -121,22 +130,16 @@ static void evict(struct hws_net_listener *l, const struct hws_net_account *addr
 
     HWS_LIST_FOREACH (it, tmp, &l->conns) {
         struct hws_net_conn *c = hws_container_of(it, struct hws_net_conn, link);
-        if (!c->pending || (address != NULL && c->address != address)) {
-            continue;
-        }
-        if (victim == NULL || n_pending_of(c) > n_pending_of(victim)) {
+        bool may_go = c->pending && (address == NULL || c->address == address);
+        if (may_go && (victim == NULL || n_pending_of(c) > n_pending_of(victim))) {
             victim = c;
         }
     }
     if (victim == NULL) {
         return;
     }
+    count_refused(victim, &victim->net->stats.over_handshakes);
     not_pending(victim);
-    if (victim->address != NULL) {
-        victim->address->n_refused++;
-    }
-    l->net->stats.over_limit++;
-    l->net->stats.over_handshakes++;
     (void)hws_err_set(&err, HWS_E_BUSY, "made room for a newer one before it said who it is");
     hws_net__conn_fail(victim, &err);
 }
@@ -181,11 +184,7 @@ static bool may_begin(struct hws_net_listener *l, struct hws_net_conn *conn)
     uint64_t *count = over_cap(l, conn, &err);
 
     if (count != NULL) {
-        l->net->stats.over_limit++;
-        (*count)++;
-        if (conn->address != NULL) {
-            conn->address->n_refused++;
-        }
+        count_refused(conn, count);
         hws_net__conn_fail(conn, &err);
         return false;
     }
