@@ -166,7 +166,25 @@ static const struct hws_net_conn_ops conn_ops = {.on_open = on_open, .on_refused
 
 /* ---- start and end ---- */
 
-static void print_config(uint32_t max_conns)
+/* The listener's limits: the defaults, and with max_conns what so many connections of one client
+ * from one address need. */
+static void fill_listener_limits(struct hws_net_limits *out, uint32_t max_conns)
+{
+    hws_net_limits_default(out);
+    if (max_conns > 0) {
+        out->max_conns = max_conns;
+        out->max_conns_per_identity = max_conns;
+        out->max_conns_per_address = max_conns;
+        out->handshake_burst = max_conns > out->handshake_burst ? max_conns : out->handshake_burst;
+        out->handshake_burst_per_address = out->handshake_burst;
+        out->handshakes_per_s_per_address = out->handshakes_per_s;
+        out->total_calls = max_conns > UINT32_MAX / 32 ? UINT32_MAX : max_conns * 32;
+        out->calls_per_identity = out->total_calls;
+        out->calls_per_address = out->total_calls;
+    }
+}
+
+static void print_config(const struct hws_net_limits *listener)
 {
     struct hws_grpc_limits limits;
 
@@ -175,10 +193,10 @@ static void print_config(uint32_t max_conns)
     (void)printf("config %s %u\n", #field, (unsigned)limits.field);
 #include "grpc/limits.def"
 #undef HWS_GRPC_LIMIT
-    (void)printf("config max_conns %u\n", max_conns == 0 ? HWS_NET_MAX_CONNS : max_conns);
-    (void)printf("config max_conns_per_identity %u\n",
-                 max_conns == 0 ? HWS_NET_MAX_CONNS_PER_IDENTITY : max_conns);
-    (void)printf("config max_handshakes %u\n", HWS_NET_MAX_HANDSHAKES);
+#define HWS_NET_LIMIT(field, value)                                                                \
+    (void)printf("config %s %u\n", #field, (unsigned)listener->field);
+#include "net/limits.def"
+#undef HWS_NET_LIMIT
 }
 
 static void on_listener_closed(struct hws_net_listener *listener)
@@ -196,8 +214,8 @@ static void on_term(uv_signal_t *signal, int number)
     hws_net_listener_close(&p->listener, on_listener_closed);
 }
 
-static enum hws_code start(struct program *p, const char *address, uint32_t max_conns,
-                           struct hws_err *err)
+static enum hws_code start(struct program *p, const char *address,
+                           const struct hws_net_limits *limits, struct hws_err *err)
 {
     hws_grpc_server_init(&p->server);
     enum hws_code code = hws_net_init(&p->net, &p->loop, err);
@@ -208,12 +226,8 @@ static enum hws_code start(struct program *p, const char *address, uint32_t max_
     if (code != HWS_OK) {
         return code;
     }
-    const struct hws_net_listen_config config = {.address = address,
-                                                 .bundle = p->bundle,
-                                                 .max_conns = max_conns,
-                                                 .max_conns_per_identity = max_conns,
-                                                 .ops = &conn_ops,
-                                                 .owner = p};
+    const struct hws_net_listen_config config = {
+        .address = address, .bundle = p->bundle, .limits = limits, .ops = &conn_ops, .owner = p};
     code = hws_net_listener_open(&p->listener, &p->net, &config, err);
     p->listener.data = p;
     return code;
@@ -226,6 +240,7 @@ int main(int argc, char **argv)
     struct hws_tls_rng *rng = NULL;
     struct hws_err err;
     uint64_t max_conns = 0;
+    struct hws_net_limits limits;
 
     if (argc < 4 || argc > 6 ||
         (argc == 6 && hws_str_to_u64(argv[5], 1000000, &max_conns, &err) != HWS_OK)) {
@@ -242,12 +257,13 @@ int main(int argc, char **argv)
     }
     p->term.data = p;
     p->bundle = bench_bundle(rng, argv[1], argv[2], argv[3]);
-    if (start(p, argc > 4 ? argv[4] : "127.0.0.1:0", (uint32_t)max_conns, &err) != HWS_OK) {
+    fill_listener_limits(&limits, (uint32_t)max_conns);
+    if (start(p, argc > 4 ? argv[4] : "127.0.0.1:0", &limits, &err) != HWS_OK) {
         (void)fprintf(stderr, "bench_rpc_server: %s\n", err.msg);
         return 1;
     }
     (void)uv_signal_start(&p->term, on_term, SIGTERM);
-    print_config((uint32_t)max_conns);
+    print_config(&limits);
     (void)printf("listening %s\n", hws_net_listener_address(&p->listener));
     (void)fflush(stdout);
     (void)uv_run(&p->loop, UV_RUN_DEFAULT);
