@@ -29,6 +29,7 @@ static const char help[] =
 
 struct program {
     struct hws_devproc process;
+    struct hws_watch watch;
     struct hws_nodes nodes;
 };
 
@@ -70,11 +71,17 @@ static int serve(struct program *p, const char *socket_path, const char *lock_pa
         hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         return 1;
     }
-    hws_nodes_init(&p->nodes, hws_sys_real(), &p->process.serve);
+    bool watched = hws_watch_open(&p->watch, "/dev/fwctl", &err) == HWS_OK;
+    if (!watched) {
+        hws_log("not_watched", "reason=%s next_look_ms=%u", hws_log_q(&quoted, err.msg),
+                HWS_NODES_SCAN_MS);
+    }
+    hws_nodes_init(&p->nodes, hws_sys_real(), watched ? &p->watch : NULL, &p->process.serve);
     hws_log("serving", "socket=%s", socket_path);
     if (hws_devproc_run(&p->process)) {
         hws_devproc_deinit(&p->process);
         hws_nodes_deinit(&p->nodes);
+        hws_watch_close(&p->watch);
     }
     hws_log("stopped", "socket=%s", socket_path);
     return 0;

@@ -15,20 +15,23 @@
 #include "base/str.h"
 #include "common/log.h"
 #include "drv/fwctl_abi.h"
+#include "table/table.h"
 
 static void channel_closed(struct hws_ctl *ctl);
 
-void hws_nodes_init(struct hws_nodes *nodes, const struct hws_sys *sys, struct hws_serve *serve)
+void hws_nodes_init(struct hws_nodes *nodes, const struct hws_sys *sys, struct hws_watch *watch,
+                    struct hws_serve *serve)
 {
     memset(nodes, 0, sizeof *nodes);
     nodes->sys = sys;
+    nodes->watch = watch;
     nodes->serve = serve;
 }
 
 /* Tells the keeper the node's state. Only a channel that is UP is handed out. */
 static void announce(struct hws_node *node, enum hws_link_adapter_state state, const char *reason)
 {
-    struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+    struct hws_serve_facts facts = {.kind = node->kind,
                                     .state = state,
                                     .emulated = false,
                                     .depth = HWS_CTL_FWCTL_DEPTH,
@@ -48,21 +51,47 @@ static void close_channel(struct hws_node *node)
     node->ctl.ctl.ops->close(&node->ctl.ctl, channel_closed);
 }
 
+/* What FWCTL_INFO calls the device; NONE: a kind that is newer than we are. */
+static enum hws_kind kind_of(uint32_t device_type)
+{
+    switch (device_type) {
+    case HWS_FWCTL_TYPE_MLX5:
+        return HWS_KIND_MLX5;
+    case HWS_FWCTL_TYPE_CXL:
+        return HWS_KIND_CXL;
+    case HWS_FWCTL_TYPE_BNXT:
+        return HWS_KIND_BNXT;
+    case HWS_FWCTL_TYPE_PDS:
+        return HWS_KIND_PDS;
+    default:
+        return HWS_KIND_NONE;
+    }
+}
+
 static void state_changed(struct hws_ctl_fwctl *ctl)
 {
     struct hws_node *node = ctl->ctl.data;
 
     if (ctl->state != HWS_CTL_FWCTL_UP) {
+        node->leaving = ctl->state == HWS_CTL_FWCTL_GONE; /* look at once what is there now */
         announce(node,
                  ctl->state == HWS_CTL_FWCTL_GONE ? HWS_LINK_ADAPTER_AWAY : HWS_LINK_ADAPTER_FAILED,
                  ctl->why.msg);
         close_channel(node);
-    } else if (ctl->device_type != HWS_FWCTL_TYPE_MLX5) {
-        /* Stays open and unused: opening it again would change nothing. */
-        announce(node, HWS_LINK_ADAPTER_FAILED, "no command table for this kind of device");
-    } else {
-        announce(node, HWS_LINK_ADAPTER_UP, "");
+        return;
     }
+    node->kind = kind_of(ctl->device_type);
+    if (node->kind == HWS_KIND_MLX5) {
+        announce(node, HWS_LINK_ADAPTER_UP, "");
+        return;
+    }
+    /* Stays open and unused: opening it again would change nothing. */
+    char reason[96];
+    (void)hws_str_print(reason, sizeof reason,
+                        "a device of kind %s (fwctl type %u): no reviewed command table; only mlx5 "
+                        "has one",
+                        hws_kind_name(node->kind), ctl->device_type);
+    announce(node, HWS_LINK_ADAPTER_FAILED, reason);
 }
 
 static void channel_closed(struct hws_ctl *ctl)
@@ -115,6 +144,7 @@ static struct hws_node *add_node(struct hws_nodes *nodes, const struct hws_disco
         return NULL;
     }
     node->nodes = nodes;
+    node->kind = HWS_KIND_MLX5;
     (void)hws_str_copy(node->pci, sizeof node->pci, found->pci);
     nodes->list[nodes->n++] = node;
     return node;
@@ -172,6 +202,9 @@ uint64_t hws_nodes_turn(struct hws_nodes *nodes, uint64_t now_ms)
 {
     uint64_t next_ms;
 
+    if (nodes->watch != NULL && hws_watch_changed(nodes->watch)) {
+        nodes->scan_ms = 0;
+    }
     if (now_ms >= nodes->scan_ms && !nodes->closing) {
         scan(nodes);
         nodes->scan_ms = now_ms + HWS_NODES_SCAN_MS;
@@ -193,6 +226,9 @@ size_t hws_nodes_fds(struct hws_nodes *nodes, int *out, size_t cap)
 {
     size_t n = 0;
 
+    if (nodes->watch != NULL && cap > 0) {
+        out[n++] = nodes->watch->fd;
+    }
     for (size_t i = 0; i < nodes->n && n < cap; i++) {
         if (nodes->list[i]->open) {
             out[n++] = nodes->list[i]->ctl.ctl.ops->fd(&nodes->list[i]->ctl.ctl);

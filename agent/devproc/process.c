@@ -257,6 +257,10 @@ bool hws_devproc_run(struct hws_devproc *p)
         }
         if (p->close_by_ms <= now) {
             hws_log("close_timeout", "after_ms=%u", HWS_DEVPROC_CLOSE_WAIT_MS);
+            /* The kernel keeps what is left of us until the ioctl returns; another device process
+             * need not wait for that. */
+            hws_sock_close(&p->sock_fd);
+            hws_sock_close(&p->lock_fd);
             return false;
         }
         wait_for_work(p, next);

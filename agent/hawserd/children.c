@@ -131,6 +131,12 @@ static void on_exit_cb(uv_process_t *process, int64_t status, int signal)
     if (p == NULL) {
         return; /* the agent is closing */
     }
+    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
+        if (p->left[i] == process) {
+            p->left[i] = NULL;
+            return; /* another one runs in its place */
+        }
+    }
     p->spawned = NULL;
     if (!p->all->stopping) {
         hws_log("process_ended", "name=%s pid=%d status=%lld signal=%d", p->name,
@@ -185,10 +191,37 @@ static void kill_process(const struct hws_process *p, int signal)
     }
 }
 
+/*
+ * A process whose thread the kernel does not let go has no end to be reaped although its connection
+ * and its lock are gone: it is left to the kernel, and another one may start. Its exit, should it
+ * come, concerns nobody.
+ */
+static void leave_behind(struct hws_process *p, uint64_t now_ms)
+{
+    size_t i = 0;
+
+    if (p->child.state != HWS_CHILD_AWAY || p->spawned == NULL ||
+        now_ms - p->child.since_ms < HWS_CHILDREN_REAP_MS ||
+        hws_sock_lock_free(p->lock, NULL) != HWS_OK) {
+        return;
+    }
+    while (i < HWS_CHILDREN_MAX_LEFT && p->left[i] != NULL) {
+        i++;
+    }
+    if (i < HWS_CHILDREN_MAX_LEFT) {
+        hws_log("process_left_behind", "name=%s pid=%d reason=\"a thread is stuck in the kernel\"",
+                p->name, (int)uv_process_get_pid(p->spawned));
+        p->left[i] = p->spawned;
+        p->spawned = NULL;
+    }
+}
+
 /* One child: does what its state machine says; returns when to look again. */
 static uint64_t turn_one(struct hws_process *p, uint64_t now_ms)
 {
     uint64_t next_ms;
+
+    leave_behind(p, now_ms);
     /* One that we started is also reaped first: its connection may end before its exit is seen. */
     bool is_free = p->child.state == HWS_CHILD_AWAY && p->spawned == NULL &&
                    hws_sock_lock_free(p->lock, NULL) == HWS_OK;
@@ -292,12 +325,20 @@ void hws_children_kill(struct hws_children *c, int signal)
     kill_process(&c->device, signal);
 }
 
+static void close_handle(uv_process_t **handle)
+{
+    if (*handle != NULL) {
+        (*handle)->data = NULL;
+        uv_close((uv_handle_t *)*handle, free_process);
+        *handle = NULL;
+    }
+}
+
 static void close_process(struct hws_process *p)
 {
-    if (p->spawned != NULL) {
-        p->spawned->data = NULL;
-        uv_close((uv_handle_t *)p->spawned, free_process);
-        p->spawned = NULL;
+    close_handle(&p->spawned);
+    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
+        close_handle(&p->left[i]);
     }
 }
 

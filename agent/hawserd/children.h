@@ -19,6 +19,8 @@
 
 #define HWS_CHILDREN_PATH_BYTES 512u
 #define HWS_CHILDREN_MAX_ARGS   64u
+#define HWS_CHILDREN_REAP_MS    1000u /* from the end of the connection to the exit, usually */
+#define HWS_CHILDREN_MAX_LEFT   8u    /* processes that the kernel does not let end, of one role */
 
 struct hws_agent;
 struct hws_children;
@@ -32,6 +34,7 @@ struct hws_process {
     char lock[HWS_CHILDREN_PATH_BYTES];      /* lock file */
     const char *args[HWS_CHILDREN_MAX_ARGS]; /* ends with NULL; borrowed from the texts below */
     uv_process_t *spawned; /* owned; what we started and what has not ended; or NULL */
+    uv_process_t *left[HWS_CHILDREN_MAX_LEFT]; /* owned; replaced, but not reaped yet; or NULL */
 };
 
 struct hws_children {

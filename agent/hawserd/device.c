@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -58,6 +59,38 @@ static bool has_hung(const struct hws_adapter *a)
     return a->n_hung > 0 || a->sched.n_hung > 0;
 }
 
+#define UTC_BYTES 24u
+
+static void print_utc(uint64_t unix_ms, char out[UTC_BYTES])
+{
+    time_t s = (time_t)(unix_ms / 1000);
+    struct tm tm;
+
+    if (gmtime_r(&s, &tm) == NULL || strftime(out, UTC_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        out[0] = '\0'; /* UNTESTED: a year that does not fit */
+    }
+}
+
+/* Why an adapter is STUCK: since when, and what comes next or is to be done. */
+static void explain_stuck(const struct hws_adapter *a, char *reason, size_t cap)
+{
+    char utc[UTC_BYTES];
+
+    if (a->port->n_stalled > 0) {
+        print_utc(a->stalled_unix_ms, utc);
+        hws_str_print(reason, cap,
+                      "%u command%s stuck in the kernel since %s; the driver gives up after about "
+                      "60 s; if it does not, reset the card or reload its driver",
+                      a->port->n_stalled, a->port->n_stalled == 1 ? " is" : "s are", utc);
+        return;
+    }
+    print_utc(a->hung_unix_ms, utc);
+    hws_str_print(reason, cap,
+                  "a command has not returned since %s; it may still take effect; the adapter is "
+                  "being asked again",
+                  utc);
+}
+
 /* The state as the facts have it; reason is written for all but READY. */
 static enum hws_device_state judge(const struct hws_adapter *a, char *reason, size_t cap)
 {
@@ -75,8 +108,8 @@ static enum hws_device_state judge(const struct hws_adapter *a, char *reason, si
         hws_str_print(reason, cap, "cannot be opened: %s", p->reason);
         return HWS_DEVICE_FAILED;
     }
-    if (has_hung(a)) {
-        hws_str_copy(reason, cap, "a command has not returned; it may still take effect");
+    if (p->n_stalled > 0 || has_hung(a)) {
+        explain_stuck(a, reason, cap);
         return HWS_DEVICE_STUCK;
     }
     if (p->n_earlier > 0) {
@@ -144,6 +177,9 @@ static void retry_later(struct hws_adapter *a)
 
 void hws_device_hung(struct hws_adapter *a)
 {
+    if (a->n_hung == 0) {
+        a->hung_unix_ms = hws_agent_unix_ms();
+    }
     a->n_hung++;
     a->agent->counters[HWS_COUNT_TIMEOUTS]++;
     retry_later(a);
@@ -173,7 +209,9 @@ static void identified(struct hws_run *run)
         bool differs = !a->known || ports_differ(&a->identity, &a->identify.identity);
         hws_err_clear(&a->identify_err);
         a->known = true;
-        a->n_hung = a->port->n_abandoned > 0 ? a->n_hung : 0; /* it answers again */
+        if (a->port->n_abandoned == 0 && a->port->n_stalled == 0) {
+            a->n_hung = 0; /* it answers again */
+        }
         a->n_tries = 0;
         a->identity = a->identify.identity;
         a->facts_ms = now_ms;
@@ -270,6 +308,22 @@ static struct hws_adapter *add(struct hws_devices *d, struct hws_ctl_ipc_adapter
     return a;
 }
 
+/* The breaker stays open while the device process waits for a command that we have given up; when
+ * the last has come back, the adapter is asked at once. */
+static void take_stalled(struct hws_adapter *a)
+{
+    bool before = hws_sched_breaker_open(&a->sched);
+
+    if (a->port->n_stalled > 0) {
+        a->stalled_unix_ms = hws_agent_unix_ms() - a->port->stalled_ms;
+    }
+    hws_sched_set_stalled(&a->sched, a->port->n_stalled);
+    if (before && a->port->n_stalled == 0 && a->n_hung > 0) {
+        a->n_tries = 0;
+        a->retry_ms = hws_agent_now(a->agent);
+    }
+}
+
 static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
 {
     struct hws_devices *d = data;
@@ -292,6 +346,8 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
         a->n_tries = 0;
         hws_err_clear(&a->identify_err);
     }
+    take_stalled(a);
+    make_id(a); /* its kind may only be known by now */
     bool came = up && !a->was_up;
     a->was_up = up;
     update(a);
@@ -325,7 +381,7 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
 /* Commands given up earlier have returned, and the card answers: their turns end. */
 static void release_lingering(struct hws_adapter *a)
 {
-    if (a->port->n_abandoned > 0 || a->n_hung > 0) {
+    if (a->port->n_abandoned > 0 || a->port->n_stalled > 0 || a->n_hung > 0) {
         return;
     }
     HWS_LIST_FOREACH (it, tmp, &a->lingering) {
@@ -340,7 +396,9 @@ static uint64_t turn_adapter(struct hws_adapter *a, uint64_t now_ms)
     update(a);
     if (a->retry_ms <= now_ms) {
         a->retry_ms = UINT64_MAX;
-        if (a->was_up && (!a->known || a->n_hung > 0)) {
+        if (a->port->n_stalled > 0) {
+            retry_later(a); /* a probe would only fill another place below */
+        } else if (a->was_up && (!a->known || a->n_hung > 0)) {
             start_identify(a);
         }
     }

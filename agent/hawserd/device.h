@@ -50,6 +50,8 @@ struct hws_adapter {
     uint64_t version;  /* rises with every change that Watch shows */
     struct hws_sched sched;
     struct hws_list lingering; /* struct hws_lease: turns whose command has not returned */
+    uint64_t hung_unix_ms;     /* when the first of n_hung got no answer */
+    uint64_t stalled_unix_ms;  /* since when the device process waits for one that is stuck below */
     unsigned n_hung;           /* commands that did not return in time, until a probe is answered */
     unsigned n_tries;          /* failed identifications and probes in a row */
     bool was_up;               /* the last announcement said UP */
@@ -118,7 +120,7 @@ bool hws_device_refresh(struct hws_adapter *a);
 bool hws_device_refreshing(const struct hws_adapter *a);
 
 /* A command did not return in time: the adapter is STUCK until it has returned (or was given back
- * by the device process) and a probe is answered. */
+ * by the device process, which has nothing of it stuck below either) and a probe is answered. */
 void hws_device_hung(struct hws_adapter *a);
 
 /* "ready", "starting", "stuck", "gone", "failed". */

@@ -61,7 +61,7 @@ enum hws_code hws_device_usable(const struct hws_adapter *a, struct hws_err *err
     if (a->state == HWS_DEVICE_READY) {
         return HWS_OK;
     }
-    hws_err_set(err, HWS_E_GONE, "adapter %.100s is %s: %.120s", a->id,
+    hws_err_set(err, HWS_E_GONE, "adapter %.60s is %s: %.170s", a->id,
                 hws_device_state_name(a->state), a->reason);
     hws_err_at(err, HWS_STAGE_NOT_SENT);
     return HWS_E_GONE;

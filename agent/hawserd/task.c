@@ -409,7 +409,7 @@ static enum hws_code may_run(const struct hws_adapter *a, enum hws_sched_kind ki
                              struct hws_err *err)
 {
     if (kind == HWS_SCHED_WRITE && a->state == HWS_DEVICE_STUCK) {
-        hws_err_set(err, HWS_E_STATE, "adapter %.100s takes no change now: %.90s", a->id,
+        hws_err_set(err, HWS_E_STATE, "adapter %.50s takes no change now: %.170s", a->id,
                     a->reason);
         hws_err_at(err, HWS_STAGE_NOT_SENT);
         return err->code;

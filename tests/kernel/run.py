@@ -346,6 +346,10 @@ class Fault(Boot):
     def test_agent_serves_on_while_the_kernel_waits(self):
         self.ok("waiting")
         self.ok("meanwhile")
+        self.assertIn("stuck in the kernel since", self.report.output("refused_meanwhile"))
+        row = json.loads(self.ok("stuck_meanwhile"))["devices"][0]
+        self.assertEqual(row["state"], "stuck")
+        self.assertIn("reset the card or reload its driver", row["state_reason"])
 
     def test_adapter_serves_after_the_kernel_has_given_up(self):
         self.ok("given_up")

@@ -4,8 +4,8 @@
  *   HELLO    role u8, zero u8, version u16, generation u64, pid u32, name text, build text,
  *            n_adapters u16, n_running u16, running entries
  *   running  id u64, adapter u16, row u16, age_ms u32
- *   ADAPTER  index u16, state u8, emulated u8, depth u16, kind text, pci text, node text,
- *            backend text, reason text
+ *   ADAPTER  index u16, state u8, emulated u8, depth u16, n_stalled u16, stalled_ms u32,
+ *            kind text, pci text, node text, backend text, reason text
  * A text is a u16 length and the bytes.
  */
 #include "link/hello.h"
@@ -94,17 +94,21 @@ void hws_link__get_hello(struct hws_link__reader *r, struct hws_link_hello *h)
 static bool adapter_ok(const struct hws_link_adapter *a)
 {
     return a->index < HWS_LINK_MAX_ADAPTERS && a->state > HWS_LINK_ADAPTER_NONE &&
-           a->state < HWS_LINK_ADAPTER_N_STATES && a->depth >= 1 && a->depth <= HWS_LINK_MAX_DEPTH;
+           a->state < HWS_LINK_ADAPTER_N_STATES && a->depth >= 1 &&
+           a->depth <= HWS_LINK_MAX_DEPTH && a->n_stalled <= HWS_LINK_MAX_DEPTH &&
+           (a->n_stalled > 0 || a->stalled_ms == 0);
 }
 
 void hws_link__put_adapter(struct hws_link__writer *w, const struct hws_link_adapter *a)
 {
-    hws_link__need(w, "index, state or depth", adapter_ok(a));
+    hws_link__need(w, "index, state, depth or stalled", adapter_ok(a));
     hws_link__need(w, "kind or pci", a->kind.n > 0 && a->pci.n > 0);
     hws_link__put_u16(w, a->index);
     hws_link__put_u8(w, a->state);
     hws_link__put_u8(w, a->emulated ? 1 : 0);
     hws_link__put_u16(w, a->depth);
+    hws_link__put_u16(w, a->n_stalled);
+    hws_link__put_u32(w, a->stalled_ms);
     hws_link__put_text(w, "kind", a->kind, HWS_LINK_KIND_BYTES, HWS_LINK__TOKEN);
     hws_link__put_text(w, "pci", a->pci, HWS_LINK_PCI_BYTES, HWS_LINK__TOKEN);
     hws_link__put_text(w, "node", a->node, HWS_LINK_NODE_BYTES, HWS_LINK__TOKEN);
@@ -122,7 +126,9 @@ void hws_link__get_adapter(struct hws_link__reader *r, struct hws_link_adapter *
     hws_link__want(r, "emulated", emulated <= 1);
     a->emulated = emulated == 1;
     a->depth = hws_link__get_u16(r, "depth");
-    hws_link__want(r, "index, state or depth", adapter_ok(a));
+    a->n_stalled = hws_link__get_u16(r, "n_stalled");
+    a->stalled_ms = hws_link__get_u32(r, "stalled_ms");
+    hws_link__want(r, "index, state, depth or stalled", adapter_ok(a));
     a->kind = hws_link__get_text(r, "kind", HWS_LINK_KIND_BYTES, HWS_LINK__TOKEN);
     a->pci = hws_link__get_text(r, "pci", HWS_LINK_PCI_BYTES, HWS_LINK__TOKEN);
     hws_link__want(r, "kind or pci", a->kind.n > 0 && a->pci.n > 0);

@@ -78,6 +78,8 @@ struct hws_link_adapter {
     uint8_t state;           /* enum hws_link_adapter_state, never NONE */
     bool emulated;           /* not a real card */
     uint16_t depth;          /* commands it takes at once, 1..HWS_LINK_MAX_DEPTH */
+    uint16_t n_stalled;      /* commands that were answered UNKNOWN and have not returned yet */
+    uint32_t stalled_ms;     /* age of the oldest of them; 0 without one */
     struct hws_span kind;    /* "mlx5" */
     struct hws_span pci;     /* "0000:81:00.0" */
     struct hws_span node;    /* "/dev/fwctl/fwctl0", or empty */

@@ -27,7 +27,7 @@
 #include "link/command.h"
 #include "link/hello.h"
 
-#define HWS_LINK_VERSION         1u
+#define HWS_LINK_VERSION         2u
 #define HWS_LINK_MAX_BYTES       32768u
 #define HWS_LINK_HEADER_BYTES    16u
 #define HWS_LINK_FRAGMENT_BYTES  (HWS_LINK_MAX_BYTES - HWS_LINK_HEADER_BYTES)

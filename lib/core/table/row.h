@@ -23,6 +23,9 @@ enum hws_effect {
 enum hws_kind {
     HWS_KIND_NONE,
     HWS_KIND_MLX5, /* NVIDIA ConnectX and BlueField */
+    HWS_KIND_CXL,  /* memory expanders; no rows: known by name only, as the following */
+    HWS_KIND_BNXT, /* Broadcom NetXtreme */
+    HWS_KIND_PDS,  /* AMD Pensando DSC */
     HWS_N_KINDS
 };
 

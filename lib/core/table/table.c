@@ -76,7 +76,7 @@ static const char *const effect_names[] = {
 };
 _Static_assert(sizeof effect_names / sizeof effect_names[0] == HWS_N_EFFECTS, "a name each");
 
-static const char *const kind_names[] = {"none", "mlx5"};
+static const char *const kind_names[] = {"none", "mlx5", "cxl", "bnxt", "pds"};
 _Static_assert(sizeof kind_names / sizeof kind_names[0] == HWS_N_KINDS, "a name each");
 
 uint16_t hws_table_n(void)

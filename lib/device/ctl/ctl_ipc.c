@@ -192,6 +192,8 @@ static void adapter_lost(struct hws_ctl_ipc_adapter *a)
     }
     a->n_abandoned = 0;
     a->n_earlier = 0;
+    a->n_stalled = 0;
+    a->stalled_ms = 0;
     a->present = false;
     a->state = HWS_LINK_ADAPTER_AWAY;
     (void)hws_str_copy(a->reason, sizeof a->reason, "the device process is not connected");

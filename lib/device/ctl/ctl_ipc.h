@@ -53,6 +53,8 @@ struct hws_ctl_ipc_adapter {
     char node[HWS_LINK_NODE_BYTES + 1];
     char backend[HWS_LINK_BACKEND_BYTES + 1];
     char reason[HWS_LINK_REASON_BYTES + 1];
+    uint16_t n_stalled;     /* answered UNKNOWN, and stuck in the device process since */
+    uint32_t stalled_ms;    /* age of the oldest of them when this was announced */
     uint16_t n_abandoned;   /* sent, given up, not yet answered */
     uint16_t n_earlier;     /* of earlier sessions, still running */
     uint16_t n_unsent;      /* in `unsent` */

@@ -32,7 +32,7 @@ static struct hws_ctl_ipc_adapter *adapter_for(struct hws_ctl_ipc *ipc,
     }
     for (size_t i = 0; i < ipc->n_adapters; i++) {
         a = ipc->adapters[i];
-        if (!a->present && span_is(facts->pci, a->pci) && span_is(facts->kind, a->kind)) {
+        if (!a->present && span_is(facts->pci, a->pci)) {
             return a;
         }
     }
@@ -63,6 +63,8 @@ static enum hws_code take_adapter(struct hws_ctl_ipc *ipc, const struct hws_link
     a->state = facts->state;
     a->emulated = facts->emulated;
     a->depth = facts->depth;
+    a->n_stalled = facts->n_stalled;
+    a->stalled_ms = facts->stalled_ms;
     copy_span(a->kind, sizeof a->kind, facts->kind);
     copy_span(a->pci, sizeof a->pci, facts->pci);
     copy_span(a->node, sizeof a->node, facts->node);

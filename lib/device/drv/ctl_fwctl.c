@@ -181,12 +181,20 @@ void hws_ctl_fwctl_deinit(struct hws_ctl_fwctl *c)
     memset(c, 0, sizeof *c);
 }
 
-unsigned hws_ctl_fwctl_n_stalled(const struct hws_ctl_fwctl *c)
+static unsigned op_stalled(const struct hws_ctl *ctl, uint64_t *out_since_ms)
 {
+    const struct hws_ctl_fwctl *c =
+        (const struct hws_ctl_fwctl *)(const void *)ctl; /* its first member */
     unsigned n = 0;
 
     for (size_t i = 0; i < HWS_CTL_FWCTL_DEPTH; i++) {
-        n += c->slots[i].busy && c->slots[i].call == NULL ? 1u : 0u;
+        const struct hws_ctl_fwctl_slot *slot = &c->slots[i];
+
+        if (slot->busy && slot->call == NULL) {
+            *out_since_ms =
+                n == 0 || slot->stalled_ms < *out_since_ms ? slot->stalled_ms : *out_since_ms;
+            n++;
+        }
     }
     return n;
 }
@@ -209,6 +217,7 @@ static void give_up(struct hws_ctl_fwctl_slot *slot, enum hws_code code, const c
 
     slot->call = NULL;
     slot->busy = !unsent;
+    slot->stalled_ms = c->now_ms;
     hws_err_set(&err, code, "%s: %s", c->node, why);
     hws_err_at(&err, unsent ? HWS_STAGE_NOT_SENT : HWS_STAGE_UNKNOWN);
     call->out_bytes = 0;
@@ -322,6 +331,7 @@ static bool length_ok(size_t n)
 static enum hws_code start(struct hws_ctl_fwctl *c, struct hws_ctl_call *call, struct hws_err *err)
 {
     struct hws_ctl_fwctl_slot *slot = free_slot(c);
+    uint64_t since_ms = 0;
     enum hws_code code;
 
     if (c->state != HWS_CTL_FWCTL_UP) {
@@ -335,7 +345,7 @@ static enum hws_code start(struct hws_ctl_fwctl *c, struct hws_ctl_call *call, s
     }
     if (slot == NULL) {
         return hws_err_set(err, HWS_E_BUSY, "%s has its %u commands in flight, %u of them stalled",
-                           c->node, HWS_CTL_FWCTL_DEPTH, hws_ctl_fwctl_n_stalled(c));
+                           c->node, HWS_CTL_FWCTL_DEPTH, op_stalled(&c->ctl, &since_ms));
     }
     code = grow(&slot->in, &slot->in_cap, call->in_bytes, err);
     if (code == HWS_OK) {
@@ -432,6 +442,7 @@ static uint64_t op_turn(struct hws_ctl *ctl, uint64_t now_ms)
     struct hws_list *it;
     uint64_t next_ms;
 
+    c->now_ms = now_ms;
     for (struct hws_job *job = hws_pool_next(&c->pool); job != NULL;
          job = hws_pool_next(&c->pool)) {
         if (job == &c->node_job) {
@@ -474,4 +485,5 @@ static const struct hws_ctl_ops ops = {
     .fd = op_fd,
     .turn = op_turn,
     .close = op_close,
+    .stalled = op_stalled,
 };

@@ -43,6 +43,7 @@ struct hws_ctl_fwctl_slot {
     struct hws_ctl_fwctl *owner;
     struct hws_ctl_call *call; /* on loan; NULL = free or stalled */
     bool busy;                 /* the job is with the pool */
+    uint64_t stalled_ms;       /* while busy without a call: since when */
     uint8_t scope;
     uint8_t *in; /* owned */
     size_t in_cap;
@@ -60,6 +61,7 @@ struct hws_ctl_fwctl {
     enum hws_ctl_fwctl_state state;
     struct hws_err why; /* of FAILED and GONE */
     char node[64];
+    uint64_t now_ms;         /* of the last turn */
     int fd;                  /* -1 = none; the open and close jobs own it while they run */
     uint32_t device_type;    /* after UP */
     uint32_t uid;            /* after UP, mlx5 */
@@ -83,9 +85,6 @@ enum hws_code hws_ctl_fwctl_open(struct hws_ctl_fwctl *c, const struct hws_sys *
 
 /* Frees what open took, after closed() has run. Accepts a zeroed one. */
 void hws_ctl_fwctl_deinit(struct hws_ctl_fwctl *c);
-
-/* Calls that have ended but whose ioctl has not returned. */
-unsigned hws_ctl_fwctl_n_stalled(const struct hws_ctl_fwctl *c);
 
 /* What an errno of FWCTL_RPC means: code and stage, with text. errno_value is positive. */
 void hws_ctl_fwctl_errno(int errno_value, struct hws_err *out);

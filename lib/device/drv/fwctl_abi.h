@@ -15,7 +15,11 @@
 #define HWS_FWCTL_INFO 0x9A00ul /* _IO(0x9A, 0): no direction, no size encoded */
 #define HWS_FWCTL_RPC  0x9A01ul /* _IO(0x9A, 1) */
 
-#define HWS_FWCTL_TYPE_MLX5 1u /* FWCTL_DEVICE_TYPE_MLX5 */
+/* enum fwctl_device_type */
+#define HWS_FWCTL_TYPE_MLX5 1u
+#define HWS_FWCTL_TYPE_CXL  2u
+#define HWS_FWCTL_TYPE_BNXT 3u
+#define HWS_FWCTL_TYPE_PDS  4u
 
 struct hws_fwctl_info {
     uint32_t size;

@@ -1,10 +1,15 @@
 /*
  * Worker threads; see pool.h. One mutex guards both lists and the counters; a worker holds it only
  * to fetch and to return a job. Signals stay with the owner's thread: workers block them all.
+ *
+ * A thread inherits its creator's descriptor table. So one thread of the pool, the root, takes
+ * leave of the process's table and creates the workers, which then share its own; it runs no job
+ * and never blocks.
  */
 #include "drv/pool.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -68,7 +73,8 @@ enum hws_code hws_pool_open(struct hws_pool *p, unsigned max_workers, struct hws
     p->max_workers = max_workers;
     hws_list_init(&p->waiting);
     hws_list_init(&p->finished);
-    if (pthread_mutex_init(&p->lock, NULL) != 0 || pthread_cond_init(&p->wake, NULL) != 0) {
+    if (pthread_mutex_init(&p->lock, NULL) != 0 || pthread_cond_init(&p->wake, NULL) != 0 ||
+        pthread_cond_init(&p->root_wake, NULL) != 0) {
         (void)close(p->event_fd); /* UNTESTED: glibc's never fail */
         return hws_err_set(err, HWS_E_IO, "mutex");
     }
@@ -85,29 +91,86 @@ void hws_pool_deinit(struct hws_pool *p)
     hws_assert(p->n_busy == 0 && hws_list_empty(&p->waiting));
     p->stop = true;
     (void)pthread_cond_broadcast(&p->wake);
+    (void)pthread_cond_broadcast(&p->root_wake);
     unlock(p);
+    if (p->has_root) {
+        (void)pthread_join(p->root, NULL);
+    }
     for (unsigned i = 0; i < p->n_workers; i++) {
         (void)pthread_join(p->workers[i], NULL);
     }
     (void)pthread_cond_destroy(&p->wake);
+    (void)pthread_cond_destroy(&p->root_wake);
     (void)pthread_mutex_destroy(&p->lock);
     (void)close(p->event_fd);
     memset(p, 0, sizeof *p);
 }
 
-/* Starts one more worker with every signal blocked. */
-static bool start_worker(struct hws_pool *p)
+/* Only the standard descriptors and the eventfd stay. Where the kernel cannot do it (before 5.9,
+ * which has no fwctl either) the table stays shared, and only a killed process is worse off. */
+static void leave_table(const struct hws_pool *p)
+{
+    unsigned keep = (unsigned)p->event_fd;
+
+    if (unshare(CLONE_FILES) == 0) {
+        (void)(keep > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, keep - 1, 0));
+        (void)close_range(keep + 1, ~0u, 0);
+    }
+}
+
+static void *run_root(void *arg)
+{
+    struct hws_pool *p = arg;
+
+    leave_table(p);
+    lock(p);
+    while (!p->stop) {
+        if (!p->want_worker) {
+            (void)pthread_cond_wait(&p->root_wake, &p->lock);
+            continue;
+        }
+        p->worker_started = pthread_create(&p->workers[p->n_workers], NULL, work, p) == 0;
+        p->n_workers += p->worker_started ? 1u : 0u;
+        p->want_worker = false;
+        (void)pthread_cond_broadcast(&p->root_wake);
+    }
+    unlock(p);
+    return NULL;
+}
+
+/* Starts the root with every signal blocked, which its workers inherit. */
+static bool start_root(struct hws_pool *p)
 {
     sigset_t all;
     sigset_t old;
-    bool started;
 
+    if (p->has_root) {
+        return true;
+    }
     if (sigfillset(&all) != 0 || pthread_sigmask(SIG_SETMASK, &all, &old) != 0) {
         return false;
     }
-    started = pthread_create(&p->workers[p->n_workers], NULL, work, p) == 0;
+    p->has_root = pthread_create(&p->root, NULL, run_root, p) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    p->n_workers += started ? 1u : 0u;
+    return p->has_root;
+}
+
+/* Has the root start one more worker. */
+static bool start_worker(struct hws_pool *p)
+{
+    bool started;
+
+    if (!start_root(p)) {
+        return false;
+    }
+    lock(p);
+    p->want_worker = true;
+    (void)pthread_cond_broadcast(&p->root_wake);
+    while (p->want_worker) {
+        (void)pthread_cond_wait(&p->root_wake, &p->lock);
+    }
+    started = p->worker_started;
+    unlock(p);
     return started;
 }
 

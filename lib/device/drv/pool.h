@@ -2,6 +2,10 @@
  * A few worker threads for calls that block, started when first needed, and an eventfd that says
  * when a job has ended.
  *
+ * The workers share a descriptor table of their own, apart from the process's: what a job opens,
+ * the other jobs of this pool can use and nobody else, and a worker that the kernel does not let
+ * go, even when the process is killed, keeps neither its lock nor its sockets from being released.
+ *
  * A job that never returns keeps its worker and its memory; nobody waits for it, and the other
  * workers go on. The owner decides with hws_pool_n_busy whether it may stop the pool.
  *
@@ -31,6 +35,11 @@ struct hws_pool {
     int event_fd; /* owned */
     unsigned max_workers;
     unsigned n_workers;       /* started */
+    bool has_root;            /* the thread that starts the workers runs */
+    bool want_worker;         /* under lock: asked of the root */
+    bool worker_started;      /* under lock: its answer */
+    pthread_cond_t root_wake; /* want_worker or stop was set, or want_worker was answered */
+    pthread_t root;
     unsigned n_idle;          /* under lock: waiting for a job */
     unsigned n_busy;          /* under lock: running a job */
     bool stop;                /* under lock */

@@ -6,7 +6,8 @@
  *   2. The inbox is copied into the slot's own memory.
  *   3. The gate judges that copy.
  *   4. The control channel runs it; its callback marks the slot ANSWER.
- *   5. turn sends DONE, with the outbox inside or in the memory file, and frees the slot.
+ *   5. turn sends DONE, with the outbox inside or in the memory file, and frees the slot. That
+ *      something of it is still stuck below is announced with the adapter, before DONE.
  * What can go wrong:
  *   - the gate refuses, the adapter is away, memory is short: DONE with NOT_SENT, at once
  *   - the socket is full: the slot stays ANSWER and the next turn tries again
@@ -357,6 +358,21 @@ enum hws_code hws_serve_feed(struct hws_serve *s, const uint8_t *bytes, size_t n
     return code;
 }
 
+/* The keeper must know of commands that do not return: it gives the adapter no others. */
+static void look_for_stalled(struct hws_serve_adapter *a)
+{
+    uint64_t since_ms = 0;
+    unsigned n = a->ctl != NULL && a->ctl->ops->stalled != NULL
+                     ? a->ctl->ops->stalled(a->ctl, &since_ms)
+                     : 0;
+
+    if (n != a->n_stalled || since_ms != a->stalled_since_ms) {
+        a->n_stalled = (uint16_t)n;
+        a->stalled_since_ms = since_ms;
+        a->announce = true;
+    }
+}
+
 uint64_t hws_serve_turn(struct hws_serve *s, uint64_t now_ms)
 {
     uint64_t next_ms = UINT64_MAX;
@@ -370,6 +386,7 @@ uint64_t hws_serve_turn(struct hws_serve *s, uint64_t now_ms)
 
             next_ms = due_ms < next_ms ? due_ms : next_ms;
         }
+        look_for_stalled(s->adapters[i]);
     }
     if (s->connected) {
         hws_serve__flush(s);

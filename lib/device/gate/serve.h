@@ -86,6 +86,8 @@ struct hws_serve_adapter {
     enum hws_link_adapter_state state;
     bool emulated;
     uint16_t depth;
+    uint16_t n_stalled; /* as last announced */
+    uint64_t stalled_since_ms;
     char pci[HWS_LINK_PCI_BYTES + 1];
     char node[HWS_LINK_NODE_BYTES + 1];
     char backend[HWS_LINK_BACKEND_BYTES + 1];

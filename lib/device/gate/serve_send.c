@@ -54,15 +54,20 @@ static bool send_adapter(struct hws_serve_adapter *a)
 {
     struct hws_link_packet p = {.type = HWS_LINK_ADAPTER};
 
-    p.u.adapter = (struct hws_link_adapter){.index = a->index,
-                                            .state = (uint8_t)a->state,
-                                            .emulated = a->emulated,
-                                            .depth = a->depth,
-                                            .kind = hws_link_text(hws_kind_name(a->kind)),
-                                            .pci = hws_link_text(a->pci),
-                                            .node = hws_link_text(a->node),
-                                            .backend = hws_link_text(a->backend),
-                                            .reason = hws_link_text(a->reason)};
+    uint64_t age_ms = a->n_stalled > 0 ? a->serve->now_ms - a->stalled_since_ms : 0;
+
+    p.u.adapter =
+        (struct hws_link_adapter){.index = a->index,
+                                  .state = (uint8_t)a->state,
+                                  .emulated = a->emulated,
+                                  .depth = a->depth,
+                                  .n_stalled = a->n_stalled,
+                                  .stalled_ms = age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX,
+                                  .kind = hws_link_text(hws_kind_name(a->kind)),
+                                  .pci = hws_link_text(a->pci),
+                                  .node = hws_link_text(a->node),
+                                  .backend = hws_link_text(a->backend),
+                                  .reason = hws_link_text(a->reason)};
     return send_packet(a->serve, &p);
 }
 

@@ -67,6 +67,12 @@ struct hws_ctl_ops {
     /* Refuses new work, ends what is on loan with HWS_E_CANCELED, then calls closed once (maybe
      * inside turn). */
     void (*close)(struct hws_ctl *ctl, void (*closed)(struct hws_ctl *ctl));
+    /*
+     * How many calls have ended UNKNOWN while something below still holds on to them and to what
+     * others need there too (an ioctl that has not returned), and since when the oldest, on the
+     * clock given to turn; *out_since_ms is untouched for 0. NULL: this channel has no such thing.
+     */
+    unsigned (*stalled)(const struct hws_ctl *ctl, uint64_t *out_since_ms);
 };
 
 /* Embedded first in each implementation. */

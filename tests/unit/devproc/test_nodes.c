@@ -2,7 +2,10 @@
  * under another number. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fake_sys.h"
 #include "nodes.h"
@@ -47,8 +50,12 @@ struct world {
     struct hws_link_done done; /* the last answer */
     unsigned n_done;
     uint8_t state; /* of the adapter, as last announced */
+    char kind[16];
     char node[64];
     char reason[256];
+    unsigned n_stalled;
+    unsigned n_stalled_at_done; /* as the keeper knew when the answer came */
+    uint64_t step_ms;           /* virtual time that each look of send_nop takes */
     uint64_t now_ms;
 };
 
@@ -63,9 +70,12 @@ static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
     if (p.type == HWS_LINK_DONE) {
         w->done = p.u.done;
         w->n_done++;
+        w->n_stalled_at_done = w->n_stalled;
     }
     if (p.type == HWS_LINK_ADAPTER) {
         w->state = p.u.adapter.state;
+        w->n_stalled = p.u.adapter.n_stalled;
+        (void)hws_str_copy_n(w->kind, sizeof w->kind, p.u.adapter.kind.bytes, p.u.adapter.kind.n);
         (void)hws_str_copy_n(w->node, sizeof w->node, p.u.adapter.node.bytes, p.u.adapter.node.n);
         (void)hws_str_copy_n(w->reason, sizeof w->reason, p.u.adapter.reason.bytes,
                              p.u.adapter.reason.n);
@@ -125,7 +135,7 @@ static struct world *begin(const struct hws_fake_sys_row *rows, size_t n)
     memset(w, 0, sizeof *w);
     hws_fake_sys_init(&w->fake, rows, n);
     hws_serve_init(&w->serve, &io, "hawser-dev", "1", 7, 1);
-    hws_nodes_init(&w->nodes, &w->fake.sys, &w->serve);
+    hws_nodes_init(&w->nodes, &w->fake.sys, NULL, &w->serve);
     hws_serve_connected(&w->serve);
     hello.u.hello = (struct hws_link_hello){
         .role = HWS_LINK_ROLE_KEEPER, .version = HWS_LINK_VERSION, .generation = 1};
@@ -167,6 +177,7 @@ static void send_nop(struct world *w)
     for (int i = 0; i < WAIT_MS && w->n_done == n_before; i++) {
         turn(w);
         (void)poll(NULL, 0, 1);
+        w->now_ms += w->step_ms;
     }
     assert_int_equal(w->n_done, n_before + 1);
 }
@@ -198,15 +209,11 @@ static void unplugged_node_comes_back_under_another_number(void **state)
     turn_until(w, HWS_LINK_ADAPTER_UP);
     send_nop(w);
     assert_int_equal(w->done.code, HWS_E_GONE);
-    turn_until(w, HWS_LINK_ADAPTER_AWAY);
-    send_nop(w); /* refused without asking the kernel */
-    assert_int_equal(w->done.code, HWS_E_GONE);
-    assert_int_equal(w->done.stage, HWS_STAGE_NOT_SENT);
-    for (int i = 0; i < WAIT_MS && w->nodes.list[0]->open; i++) {
+    /* Looked for at once: virtual time stands still. */
+    for (int i = 0; i < WAIT_MS && !hws_str_eq(w->node, "/dev/fwctl/fwctl1"); i++) {
         turn(w);
         (void)poll(NULL, 0, 1);
     }
-    w->now_ms += HWS_NODES_SCAN_MS;
     turn_until(w, HWS_LINK_ADAPTER_UP);
     assert_string_equal(w->node, "/dev/fwctl/fwctl1");
     assert_int_equal(w->serve.n_adapters, 1); /* the same adapter: the address is the key */
@@ -215,18 +222,119 @@ static void unplugged_node_comes_back_under_another_number(void **state)
     finish(w);
 }
 
-static void other_kind_of_device_is_not_served(void **state)
+static void gone_node_without_a_successor_is_away_and_refuses(void **state)
 {
-    static const struct hws_fake_sys_row rows[] = {LIST("fwctl0"), DEVICE("fwctl0"),
-                                                   OPEN("fwctl0", 11), INFO(11, 2), CLOSE(11)};
+    static const struct hws_fake_sys_row rows[] = {LIST("fwctl0"),
+                                                   DEVICE("fwctl0"),
+                                                   OPEN("fwctl0", 11),
+                                                   INFO(11, 1),
+                                                   NOP(11, -ENODEV),
+                                                   CLOSE(11),
+                                                   {.call = HWS_FAKE_SYS_LIST, .path = CLASS}};
     struct world *w = begin(rows, COUNT(rows));
 
     (void)state;
-    turn_until(w, HWS_LINK_ADAPTER_FAILED);
-    assert_string_equal(w->reason, "no command table for this kind of device");
+    turn_until(w, HWS_LINK_ADAPTER_UP);
     send_nop(w);
+    turn_until(w, HWS_LINK_ADAPTER_AWAY);
+    for (int i = 0; i < WAIT_MS && w->nodes.list[0]->open; i++) {
+        turn(w);
+        (void)poll(NULL, 0, 1);
+    }
+    turn(w);
+    send_nop(w); /* refused without asking the kernel */
     assert_int_equal(w->done.code, HWS_E_GONE);
+    assert_int_equal(w->done.stage, HWS_STAGE_NOT_SENT);
     finish(w);
+}
+
+static void a_change_in_the_folder_makes_a_look_due(void **state)
+{
+    static const struct hws_fake_sys_row rows[] = {
+        {.call = HWS_FAKE_SYS_LIST, .path = CLASS, .result = -ENOENT},
+        LIST("fwctl0"),
+        DEVICE("fwctl0"),
+        OPEN("fwctl0", 11),
+        INFO(11, 1),
+        CLOSE(11)};
+    struct world *w = begin(rows, COUNT(rows));
+    char base[] = "/tmp/hawser-nodes-XXXXXX";
+    char dir[64];
+    struct hws_watch watch;
+    int fds[2];
+
+    (void)state;
+    assert_non_null(mkdtemp(base));
+    (void)hws_str_print(dir, sizeof dir, "%s/fwctl", base);
+    assert_code(hws_watch_open(&watch, dir, NULL), HWS_OK);
+    w->nodes.watch = &watch;
+    turn(w);
+    assert_int_equal(w->serve.n_adapters, 0);
+    assert_int_equal(hws_nodes_fds(&w->nodes, fds, 2), 1);
+    assert_int_equal(fds[0], watch.fd);
+    assert_int_equal(mkdir(dir, 0700), 0); /* the first node of a host makes the folder, too */
+    turn_until(w, HWS_LINK_ADAPTER_UP);
+    finish(w);
+    hws_watch_close(&watch);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(rmdir(base), 0);
+}
+
+/* A command that does not come back is answered, told with the adapter, and told again when it has
+ * come back; others run meanwhile. */
+static void stuck_ioctl_is_announced_until_it_returns(void **state)
+{
+    static const struct hws_fake_sys_row rows[] = {LIST("fwctl0"),
+                                                   DEVICE("fwctl0"),
+                                                   OPEN("fwctl0", 11),
+                                                   INFO(11, 1),
+                                                   {.call = HWS_FAKE_SYS_RPC,
+                                                    .fd = 11,
+                                                    .scope = 1,
+                                                    .in_len = 16,
+                                                    .out_len = 16,
+                                                    .opcode = 0x80d,
+                                                    .block = true},
+                                                   NOP(11, 0),
+                                                   CLOSE(11)};
+    struct world *w = begin(rows, COUNT(rows));
+
+    (void)state;
+    turn_until(w, HWS_LINK_ADAPTER_UP);
+    w->step_ms = 100; /* the deadline of 500 ms passes */
+    send_nop(w);
+    w->step_ms = 0;
+    assert_int_equal(w->done.stage, HWS_STAGE_UNKNOWN);
+    assert_int_equal(w->n_stalled, 1);
+    assert_int_equal(w->n_stalled_at_done, 1);
+    send_nop(w);
+    assert_int_equal(w->done.code, HWS_OK);
+    hws_fake_sys_open_gate(&w->fake);
+    for (int i = 0; i < WAIT_MS && w->n_stalled > 0; i++) {
+        turn(w);
+        (void)poll(NULL, 0, 1);
+    }
+    assert_int_equal(w->n_stalled, 0);
+    finish(w);
+}
+
+static void other_kinds_are_named_and_not_served(void **state)
+{
+    static const char *const names[] = {"cxl", "bnxt", "pds", "none"};
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct hws_fake_sys_row rows[] = {LIST("fwctl0"), DEVICE("fwctl0"),
+                                                OPEN("fwctl0", 11), INFO(11, 2 + i), CLOSE(11)};
+        struct world *w = begin(rows, COUNT(rows));
+
+        turn_until(w, HWS_LINK_ADAPTER_FAILED);
+        assert_string_equal(w->kind, names[i]);
+        assert_non_null(strstr(w->reason, "no reviewed command table"));
+        send_nop(w);
+        assert_int_equal(w->done.code, HWS_E_GONE);
+        finish(w);
+    }
 }
 
 static void node_that_cannot_be_opened_says_why_and_is_tried_again(void **state)
@@ -264,7 +372,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node_is_found_and_served),
         cmocka_unit_test(unplugged_node_comes_back_under_another_number),
-        cmocka_unit_test(other_kind_of_device_is_not_served),
+        cmocka_unit_test(gone_node_without_a_successor_is_away_and_refuses),
+        cmocka_unit_test(a_change_in_the_folder_makes_a_look_due),
+        cmocka_unit_test(stuck_ioctl_is_announced_until_it_returns),
+        cmocka_unit_test(other_kinds_are_named_and_not_served),
         cmocka_unit_test(node_that_cannot_be_opened_says_why_and_is_tried_again),
         cmocka_unit_test(no_node_is_no_adapter),
     };

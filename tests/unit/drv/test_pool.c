@@ -1,7 +1,9 @@
 /* Worker threads: lazy, bounded, and a stuck job stops nobody else. */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drv/pool.h"
 #include "test.h"
@@ -113,12 +115,68 @@ static void only_a_job_that_waits_can_be_taken_back(void **state)
     hws_pool_deinit(&p);
 }
 
+/* A job that notes whether a descriptor of the process, and one that an earlier job has opened, are
+ * there; then opens one. */
+struct look {
+    struct hws_job job;
+    int process_fd;
+    int earlier_fd;
+    bool sees_process;
+    bool sees_earlier;
+    int opened;
+};
+
+static void run_look(struct hws_job *job)
+{
+    struct look *l = hws_container_of(job, struct look, job);
+
+    l->sees_process = fcntl(l->process_fd, F_GETFD) >= 0;
+    l->sees_earlier = l->earlier_fd >= 0 && fcntl(l->earlier_fd, F_GETFD) >= 0;
+    l->opened = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void workers_have_descriptors_of_their_own(void **state)
+{
+    /* High numbers, which nothing opened meanwhile can have. */
+    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int process_fd = fcntl(null_fd, F_DUPFD_CLOEXEC, 500);
+    struct hws_pool p;
+    struct task stuck;
+    struct look one = {.job.run = run_look, .process_fd = process_fd, .earlier_fd = -1};
+    struct look two = {.job.run = run_look, .process_fd = process_fd};
+
+    (void)state;
+    assert_true(process_fd >= 500);
+    assert_code(hws_pool_open(&p, 2, NULL), HWS_OK);
+    assert_code(hws_pool_submit(&p, &one.job, NULL), HWS_OK);
+    assert_ptr_equal(wait_job(&p), &one.job);
+    assert_false(one.sees_process);
+    assert_true(one.opened >= 0);
+
+    task_init(&stuck, false);
+    assert_code(hws_pool_submit(&p, &stuck.job, NULL), HWS_OK);
+    wait_started(&stuck);
+    two.earlier_fd = one.opened;
+    assert_code(hws_pool_submit(&p, &two.job, NULL), HWS_OK); /* on the other worker */
+    assert_ptr_equal(wait_job(&p), &two.job);
+    assert_false(two.sees_process);
+    assert_true(two.sees_earlier);
+    assert_true(fcntl(process_fd, F_GETFD) >= 0);
+
+    atomic_store(&stuck.go, true);
+    assert_ptr_equal(wait_job(&p), &stuck.job);
+    hws_pool_deinit(&p);
+    assert_int_equal(close(process_fd), 0);
+    assert_int_equal(close(null_fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_start_only_when_needed),
         cmocka_unit_test(stuck_job_does_not_stop_others),
         cmocka_unit_test(only_a_job_that_waits_can_be_taken_back),
+        cmocka_unit_test(workers_have_descriptors_of_their_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,9 @@ static const uint8_t golden_hello[] = {
 };
 
 static const uint8_t golden_adapter[] = {
-    16,  0,   0,   0,   0,   0,   0,   30, 0,   0,   0,   0, 0, 0, 0, 0, /* header */
+    16,  0,   0,   0,   0,   0,   0,   36, 0,   0,   0,   0, 0, 0, 0, 0, /* header */
     0,   1,   1,   1,   0,   31, /* index 1, up, emulated, depth 31 */
+    0,   2,   0,   1,   2,   3,  /* two stalled, for 66051 ms */
     0,   4,   'm', 'l', 'x', '5', 0,   3,  'p', 'c', 'i', 0, 0, 0, 5, 'q',
     'u', 'e', 'u', 'e', 0,   2,   'o', 'k'};
 
@@ -77,6 +78,8 @@ static void adapter_has_golden_bytes(void **state)
                                             .state = HWS_LINK_ADAPTER_UP,
                                             .emulated = true,
                                             .depth = 31,
+                                            .n_stalled = 2,
+                                            .stalled_ms = 66051,
                                             .kind = hws_link_text("mlx5"),
                                             .pci = hws_link_text("pci"),
                                             .backend = hws_link_text("queue"),
@@ -87,6 +90,8 @@ static void adapter_has_golden_bytes(void **state)
     assert_code(hws_link_decode(golden_adapter, n, &p, NULL), HWS_OK);
     assert_true(p.u.adapter.emulated);
     assert_int_equal(p.u.adapter.depth, 31);
+    assert_int_equal(p.u.adapter.n_stalled, 2);
+    assert_int_equal(p.u.adapter.stalled_ms, 66051);
     assert_memory_equal(p.u.adapter.backend.bytes, "queue", 5);
 }
 
@@ -115,6 +120,8 @@ static void a_wrong_byte_is_refused(void **state)
         {19, "emulated neither yes nor no", true, 2},
         {21, "depth 0", true, 0},
         {21, "depth over the limit", true, 32},
+        {23, "more stalled than the depth can be", true, 32},
+        {23, "an age without stalled ones", true, 0},
     };
 
     (void)state;

@@ -221,7 +221,10 @@ static void names_go_both_ways(void **state)
     assert_int_equal(hws_effect_from_name("none"), HWS_EFFECT_NONE);
     assert_string_equal(hws_effect_name(HWS_N_EFFECTS), "?");
     assert_int_equal(hws_kind_from_name("mlx5"), HWS_KIND_MLX5);
-    assert_int_equal(hws_kind_from_name("pds"), HWS_KIND_NONE);
+    assert_int_equal(hws_kind_from_name("pds"), HWS_KIND_PDS);
+    assert_int_equal(hws_kind_from_name("cxl"), HWS_KIND_CXL);
+    assert_int_equal(hws_kind_from_name("bnxt"), HWS_KIND_BNXT);
+    assert_int_equal(hws_kind_from_name("efa"), HWS_KIND_NONE);
     assert_string_equal(hws_kind_name(HWS_N_KINDS), "?");
     assert_string_equal(hws_reg_method_name(HWS_REG_WRITE), "write");
 }
