@@ -13,6 +13,7 @@
 
 #define OPCODE_ACCESS_REG 0x805u
 #define OP_MOD_OFFSET     6u
+#define REGISTER_OFFSET   10u /* ACCESS_REG's register id */
 
 void hws_exec_deinit(struct hws_exec *x)
 {
@@ -94,10 +95,11 @@ enum hws_code hws_exec_register(struct hws_exec *x, const struct hws_table_row *
     }
     (void)hws_hca_access_reg(x->in, x->in_bytes, row->register_id, write,
                              q->n_data > 0 ? q->data : NULL, n);
-    if (q->n_fields == 0) {
-        return HWS_OK;
+    if (q->n_fields > 0) {
+        code =
+            hws_reg_encode(reg, write, q->fields, q->n_fields, x->in + HWS_ACCESS_REG_DATA, n, err);
     }
-    return hws_reg_encode(reg, write, q->fields, q->n_fields, x->in + HWS_ACCESS_REG_DATA, n, err);
+    return code == HWS_OK ? hws_table_check_fields(row, x->in, x->in_bytes, err) : code;
 }
 
 /* ---- raw commands ---------------------------------------------------------------------------- */
@@ -116,6 +118,16 @@ static bool agrees(const char *command, uint16_t opcode, const struct hws_table_
     return row->method == HWS_REG_NONE && strcasecmp(command, row->name) == 0;
 }
 
+static enum hws_code no_row(const uint8_t *in, uint16_t opcode, struct hws_err *err)
+{
+    uint16_t id = opcode == OPCODE_ACCESS_REG ? hws_load_be16(in + REGISTER_OFFSET) : 0;
+    const char *why = hws_table_refused(opcode, id);
+
+    return hws_err_set(err, HWS_E_DENIED, "no table row for opcode 0x%x, op_mod 0x%x%s%.120s: %s",
+                       opcode, hws_load_be16(in + OP_MOD_OFFSET), why[0] != '\0' ? ": " : "", why,
+                       "what has no row does not run");
+}
+
 static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind,
                                 const struct hws_exec_command *q, struct hws_err *err)
 {
@@ -126,10 +138,7 @@ static enum hws_code with_inbox(struct hws_exec *x, enum hws_kind kind,
     uint16_t opcode = hws_load_be16(q->inbox);
     x->row = hws_table_of_inbox(kind, q->inbox, q->n_inbox);
     if (x->row == NULL) {
-        return hws_err_set(err, HWS_E_DENIED,
-                           "no table row for opcode 0x%x, op_mod 0x%x: what has no row does not "
-                           "run",
-                           opcode, hws_load_be16(q->inbox + OP_MOD_OFFSET));
+        return no_row(q->inbox, opcode, err);
     }
     if (!agrees(q->command, opcode, x->row)) {
         return hws_err_set(err, HWS_E_INVALID,
@@ -165,7 +174,7 @@ enum hws_code hws_exec_raw(struct hws_exec *x, enum hws_kind kind, const struct 
     } else {
         hws_hca_header(x->in, x->in_bytes, x->row->opcode, (uint16_t)q->op_mod);
     }
-    return HWS_OK;
+    return hws_table_check_fields(x->row, x->in, x->in_bytes, err);
 }
 
 /* ---- the stepper ----------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/str.h"
+#include "table/table_priv.h"
 
 #define HEADER_BYTES      16u    /* command header, and ACCESS_REG's before the register's data */
 #define OPCODE_ACCESS_REG 0x805u /* include/linux/mlx5/mlx5_ifc.h, Linux 7.2.13 */
@@ -68,6 +69,24 @@ static const struct hws_table_row rows[] = {
 #undef REGISTER
 };
 
+/* Known and refused: command rows have an opcode, register rows a register id. */
+struct refusal {
+    const char *name;
+    uint16_t opcode;
+    uint16_t register_id;
+    const char *reason;
+};
+
+#define HWS_REFUSED_COMMAND(name, opcode, reason) {#name, (opcode), 0, (reason)},
+#define HWS_REFUSED_REGISTER(name, id, reason)    {#name, OPCODE_ACCESS_REG, (id), (reason)},
+static const struct refusal refusals[] = {
+#include "table/refused.def"
+};
+#undef HWS_REFUSED_COMMAND
+#undef HWS_REFUSED_REGISTER
+
+#define N_REFUSALS (sizeof refusals / sizeof refusals[0])
+
 #define N_ROWS (sizeof rows / sizeof rows[0])
 _Static_assert(N_ROWS <= UINT16_MAX, "row ids are 16 bits wide");
 
@@ -119,6 +138,39 @@ const struct hws_table_row *hws_table_register(enum hws_kind kind, uint16_t regi
         }
     }
     return NULL;
+}
+
+const char *hws_table_refused(uint16_t opcode, uint16_t register_id)
+{
+    for (size_t i = 0; i < N_REFUSALS; i++) {
+        if (refusals[i].opcode == opcode && refusals[i].register_id == register_id) {
+            return refusals[i].reason;
+        }
+    }
+    return "";
+}
+
+/* Why the command or register of that name is refused; "" if it is not listed. */
+static const char *refused_by_name(const char *name, bool is_register)
+{
+    for (size_t i = 0; i < N_REFUSALS; i++) {
+        if (strcasecmp(refusals[i].name, name) == 0 &&
+            (refusals[i].register_id != 0) == is_register) {
+            return refusals[i].reason;
+        }
+    }
+    return "";
+}
+
+/* HWS_E_DENIED with the reviewed reason, HWS_E_NOT_FOUND where there is none. */
+static enum hws_code no_row(const char *what, const char *text, const char *reason,
+                            struct hws_err *err)
+{
+    if (reason[0] != '\0') {
+        return hws_err_set(err, HWS_E_DENIED, "%s \"%.64s\" is never run: %s", what, text, reason);
+    }
+    return hws_err_set(err, HWS_E_NOT_FOUND, "%s \"%.64s\" has no row in the command table", what,
+                       text);
 }
 
 /* The number that text spells, if it looks like one. */
@@ -176,9 +228,8 @@ enum hws_code hws_table_find_command(enum hws_kind kind, const char *text, uint1
     row = is_number ? hws_table_command(kind, opcode, op_mod)
                     : named(kind, text, HWS_REG_NONE, op_mod);
     if (row == NULL) {
-        return hws_err_set(err, HWS_E_NOT_FOUND,
-                           "command \"%.64s\" (op_mod %u) has no row in the command table", text,
-                           op_mod);
+        return no_row("command", text,
+                      is_number ? hws_table_refused(opcode, 0) : refused_by_name(text, false), err);
     }
     *out = row;
     return HWS_OK;
@@ -212,8 +263,10 @@ enum hws_code hws_table_find_register(enum hws_kind kind, const char *text,
                            hws_reg_method_name(method));
     }
     if (row == NULL) {
-        return hws_err_set(err, HWS_E_NOT_FOUND,
-                           "register \"%.64s\" has no row in the command table", text);
+        return no_row("register", text,
+                      is_number ? hws_table_refused(OPCODE_ACCESS_REG, id)
+                                : refused_by_name(text, true),
+                      err);
     }
     *out = row;
     return HWS_OK;
@@ -239,49 +292,42 @@ const struct hws_table_row *hws_table_of_inbox(enum hws_kind kind, const uint8_t
                               op_mod == OP_MOD_READ ? HWS_REG_READ : HWS_REG_WRITE);
 }
 
-enum hws_code hws_table_check_lengths(const struct hws_table_row *row, size_t in_bytes,
-                                      size_t out_cap, struct hws_err *err)
+static enum hws_code row_text(const struct hws_table_row *row, struct hws_buf *out)
 {
-    if (in_bytes < row->in_min_bytes || in_bytes > row->in_max_bytes) {
-        return hws_err_set(err, HWS_E_INVALID, "%s%s%s: inbox of %zu bytes, allowed are %u..%u",
-                           row->name, row->method == HWS_REG_NONE ? "" : " ",
-                           hws_reg_method_name(row->method), in_bytes, row->in_min_bytes,
-                           row->in_max_bytes);
+    char op_mod[8] = "any";
+    enum hws_code code;
+
+    if (row->op_mod != HWS_OP_MOD_ANY) {
+        (void)hws_str_print(op_mod, sizeof op_mod, "0x%04x", row->op_mod);
     }
-    if (out_cap < row->out_min_bytes || out_cap > row->out_max_bytes) {
-        return hws_err_set(err, HWS_E_INVALID, "%s%s%s: outbox of %zu bytes, allowed are %u..%u",
-                           row->name, row->method == HWS_REG_NONE ? "" : " ",
-                           hws_reg_method_name(row->method), out_cap, row->out_min_bytes,
-                           row->out_max_bytes);
+    code = hws_buf_printf(
+        out, "%s %s opcode=0x%04x op_mod=%s register=0x%04x method=%s scope=%u effect=%s",
+        kind_names[row->kind], row->name, row->opcode, op_mod, row->register_id,
+        hws_reg_method_name(row->method), row->scope, effect_names[row->effect]);
+    if (code != HWS_OK) {
+        return code;
     }
-    return HWS_OK;
+    return hws_buf_printf(out, " in=%u..%u out=%u..%u usual=%u\n", row->in_min_bytes,
+                          row->in_max_bytes, row->out_min_bytes, row->out_max_bytes,
+                          row->out_bytes);
 }
 
 enum hws_code hws_table_text(struct hws_buf *out)
 {
-    for (size_t i = 1; i < N_ROWS; i++) {
-        const struct hws_table_row *row = &rows[i];
-        char op_mod[8] = "any";
-        enum hws_code code;
+    enum hws_code code = HWS_OK;
 
-        if (row->op_mod != HWS_OP_MOD_ANY) {
-            (void)hws_str_print(op_mod, sizeof op_mod, "0x%04x", row->op_mod);
-        }
-        code = hws_buf_printf(
-            out, "%s %s opcode=0x%04x op_mod=%s register=0x%04x method=%s scope=%u effect=%s",
-            kind_names[row->kind], row->name, row->opcode, op_mod, row->register_id,
-            hws_reg_method_name(row->method), row->scope, effect_names[row->effect]);
-        if (code != HWS_OK) {
-            return code;
-        }
-        code = hws_buf_printf(out, " in=%u..%u out=%u..%u usual=%u\n", row->in_min_bytes,
-                              row->in_max_bytes, row->out_min_bytes, row->out_max_bytes,
-                              row->out_bytes);
-        if (code != HWS_OK) {
-            return code;
-        }
+    for (size_t i = 1; i < N_ROWS && code == HWS_OK; i++) {
+        code = row_text(&rows[i], out);
     }
-    return HWS_OK;
+    if (code == HWS_OK) {
+        code = hws_table__fields_text(out);
+    }
+    for (size_t i = 0; i < N_REFUSALS && code == HWS_OK; i++) {
+        code = hws_buf_printf(out, "mlx5 %s opcode=0x%04x register=0x%04x refused: %s\n",
+                              refusals[i].name, refusals[i].opcode, refusals[i].register_id,
+                              refusals[i].reason);
+    }
+    return code;
 }
 
 const char *hws_effect_name(enum hws_effect effect)

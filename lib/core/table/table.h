@@ -35,7 +35,8 @@ const struct hws_table_row *hws_table_register(enum hws_kind kind, uint16_t regi
 
 /*
  * By name ("QUERY_ADAPTER", case does not matter) or number ("0x101", "257"). HWS_E_NOT_FOUND names
- * what was asked for; HWS_E_INVALID for a number over 0xFFFF.
+ * what was asked for, HWS_E_DENIED says why review refused it; HWS_E_INVALID for a number over
+ * 0xFFFF.
  */
 enum hws_code hws_table_find_command(enum hws_kind kind, const char *text, uint16_t op_mod,
                                      const struct hws_table_row **out, struct hws_err *err)
@@ -57,7 +58,20 @@ const struct hws_table_row *hws_table_of_inbox(enum hws_kind kind, const uint8_t
 enum hws_code hws_table_check_lengths(const struct hws_table_row *row, size_t in_bytes,
                                       size_t out_cap, struct hws_err *err) HWS_MUST_USE;
 
-/* Appends the table as canonical text, one line a row, for hashing and release notes. */
+/*
+ * HWS_OK if the bits of an inbox of n bytes that decide what the row's command does are as
+ * fields.def wants them: a read that would clear, an address for DMA and the like are HWS_E_DENIED,
+ * with the reason. The inbox must be of the row.
+ */
+enum hws_code hws_table_check_fields(const struct hws_table_row *row, const uint8_t *in, size_t n,
+                                     struct hws_err *err) HWS_MUST_USE;
+
+/* Why an opcode (register_id 0) or a register (opcode ACCESS_REG) that has no row was refused in
+ * review; "" if refused.def does not list it. */
+const char *hws_table_refused(uint16_t opcode, uint16_t register_id);
+
+/* Appends the table as canonical text, one line a row, a field and a refusal, for hashing and
+ * release notes. */
 enum hws_code hws_table_text(struct hws_buf *out) HWS_MUST_USE;
 
 /* "read", "config-next-reset", ...; "?" out of range. The inverse: HWS_EFFECT_NONE if unknown. */

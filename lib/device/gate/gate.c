@@ -13,7 +13,6 @@
 #define OFF_UID         2u
 #define OFF_OP_MOD      6u
 #define OFF_REGISTER_ID 10u
-#define OFF_REGISTER    16u
 #define MIN_BYTES       16u
 #define ACCESS_REG      0x0805u
 #define WRITE           0u
@@ -25,43 +24,64 @@ struct ceiling_opcode {
     uint8_t scope;
 };
 
+struct ceiling_register {
+    uint16_t register_id;
+    bool write;
+};
+
 struct ceiling_ban {
     uint16_t register_id;
     const char *name;
     const char *reason;
 };
 
-struct ceiling_zero {
+enum ceiling_method { METHOD_READ, METHOD_WRITE, METHOD_ANY };
+
+struct ceiling_field {
+    uint16_t opcode;
     uint16_t register_id;
-    const char *name;
+    enum ceiling_method method;
     size_t offset;
     uint32_t mask;
+    uint32_t value;
+    const char *name;
     const char *reason;
 };
 
+/* Each array takes its own rows of the list. */
 #define HWS_CEILING_OPCODE(opcode, scope) {(opcode), (scope)},
+#define HWS_CEILING_REGISTER(id, method)
 #define HWS_CEILING_BAN(id, name, reason)
-#define HWS_CEILING_ZERO(id, name, offset, mask, reason)
+#define HWS_CEILING_FIELD(opcode, id, method, offset, mask, value, name, reason)
 static const struct ceiling_opcode opcodes[] = {
 #include "gate/ceiling.def"
 };
 #undef HWS_CEILING_OPCODE
-#undef HWS_CEILING_BAN
+#undef HWS_CEILING_REGISTER
 #define HWS_CEILING_OPCODE(opcode, scope)
+#define HWS_CEILING_REGISTER(id, method) {(id), METHOD_##method == METHOD_WRITE},
+static const struct ceiling_register registers[] = {
+#include "gate/ceiling.def"
+};
+#undef HWS_CEILING_REGISTER
+#undef HWS_CEILING_BAN
+#define HWS_CEILING_REGISTER(id, method)
 #define HWS_CEILING_BAN(id, name, reason) {(id), (name), (reason)},
 static const struct ceiling_ban bans[] = {
 #include "gate/ceiling.def"
 };
 #undef HWS_CEILING_BAN
-#undef HWS_CEILING_ZERO
+#undef HWS_CEILING_FIELD
 #define HWS_CEILING_BAN(id, name, reason)
-#define HWS_CEILING_ZERO(id, name, offset, mask, reason) {(id), (name), (offset), (mask), (reason)},
-static const struct ceiling_zero zeros[] = {
+#define HWS_CEILING_FIELD(opcode, id, method, offset, mask, value, name, reason)                   \
+    {(opcode), (id), METHOD_##method, (offset), (mask), (value), (name), (reason)},
+static const struct ceiling_field fields[] = {
 #include "gate/ceiling.def"
 };
 #undef HWS_CEILING_OPCODE
+#undef HWS_CEILING_REGISTER
 #undef HWS_CEILING_BAN
-#undef HWS_CEILING_ZERO
+#undef HWS_CEILING_FIELD
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -110,43 +130,80 @@ static uint8_t opcode_scope(uint16_t opcode)
     return NO_SCOPE;
 }
 
-static enum hws_code check_register_bits(const struct hws_gate_seen *seen,
-                                         const struct hws_gate_ask *ask, struct hws_err *err)
+/* Does the ceiling's field speak about these bytes? */
+static bool is_about(const struct ceiling_field *f, const struct hws_gate_seen *seen)
 {
-    for (size_t i = 0; i < COUNT(zeros) && !seen->is_write; i++) {
-        size_t at = OFF_REGISTER + zeros[i].offset;
+    return f->opcode == seen->opcode && f->register_id == seen->register_id &&
+           (f->method == METHOD_ANY || (f->method == METHOD_WRITE) == seen->is_write);
+}
 
-        if (zeros[i].register_id == seen->register_id && at + 4 <= ask->in_bytes &&
-            (u32_at(ask->in + at) & zeros[i].mask) != 0) {
-            return hws_err_set(err, HWS_E_DENIED, "reading register %s: %s", zeros[i].name,
-                               zeros[i].reason);
+static enum hws_code check_bits(const struct hws_gate_seen *seen, const struct hws_gate_ask *ask,
+                                struct hws_err *err)
+{
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        const struct ceiling_field *f = &fields[i];
+        uint32_t bits = f->offset + 4 <= ask->in_bytes ? u32_at(ask->in + f->offset) : 0;
+
+        if (is_about(f, seen) && (bits & f->mask) != f->value) {
+            return hws_err_set(err, HWS_E_DENIED, "%s%s: %s", f->name,
+                               !seen->is_register ? ""
+                               : seen->is_write   ? " write"
+                                                  : " read",
+                               f->reason);
         }
     }
     return HWS_OK;
 }
 
-/* Judges by the ceiling alone; *out_scope is the lowest scope it names. */
-static enum hws_code check_ceiling(const struct hws_gate_seen *seen, const struct hws_gate_ask *ask,
-                                   uint8_t *out_scope, struct hws_err *err)
+static enum hws_code check_register(const struct hws_gate_seen *seen, struct hws_err *err)
 {
-    if (seen->uid != 0) {
-        return hws_err_set(err, HWS_E_DENIED, "the inbox carries uid %u", seen->uid);
-    }
-    if (!seen->is_register) {
-        *out_scope = opcode_scope(seen->opcode);
-        return *out_scope != NO_SCOPE
-                   ? HWS_OK
-                   : hws_err_set(err, HWS_E_DENIED, "opcode 0x%04x is above the ceiling",
-                                 seen->opcode);
-    }
     for (size_t i = 0; i < COUNT(bans); i++) {
         if (bans[i].register_id == seen->register_id) {
             return hws_err_set(err, HWS_E_DENIED, "register %s is banned: %s", bans[i].name,
                                bans[i].reason);
         }
     }
-    *out_scope = seen->is_write ? 0 : 1;
-    return check_register_bits(seen, ask, err);
+    for (size_t i = 0; i < COUNT(registers); i++) {
+        if (registers[i].register_id == seen->register_id && registers[i].write == seen->is_write) {
+            return HWS_OK;
+        }
+    }
+    return hws_err_set(err, HWS_E_DENIED, "%s register 0x%04x is above the ceiling",
+                       seen->is_write ? "writing" : "reading", seen->register_id);
+}
+
+static enum hws_code check_ceiling(const struct hws_gate_seen *seen, const struct hws_gate_ask *ask,
+                                   uint8_t *out_scope, struct hws_err *err)
+{
+    uint8_t scope = seen->is_register ? (seen->is_write ? 0 : 1) : opcode_scope(seen->opcode);
+    enum hws_code code = HWS_OK;
+
+    if (seen->uid != 0) {
+        return hws_err_set(err, HWS_E_DENIED, "the inbox carries uid %u", seen->uid);
+    }
+    if (scope == NO_SCOPE) {
+        return hws_err_set(err, HWS_E_DENIED, "opcode 0x%04x is above the ceiling", seen->opcode);
+    }
+    if (seen->is_register) {
+        code = check_register(seen, err);
+    }
+    if (code == HWS_OK) {
+        code = check_bits(seen, ask, err);
+    }
+    if (code == HWS_OK) {
+        *out_scope = scope;
+    }
+    return code;
+}
+
+enum hws_code hws_gate_ceiling(const uint8_t *in, size_t in_bytes, uint8_t *out_scope,
+                               struct hws_err *err)
+{
+    struct hws_gate_ask ask = {.in = in, .in_bytes = in_bytes};
+    struct hws_gate_seen seen = {0};
+    enum hws_code code = hws_gate_extract(in, in_bytes, &seen, err);
+
+    return code == HWS_OK ? check_ceiling(&seen, &ask, out_scope, err) : code;
 }
 
 /* The row that the keeper named, if it is that of the bytes; NULL and the reason otherwise. */

@@ -40,6 +40,10 @@ struct hws_gate_ask {
 enum hws_code hws_gate_extract(const uint8_t *in, size_t in_bytes, struct hws_gate_seen *out,
                                struct hws_err *err) HWS_MUST_USE;
 
+/* The ceiling's verdict alone, without any table: HWS_OK and the lowest scope, or HWS_E_DENIED. */
+enum hws_code hws_gate_ceiling(const uint8_t *in, size_t in_bytes, uint8_t *out_scope,
+                               struct hws_err *err) HWS_MUST_USE;
+
 /* HWS_OK: it may run. HWS_E_DENIED or HWS_E_INVALID (lengths) with the reason, at stage NOT_SENT.
  */
 enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err) HWS_MUST_USE;

@@ -79,6 +79,7 @@ static void every_row_of_the_table_passes_the_ceiling(void **state)
         in[7] = row->method == HWS_REG_READ ? 1 : 0;
         in[10] = (uint8_t)(row->register_id >> 8);
         in[11] = (uint8_t)row->register_id;
+        in[8] = row->opcode == 0x109 ? 0x80 : 0; /* SET_HCA_CAP: of another function */
         assert_passes(&ask);
     }
 }
@@ -139,7 +140,8 @@ static void row_must_be_that_of_the_bytes(void **state)
 
 static void banned_registers_never_pass(void **state)
 {
-    static const uint16_t banned[] = {0x9010, 0x9011, 0x9012, 0x905c, 0xc010};
+    static const uint16_t banned[] = {0x9010, 0x9011, 0x9012, 0x905c, 0xc010,
+                                      0x9063, 0x505e, 0x9053, 0x9055, 0x9182};
 
     (void)state;
     for (size_t i = 0; i < sizeof banned / sizeof banned[0]; i++) {
@@ -166,6 +168,54 @@ static void read_that_clears_counters_is_refused(void **state)
     register_ask(&b, 0x900a, HWS_REG_READ);
     b.bytes[16 + 8] = 0x40;
     assert_refused(&b.ask, "clears the maximum");
+}
+
+static void every_bit_of_the_ceiling_is_refused(void **state)
+{
+    static const struct {
+        uint16_t id;
+        enum hws_reg_method method;
+        uint8_t offset;
+        uint32_t mask;
+    } bits[] = {
+        {0x5008, HWS_REG_READ, 20, 0x80000000u},  {0x9051, HWS_REG_READ, 20, 0x80000000u},
+        {0x900a, HWS_REG_READ, 24, 0x40000000u},  {0x9014, HWS_REG_READ, 16, 0x80000000u},
+        {0xc000, HWS_REG_READ, 48, 0xffffffffu},  {0xc000, HWS_REG_READ, 56, 0xffffffffu},
+        {0xc000, HWS_REG_READ, 60, 0xffffffffu},  {0x9024, HWS_REG_WRITE, 16, 0x30c00000u},
+        {0x9033, HWS_REG_WRITE, 16, 0xfffffe08u}, {0x9033, HWS_REG_WRITE, 20, 0xffffffffu},
+        {0x9028, HWS_REG_WRITE, 16, 0xffffffffu},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            struct inbox b;
+
+            register_ask(&b, bits[i].id, bits[i].method);
+            b.bytes[bits[i].offset + 3 - bit / 8] = (uint8_t)(1u << bit % 8);
+            if ((bits[i].mask >> bit & 1) != 0) {
+                assert_code(hws_gate_judge(&b.ask, NULL), HWS_E_DENIED);
+            } else {
+                assert_passes(&b.ask);
+            }
+        }
+    }
+}
+
+static void capabilities_are_set_of_other_functions_only(void **state)
+{
+    static uint8_t in[4112] = {0x01, 0x09};
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, 0x109, 0);
+    struct hws_gate_ask ask = {.kind = HWS_KIND_MLX5,
+                               .row = hws_table_id(row),
+                               .in = in,
+                               .in_bytes = sizeof in,
+                               .out_cap_bytes = 16};
+
+    (void)state;
+    assert_refused(&ask, "only of another function");
+    in[8] = 0x80;
+    assert_passes(&ask);
 }
 
 static void foreign_user_id_is_refused(void **state)
@@ -229,6 +279,8 @@ int main(void)
         cmocka_unit_test(row_must_be_that_of_the_bytes),
         cmocka_unit_test(banned_registers_never_pass),
         cmocka_unit_test(read_that_clears_counters_is_refused),
+        cmocka_unit_test(every_bit_of_the_ceiling_is_refused),
+        cmocka_unit_test(capabilities_are_set_of_other_functions_only),
         cmocka_unit_test(foreign_user_id_is_refused),
         cmocka_unit_test(strange_register_method_is_refused),
         cmocka_unit_test(user_register_opcode_is_above_the_ceiling),

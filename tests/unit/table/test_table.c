@@ -141,14 +141,68 @@ static void what_is_not_found_is_named(void **state)
     assert_code(hws_table_find_command(HWS_KIND_MLX5, "0x10000", 0, &row, &err), HWS_E_INVALID);
     assert_code(hws_table_find_command(HWS_KIND_MLX5, "0x805", 1, &row, &err), HWS_E_DENIED);
     assert_code(hws_table_find_command(HWS_KIND_MLX5, "MGIR", 0, &row, &err), HWS_E_NOT_FOUND);
-    assert_code(hws_table_find_register(HWS_KIND_MLX5, "MFBA", HWS_REG_READ, &row, &err),
+    assert_code(hws_table_find_register(HWS_KIND_MLX5, "0x1234", HWS_REG_READ, &row, &err),
                 HWS_E_NOT_FOUND);
+    assert_string_equal(err.msg, "register \"0x1234\" has no row in the command table");
     assert_code(hws_table_find_register(HWS_KIND_MLX5, "MGIR", HWS_REG_WRITE, &row, &err),
                 HWS_E_DENIED);
     assert_string_equal(err.msg, "register MGIR has no row for method write");
     assert_code(hws_table_find_register(HWS_KIND_MLX5, "9x", HWS_REG_WRITE, &row, NULL),
                 HWS_E_INVALID);
     assert_null(row);
+}
+
+static void what_review_refused_says_why(void **state)
+{
+    static const char *const flash = "is never run: raw flash: it bypasses";
+    const struct hws_table_row *row = NULL;
+    struct hws_err err;
+
+    (void)state;
+    assert_code(hws_table_find_register(HWS_KIND_MLX5, "mfba", HWS_REG_READ, &row, &err),
+                HWS_E_DENIED);
+    assert_non_null(strstr(err.msg, flash));
+    assert_code(hws_table_find_register(HWS_KIND_MLX5, "0x9012", HWS_REG_WRITE, &row, &err),
+                HWS_E_DENIED);
+    assert_non_null(strstr(err.msg, flash));
+    assert_code(hws_table_find_command(HWS_KIND_MLX5, "0xb0c", 1, &row, &err), HWS_E_DENIED);
+    assert_code(hws_table_find_command(HWS_KIND_MLX5, "ACCESS_REGISTER_USER", 1, &row, &err),
+                HWS_E_DENIED);
+    assert_non_null(strstr(err.msg, "through ACCESS_REG"));
+    assert_code(hws_table_find_command(HWS_KIND_MLX5, "MFBA", 0, &row, &err), HWS_E_NOT_FOUND);
+    assert_string_equal(hws_table_refused(0x101, 0), "");
+    /* What was refused has no row. */
+    for (unsigned id = 0; id <= 0xffff; id++) {
+        if (hws_table_refused(0x805, (uint16_t)id)[0] != '\0') {
+            assert_null(hws_table_register(HWS_KIND_MLX5, (uint16_t)id, HWS_REG_READ));
+            assert_null(hws_table_register(HWS_KIND_MLX5, (uint16_t)id, HWS_REG_WRITE));
+        }
+        if (hws_table_refused((uint16_t)id, 0)[0] != '\0') {
+            assert_null(hws_table_command(HWS_KIND_MLX5, (uint16_t)id, 0));
+        }
+    }
+    assert_null(row);
+}
+
+static void bits_that_change_the_meaning_are_refused(void **state)
+{
+    const struct hws_table_row *read = hws_table_register(HWS_KIND_MLX5, 0x5008, HWS_REG_READ);
+    const struct hws_table_row *set = hws_table_command(HWS_KIND_MLX5, 0x109, 0);
+    const struct hws_table_row *dump = hws_table_register(HWS_KIND_MLX5, 0xc000, HWS_REG_READ);
+    uint8_t in[272] = {0};
+    struct hws_err err;
+
+    (void)state;
+    assert_ok(hws_table_check_fields(read, in, sizeof in, &err), &err);
+    in[20] = 0x80;
+    assert_code(hws_table_check_fields(read, in, sizeof in, &err), HWS_E_DENIED);
+    assert_string_equal(err.msg, "PPCNT read: clr must be 0: it resets the counters");
+    assert_ok(hws_table_check_fields(read, in, 23, &err), &err); /* not all of the dword is there */
+    assert_code(hws_table_check_fields(set, in, sizeof in, &err), HWS_E_DENIED);
+    in[8] = 0x80;
+    assert_ok(hws_table_check_fields(set, in, sizeof in, &err), &err);
+    in[63] = 1; /* the last byte of an address */
+    assert_code(hws_table_check_fields(dump, in, sizeof in, &err), HWS_E_DENIED);
 }
 
 static void inbox_leads_to_its_row(void **state)
@@ -193,7 +247,7 @@ static enum hws_code text_once(void *arg)
     return code;
 }
 
-static void text_has_a_line_a_row(void **state)
+static void text_has_a_line_a_row_field_and_refusal(void **state)
 {
     struct hws_buf buf;
     unsigned n_lines = 0;
@@ -204,7 +258,7 @@ static void text_has_a_line_a_row(void **state)
     for (size_t i = 0; i < hws_buf_len(&buf); i++) {
         n_lines += hws_buf_peek(&buf)[i] == '\n' ? 1u : 0u;
     }
-    assert_int_equal(n_lines, hws_table_n() - 1);
+    assert_int_equal(n_lines, hws_table_n() - 1 + 13 + 11); /* rows, fields.def, refused.def */
     assert_non_null(strstr(hws_buf_cstr(&buf),
                            "mlx5 MNVDA opcode=0x0805 op_mod=0x0000 register=0x9024 method=write "
                            "scope=0 effect=config-next-reset in=32..284 out=32..284 usual=284\n"));
@@ -239,9 +293,11 @@ int main(void)
         cmocka_unit_test(flash_registers_have_no_row),
         cmocka_unit_test(rows_are_found_by_name_or_number),
         cmocka_unit_test(what_is_not_found_is_named),
+        cmocka_unit_test(what_review_refused_says_why),
+        cmocka_unit_test(bits_that_change_the_meaning_are_refused),
         cmocka_unit_test(inbox_leads_to_its_row),
         cmocka_unit_test(lengths_outside_the_row_are_named),
-        cmocka_unit_test(text_has_a_line_a_row),
+        cmocka_unit_test(text_has_a_line_a_row_field_and_refusal),
         cmocka_unit_test(names_go_both_ways),
     };
 
