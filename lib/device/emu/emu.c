@@ -46,6 +46,7 @@ void hws_emu__boot(struct hws_emu *e)
     e->health.fatal = false;
     hws_emu__forget_host(e);
     hws_emu_nv_boot(&e->nv);
+    hws_emu__update_boot(e);
     hws_emu__nic_reset(e);
     hws_emu__thermal_reset(e);
     HWS_EMU__TRACE(e, "emu: boot");
@@ -67,7 +68,9 @@ enum hws_code hws_emu_init(struct hws_emu *e, const struct hws_emu_profile *prof
         e->out = hws_mem_zalloc(1, HWS_CALL_MAX_BYTES);
         e->pages = hws_mem_zalloc(e->max_pages + 1, sizeof(*e->pages));
         e->nv_bytes = hws_mem_zalloc(1, HWS_EMU_NV_MAX_BYTES);
-        if (e->nv_bytes == NULL || e->in == NULL || e->out == NULL || e->pages == NULL) {
+        e->update.staged = hws_mem_zalloc(1, profile->image_bytes);
+        if (e->update.staged == NULL || e->nv_bytes == NULL || e->in == NULL || e->out == NULL ||
+            e->pages == NULL) {
             rc = hws_err_set(err, HWS_E_NOMEM, "out of memory");
         }
     }
@@ -89,6 +92,8 @@ void hws_emu_deinit(struct hws_emu *e)
     hws_mem_free(e->out);
     hws_mem_free(e->pages);
     hws_mem_free(e->nv_bytes);
+    hws_mem_free(e->update.staged);
+    e->update.staged = NULL;
     e->nv_bytes = NULL;
     e->in = NULL;
     e->out = NULL;
@@ -127,7 +132,7 @@ static uint32_t read_initializing(const struct hws_emu *e)
 
 uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
 {
-    const struct hws_emu_profile *p = e->profile;
+    const struct hws_emu_version *fw = &e->nv.running;
     uint64_t timer_us = (e->now_ms - e->boot_at_ms) * 1000;
 
     if (e->state == HWS_EMU_UNPLUGGED) {
@@ -135,9 +140,9 @@ uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
     }
     switch (offset) {
     case HWS_ISEG_FW_REV:
-        return (uint32_t)p->fw_minor << 16 | p->fw_major;
+        return (uint32_t)fw->minor << 16 | fw->major;
     case HWS_ISEG_CMDIF_REV:
-        return HWS_ISEG_CMDIF_REV_5 << HWS_ISEG_CMDIF_REV_LSB | p->fw_subminor;
+        return HWS_ISEG_CMDIF_REV_5 << HWS_ISEG_CMDIF_REV_LSB | fw->subminor;
     case HWS_ISEG_CMDQ_ADDR_H:
         return e->queue_h;
     case HWS_ISEG_CMDQ_ADDR_L:

@@ -31,6 +31,7 @@
 #include "emu/health.h"
 #include "emu/nvstore.h"
 #include "emu/profile.h"
+#include "emu/update.h"
 #include "ifc/call.h"
 #include "ifc/entry.h"
 #include "ifc/mailbox.h"
@@ -156,6 +157,7 @@ struct hws_emu {
     uint64_t *pages; /* owned; addresses given */
     uint32_t n_pages;
     uint32_t max_pages;
+    struct hws_emu_update update;
     uint32_t mfrl_level;
     uint64_t pcie_cleared_ms;
 

@@ -112,6 +112,9 @@ void hws_emu__nic_reset(struct hws_emu *e);
 uint64_t hws_emu__nic_turn(struct hws_emu *e);
 void hws_emu__thermal_reset(struct hws_emu *e);
 
+/* reg_update.c: what a boot does to an update on its way. After nv_boot. */
+void hws_emu__update_boot(struct hws_emu *e);
+
 /* Command handlers. */
 void hws_emu__op_nop(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__op_query_hca_cap(struct hws_emu *e, struct hws_emu__cmd *cmd);
@@ -147,6 +150,9 @@ void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcqs(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcc_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcc_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mcda_write(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcam(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__pcam(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__host_endianness_read(struct hws_emu *e, struct hws_emu__reg *r);

@@ -35,15 +35,15 @@ static uint32_t flags(const struct hws_emu *e)
 
 uint32_t hws_emu__health_read(struct hws_emu *e, uint32_t offset)
 {
-    const struct hws_emu_profile *p = e->profile;
+    const struct hws_emu_version *fw = &e->nv.running;
 
     switch (offset) {
     case HWS_ISEG_HEALTH_TIME:
         return (uint32_t)((e->now_ms - e->boot_at_ms) / 1000);
     case HWS_ISEG_HEALTH_FW_VER:
-        return (uint32_t)p->fw_major << 24 | (uint32_t)p->fw_minor << 16 | p->fw_subminor;
+        return (uint32_t)fw->major << 24 | (uint32_t)fw->minor << 16 | fw->subminor;
     case HWS_ISEG_HEALTH_HW_ID:
-        return p->hw_dev_id;
+        return e->profile->hw_dev_id;
     case HWS_ISEG_HEALTH_FLAGS:
         return flags(e);
     case HWS_ISEG_HEALTH_SYND:

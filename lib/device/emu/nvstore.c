@@ -38,7 +38,7 @@ static uint32_t crc32(const uint8_t *bytes, size_t n)
 enum hws_code hws_emu_nv_init(struct hws_emu_nv *nv, const struct hws_emu_profile *profile,
                               struct hws_err *err)
 {
-    *nv = (struct hws_emu_nv){.profile = profile};
+    *nv = (struct hws_emu_nv){.profile = profile, .running = profile->version};
     nv->values = hws_mem_zalloc((size_t)profile->n_tlvs + 1, sizeof(*nv->values));
     if (nv->values == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "parameter images: out of memory");
@@ -97,6 +97,11 @@ void hws_emu_nv_boot(struct hws_emu_nv *nv)
         memcpy(nv->values[i].running, hws_emu_nv_read(nv, i, HWS_EMU_IMAGE_NEXT),
                sizeof(nv->values[i].running));
     }
+    if (nv->has_pending) {
+        nv->running = nv->pending;
+        nv->has_pending = false;
+        nv->updated = true;
+    }
 }
 
 static bool field_ok(const struct hws_emu_nv *nv, const struct hws_emu_field *f,
@@ -128,6 +133,16 @@ const struct hws_emu_field *hws_emu_nv_reject(const struct hws_emu_nv *nv, uint3
 
 /* ---- bytes ---- */
 
+static size_t put_version(uint8_t *out, uint32_t type, const struct hws_emu_version *v)
+{
+    hws_store_be32(out, type);
+    hws_store_be16(out + 4, HWS_EMU_VERSION_BYTES);
+    out[6] = 0;
+    out[7] = 0;
+    hws_emu_version_store(v, out + ROW_BYTES);
+    return ROW_BYTES + HWS_EMU_VERSION_BYTES;
+}
+
 size_t hws_emu_nv_serialize(const struct hws_emu_nv *nv, uint8_t *out)
 {
     size_t at = HWS_EMU_NV_HEADER_BYTES;
@@ -148,6 +163,14 @@ size_t hws_emu_nv_serialize(const struct hws_emu_nv *nv, uint8_t *out)
         out[at + 7] = 0;
         memcpy(out + at + ROW_BYTES, nv->values[i].stored, tlv->bytes);
         at += ROW_BYTES + tlv->bytes;
+        n++;
+    }
+    if (nv->updated) {
+        at += put_version(out + at, HWS_EMU_NV_ROW_RUNNING, &nv->running);
+        n++;
+    }
+    if (nv->has_pending) {
+        at += put_version(out + at, HWS_EMU_NV_ROW_PENDING, &nv->pending);
         n++;
     }
     hws_store_be16(out + OFF_N, n);
@@ -182,32 +205,56 @@ static enum hws_code check_frame(const struct hws_emu_nv *nv, const uint8_t *byt
     return HWS_OK;
 }
 
-static enum hws_code parse_rows(const struct hws_emu_nv *nv, struct hws_emu_nv_value *values,
-                                const uint8_t *bytes, size_t n, struct hws_err *err)
+/* The row is a firmware version that was not given yet: takes it into `to`. */
+static bool take_version(struct hws_emu_nv *to, uint32_t type, const uint8_t *bytes, size_t n)
 {
-    size_t at = HWS_EMU_NV_HEADER_BYTES;
+    bool running = type == HWS_EMU_NV_ROW_RUNNING;
+
+    if ((!running && type != HWS_EMU_NV_ROW_PENDING) || n != HWS_EMU_VERSION_BYTES ||
+        (running ? to->updated : to->has_pending) ||
+        !hws_emu_version_load(bytes, running ? &to->running : &to->pending)) {
+        return false;
+    }
+    to->updated = to->updated || running;
+    to->has_pending = to->has_pending || !running;
+    return true;
+}
+
+/* The row is a record of the profile that was not given yet: takes it into `to`. */
+static bool take_record(struct hws_emu_nv *to, uint32_t type, uint8_t writer_id,
+                        const uint8_t *bytes, size_t n)
+{
     uint32_t idx;
 
+    if (!hws_emu_nv_find(to, type, &idx) || to->profile->tlvs[idx].bytes != n ||
+        to->profile->tlvs[idx].read_only || to->values[idx].is_stored) {
+        return false;
+    }
+    to->values[idx].is_stored = true;
+    to->values[idx].writer_id = writer_id;
+    memcpy(to->values[idx].stored, bytes, n);
+    return true;
+}
+
+static enum hws_code parse_rows(struct hws_emu_nv *to, const uint8_t *bytes, size_t n,
+                                struct hws_err *err)
+{
+    size_t at = HWS_EMU_NV_HEADER_BYTES;
+
     for (uint32_t left = hws_load_be16(bytes + OFF_N); left > 0; left--) {
-        if (n - at < ROW_BYTES) {
+        uint16_t n_bytes = n - at >= ROW_BYTES ? hws_load_be16(bytes + at + 4) : 0;
+        if (n - at < ROW_BYTES || n - at - ROW_BYTES < n_bytes) {
             return hws_err_set(err, HWS_E_PROTO,
                                "stored parameters: the image ends inside a record");
         }
         uint32_t type = hws_load_be32(bytes + at);
-        uint16_t n_bytes = hws_load_be16(bytes + at + 4);
-        if (!hws_emu_nv_find(nv, type, &idx) || nv->profile->tlvs[idx].bytes != n_bytes ||
-            nv->profile->tlvs[idx].read_only || values[idx].is_stored) {
+        const uint8_t *data = bytes + at + ROW_BYTES;
+        if (!take_version(to, type, data, n_bytes) &&
+            !take_record(to, type, bytes[at + 6], data, n_bytes)) {
             return hws_err_set(err, HWS_E_PROTO,
                                "stored parameters: record 0x%08x of %u bytes is not this profile's",
                                type, n_bytes);
         }
-        if (n - at - ROW_BYTES < n_bytes) {
-            return hws_err_set(err, HWS_E_PROTO,
-                               "stored parameters: the image ends inside a record");
-        }
-        values[idx].is_stored = true;
-        values[idx].writer_id = bytes[at + 6];
-        memcpy(values[idx].stored, bytes + at + ROW_BYTES, n_bytes);
         at += ROW_BYTES + n_bytes;
     }
     if (at != n) {
@@ -219,22 +266,27 @@ static enum hws_code parse_rows(const struct hws_emu_nv *nv, struct hws_emu_nv_v
 enum hws_code hws_emu_nv_parse(struct hws_emu_nv *nv, const uint8_t *bytes, size_t n,
                                struct hws_err *err)
 {
+    struct hws_emu_nv to;
     enum hws_code rc = check_frame(nv, bytes, n, err);
 
+    if (rc == HWS_OK) {
+        rc = hws_emu_nv_init(&to, nv->profile, err);
+    }
     if (rc != HWS_OK) {
         return rc;
     }
-    struct hws_emu_nv_value *values =
-        hws_mem_zalloc((size_t)nv->profile->n_tlvs + 1, sizeof(*values));
-    if (values == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "stored parameters: out of memory");
-    }
-    rc = parse_rows(nv, values, bytes, n - CRC_BYTES, err);
+    rc = parse_rows(&to, bytes, n - CRC_BYTES, err);
     for (uint32_t i = 0; rc == HWS_OK && i < nv->profile->n_tlvs; i++) {
-        nv->values[i].is_stored = values[i].is_stored;
-        nv->values[i].writer_id = values[i].writer_id;
-        memcpy(nv->values[i].stored, values[i].stored, sizeof(values[i].stored));
+        nv->values[i].is_stored = to.values[i].is_stored;
+        nv->values[i].writer_id = to.values[i].writer_id;
+        memcpy(nv->values[i].stored, to.values[i].stored, sizeof(to.values[i].stored));
     }
-    hws_mem_free(values);
+    if (rc == HWS_OK) {
+        nv->running = to.running;
+        nv->pending = to.pending;
+        nv->updated = to.updated;
+        nv->has_pending = to.has_pending;
+    }
+    hws_emu_nv_deinit(&to);
     return rc;
 }

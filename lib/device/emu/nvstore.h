@@ -9,7 +9,7 @@
  *
  * Only `stored` survives a power cycle; its bytes are what serialize gives and parse takes:
  *   0  "HWSNV"  5 version = 1  6 n_tlvs u16  8 serial, 24 bytes zero padded
- *   32 n_tlvs of {type u32, bytes u16, writer u8, zero u8, data}
+ *   32 n_tlvs of {type u32, bytes u16, writer u8, zero u8, data}; two types are firmware versions
  *   last 4 bytes: CRC-32 (IEEE 802.3) of all before; all big endian
  * Pure: the program does the file I/O. Thread rule: the model's thread.
  */
@@ -25,7 +25,12 @@
 
 #define HWS_EMU_NV_HEADER_BYTES 32u
 #define HWS_EMU_NV_MAX_BYTES                                                                       \
-    (HWS_EMU_NV_HEADER_BYTES + HWS_EMU_MAX_TLVS * (8u + HWS_EMU_TLV_MAX_BYTES) + 4u)
+    (HWS_EMU_NV_HEADER_BYTES + HWS_EMU_MAX_TLVS * (8u + HWS_EMU_TLV_MAX_BYTES) +                   \
+     2 * (8u + HWS_EMU_VERSION_BYTES) + 4u)
+
+/* Rows that are no TLV: the firmware that runs, if it came by an update, and the one that waits. */
+#define HWS_EMU_NV_ROW_RUNNING 0xfffffff0u
+#define HWS_EMU_NV_ROW_PENDING 0xfffffff1u
 
 enum hws_emu_image {
     HWS_EMU_IMAGE_NEXT = 0, /* numbered as MNVDA access_mode */
@@ -43,6 +48,10 @@ struct hws_emu_nv_value {
 struct hws_emu_nv {
     const struct hws_emu_profile *profile; /* borrowed (outlives this) */
     struct hws_emu_nv_value *values;       /* owned; one per TLV of the profile, same order */
+    struct hws_emu_version running;        /* firmware */
+    struct hws_emu_version pending;        /* firmware that the next boot runs, if has_pending */
+    bool has_pending;
+    bool updated; /* running is not the profile's */
 };
 
 /* Nothing stored, running = default. HWS_E_NOMEM. A failed init needs no undo. */
@@ -63,7 +72,7 @@ enum hws_code hws_emu_nv_parse(struct hws_emu_nv *nv, const uint8_t *bytes, size
 /* Writes the stored values into out[HWS_EMU_NV_MAX_BYTES]; returns how many bytes. */
 size_t hws_emu_nv_serialize(const struct hws_emu_nv *nv, uint8_t *out);
 
-/* Boot: running becomes next boot. */
+/* Boot: running becomes next boot, and a firmware that waits runs. */
 void hws_emu_nv_boot(struct hws_emu_nv *nv);
 
 /* The bytes of TLV number tlv_idx in an image; as many as the profile says. */

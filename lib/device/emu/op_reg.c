@@ -41,6 +41,8 @@ static const struct hws_emu__reg_row rows[] = {
     {0x9051, "MPCNT", 0x100, 8, 0x100, hws_emu__mpcnt, NULL},
     {0x9060, "MCQS", 0x10, 4, 0x10, hws_emu__mcqs, NULL},
     {0x9061, "MCQI", 0x94, 24, 0x18, hws_emu__mcqi, NULL},
+    {0x9062, "MCC", 0x20, 0, 0x20, hws_emu__mcc_read, hws_emu__mcc_write},
+    {0x9063, "MCDA", 0x90, 16, 0x10, NULL, hws_emu__mcda_write},
     {0x9064, "MQIS", 0x18, 12, 0x18, hws_emu__mqis, NULL},
     {0x907f, "MCAM", 0x48, 4, 0x48, hws_emu__mcam, NULL},
 };

@@ -44,7 +44,7 @@ static bool split_numbers(const char *text, char sep, int base, size_t n, unsign
 static enum hws_code read_version(struct hws_emu__yaml *y, struct fy_node *node,
                                   const struct hws_emu__key *key, void *obj)
 {
-    struct hws_emu_profile *p = obj;
+    struct hws_emu_version *version = (void *)((char *)obj + key->offset);
     char text[HWS_EMU__YAML_TEXT_BYTES];
     unsigned long v[3];
     enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
@@ -56,9 +56,9 @@ static enum hws_code read_version(struct hws_emu__yaml *y, struct fy_node *node,
         return hws_emu__yaml_bad(y, node, "%s: \"%s\" is not MAJOR.MINOR.SUBMINOR", key->name,
                                  text);
     }
-    p->fw_major = (uint16_t)v[0];
-    p->fw_minor = (uint16_t)v[1];
-    p->fw_subminor = (uint16_t)v[2];
+    version->major = (uint16_t)v[0];
+    version->minor = (uint16_t)v[1];
+    version->subminor = (uint16_t)v[2];
     return HWS_OK;
 }
 
@@ -78,9 +78,9 @@ static enum hws_code read_date(struct hws_emu__yaml *y, struct fy_node *node,
         v[2] > 0x31) {
         return hws_emu__yaml_bad(y, node, "%s: \"%s\" is not YYYY-MM-DD", key->name, text);
     }
-    p->fw_year = (uint16_t)v[0];
-    p->fw_month = (uint8_t)v[1];
-    p->fw_day = (uint8_t)v[2];
+    p->version.year = (uint16_t)v[0];
+    p->version.month = (uint8_t)v[1];
+    p->version.day = (uint8_t)v[2];
     return HWS_OK;
 }
 
@@ -135,15 +135,22 @@ static enum hws_code read_firmware(struct hws_emu__yaml *y, struct fy_node *node
                                    const struct hws_emu__key *key, void *obj)
 {
     static const struct hws_emu__key keys[] = {
-        {"version", true, read_version, 0, 0, 0},
+        {"version", true, read_version, offsetof(struct hws_emu_profile, version), 0, 0},
+        {"oldest_version", false, read_version, offsetof(struct hws_emu_profile, oldest_version), 0,
+         0},
         {"date", false, read_date, 0, 0, 0},
-        TEXT("branch", branch, 0),
-        NUMBER("build_id", false, u32, fw_build_id, 0, UINT32_MAX),
+        TEXT("branch", version.branch, 0),
+        NUMBER("build_id", false, u32, version.build_id, 0, UINT32_MAX),
         NUMBER("boot_ms", false, u64, boot_ms, 0, 600000),
         NUMBER("link_up_ms", false, u64, link_up_ms, 0, 600000),
         NUMBER("reset_delay_ms", false, u64, reset_delay_ms, 0, 600000),
         NUMBER("reset_levels", false, u8, reset_levels, 0, UINT8_MAX),
         NUMBER("latency_ms", false, u64, latency_ms, 0, 600000),
+        NUMBER("image_bytes", false, u32, image_bytes, 4096, HWS_EMU_MAX_IMAGE_BYTES),
+        NUMBER("erase_ms", false, u64, erase_ms, 0, 600000),
+        NUMBER("verify_ms", false, u64, verify_ms, 0, 600000),
+        NUMBER("activate_ms", false, u64, activate_ms, 0, 600000),
+        NUMBER("update_timeout_ms", false, u64, update_timeout_ms, 1, 3600000),
         NUMBER("boot_pages", false, u32, boot_pages, 0, HWS_EMU_MAX_PAGES / 2),
         NUMBER("init_pages", false, u32, init_pages, 0, HWS_EMU_MAX_PAGES / 2),
     };
@@ -207,6 +214,8 @@ static enum hws_code read_profile(struct hws_emu__yaml *y, struct fy_node *root,
     out->log_queue_size = HWS_ENTRY_MAX_LOG_SIZE;
     out->log_queue_stride = HWS_ENTRY_MIN_LOG_STRIDE;
     out->reset_levels = HWS_EMU_DEFAULT_RESET_LEVELS;
+    out->image_bytes = HWS_EMU_DEFAULT_IMAGE_BYTES;
+    out->update_timeout_ms = HWS_EMU_DEFAULT_UPDATE_TIMEOUT_MS;
     enum hws_code rc = hws_emu__yaml_map(y, root, top_keys, HWS_EMU__COUNT(top_keys), out);
     return rc == HWS_OK ? hws_emu__check_references(y, out) : rc;
 }

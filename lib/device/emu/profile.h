@@ -17,17 +17,20 @@
 #include "base/err.h"
 #include "emu/fault.h"
 
-#define HWS_EMU_MAX_PORTS            8u
-#define HWS_EMU_MAX_SENSORS          16u
-#define HWS_EMU_MAX_MODULES          8u
-#define HWS_EMU_MAX_TLVS             64u
-#define HWS_EMU_MAX_FIELDS           32u /* per TLV */
-#define HWS_EMU_MAX_CAPS             64u
-#define HWS_EMU_TLV_MAX_BYTES        256u /* MNVDA's data area */
-#define HWS_EMU_NAME_BYTES           48u
-#define HWS_EMU_MAX_PAGES            16384u
-#define HWS_EMU_DEFAULT_RESET_LEVELS 0x48u /* MFRL levels 3 and 6 */
-#define HWS_EMU_PROFILE_MAX_BYTES    262144u
+#define HWS_EMU_MAX_PORTS                 8u
+#define HWS_EMU_MAX_SENSORS               16u
+#define HWS_EMU_MAX_MODULES               8u
+#define HWS_EMU_MAX_TLVS                  64u
+#define HWS_EMU_MAX_FIELDS                32u /* per TLV */
+#define HWS_EMU_MAX_CAPS                  64u
+#define HWS_EMU_TLV_MAX_BYTES             256u /* MNVDA's data area */
+#define HWS_EMU_NAME_BYTES                48u
+#define HWS_EMU_MAX_PAGES                 16384u
+#define HWS_EMU_DEFAULT_RESET_LEVELS      0x48u /* MFRL levels 3 and 6 */
+#define HWS_EMU_DEFAULT_IMAGE_BYTES       65536u
+#define HWS_EMU_MAX_IMAGE_BYTES           33554432u
+#define HWS_EMU_DEFAULT_UPDATE_TIMEOUT_MS 60000u
+#define HWS_EMU_PROFILE_MAX_BYTES         262144u
 
 /* A run of bits of one TLV: bit lsb_idx and up of the dword at byte dw. */
 struct hws_emu_bits {
@@ -127,25 +130,33 @@ struct hws_emu_cap {
     uint32_t max;
 };
 
+#define HWS_EMU_VERSION_BYTES 44u /* stored */
+
+/* What a firmware says of itself. */
+struct hws_emu_version {
+    uint16_t major;
+    uint16_t minor;
+    uint16_t subminor;
+    uint16_t year; /* binary coded decimal, as MGIR has it */
+    uint8_t month;
+    uint8_t day;
+    uint32_t build_id;
+    char branch[29];
+};
+
 struct hws_emu_profile {
     char part[21];
     char product[65];
     char psid[17];
     char serial[25];
     char revision[9];
-    char branch[29];
     char pci_address[16];
     uint16_t hw_dev_id;
     uint16_t hw_revision;
     uint16_t pci_device_id;
-    uint16_t fw_major;
-    uint16_t fw_minor;
-    uint16_t fw_subminor;
-    uint32_t fw_build_id;
-    uint16_t fw_year; /* binary coded decimal, as MGIR has it */
-    uint8_t fw_month;
-    uint8_t fw_day;
-    uint64_t base_mac; /* 48 bits */
+    struct hws_emu_version version;        /* what runs before any update */
+    struct hws_emu_version oldest_version; /* an older image is refused */
+    uint64_t base_mac;                     /* 48 bits */
 
     uint8_t log_queue_size;
     uint8_t log_queue_stride;
@@ -157,6 +168,12 @@ struct hws_emu_profile {
     uint64_t reset_delay_ms; /* from the trigger's completion to the reset */
     uint8_t reset_levels;    /* MFRL levels offered */
     uint64_t latency_ms;     /* every command takes this long */
+    uint32_t image_bytes;    /* the largest firmware image that can be staged */
+    uint64_t erase_ms;       /* how long the steps of an update take */
+    uint64_t verify_ms;
+    uint64_t activate_ms;
+    uint64_t update_timeout_ms; /* an update's handle is released after that long without an
+                                   instruction */
 
     uint8_t pcie_width;      /* lanes in use */
     uint8_t pcie_generation; /* 1 = 2.5 GT/s ... 5 = 32 GT/s */
@@ -188,6 +205,10 @@ enum hws_code hws_emu_profile_parse(const char *text, size_t n, struct hws_emu_p
 
 /* Frees the profile's tables; accepts a zeroed one. */
 void hws_emu_profile_deinit(struct hws_emu_profile *p);
+
+/* HWS_EMU_VERSION_BYTES at out; and back, false if the branch is no text. */
+void hws_emu_version_store(const struct hws_emu_version *v, uint8_t *out);
+bool hws_emu_version_load(const uint8_t *bytes, struct hws_emu_version *out) HWS_MUST_USE;
 
 /* The TLV with that type word; NULL if the card has none. */
 const struct hws_emu_tlv *hws_emu_profile_tlv(const struct hws_emu_profile *p, uint32_t type);

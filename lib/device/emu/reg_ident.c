@@ -1,16 +1,11 @@
 /*
- * Who the adapter is: MGIR, MSGI, MQIS, MCQS, MCQI, and which registers it has: MCAM,
+ * Who the adapter is: MGIR, MSGI, MQIS, and which registers it has: MCAM,
  * PCAM, QCAM.
  * Layouts: register database of mstflint 4.33 and mlx5_ifc.h, Linux 7.2.13.
  */
 #include <string.h>
 
-#include "base/str.h"
 #include "emu/emu_priv.h"
-
-#define COMPONENT_BOOT_IMAGE 1u
-#define COMPONENT_PRESENT    1u
-#define UPDATE_ACTIVE        3u
 
 #define CAP_IDS               128u /* registers in a group of MCAM, PCAM, QCAM */
 #define CAP_REGISTERS_LAST_DW 0x14u
@@ -25,6 +20,7 @@ static void put_text(uint8_t *dst, size_t cap, const char *text)
 void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r)
 {
     const struct hws_emu_profile *p = e->profile;
+    const struct hws_emu_version *fw = &e->nv.running;
     uint8_t *d = r->data;
 
     memset(d, 0, 0xa0);
@@ -36,18 +32,18 @@ void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r)
     hws_store_be32(d + 0x14, (uint32_t)p->base_mac);
     hws_store_be32(d + 0x1c, (uint32_t)((e->now_ms - e->boot_at_ms) / 1000));
     /* The old version fields have eight bits each. */
-    d[0x21] = (uint8_t)p->fw_major;
-    d[0x22] = (uint8_t)p->fw_minor;
-    d[0x23] = (uint8_t)p->fw_subminor;
-    hws_store_be32(d + 0x24, p->fw_build_id);
-    d[0x28] = p->fw_month;
-    d[0x29] = p->fw_day;
-    hws_store_be16(d + 0x2a, p->fw_year);
+    d[0x21] = (uint8_t)fw->major;
+    d[0x22] = (uint8_t)fw->minor;
+    d[0x23] = (uint8_t)fw->subminor;
+    hws_store_be32(d + 0x24, fw->build_id);
+    d[0x28] = fw->month;
+    d[0x29] = fw->day;
+    hws_store_be16(d + 0x2a, fw->year);
     put_text(d + 0x30, 16, p->psid);
-    hws_store_be32(d + 0x44, p->fw_major);
-    hws_store_be32(d + 0x48, p->fw_minor);
-    hws_store_be32(d + 0x4c, p->fw_subminor);
-    put_text(d + 0x80, 28, p->branch);
+    hws_store_be32(d + 0x44, fw->major);
+    hws_store_be32(d + 0x48, fw->minor);
+    hws_store_be32(d + 0x4c, fw->subminor);
+    put_text(d + 0x80, 28, fw->branch);
 }
 
 void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r)
@@ -90,49 +86,6 @@ void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r)
     if (n > 0) {
         memcpy(r->data + 0x10, text + offset, n);
     }
-}
-
-/* One component: the boot image. */
-void hws_emu__mcqs(struct hws_emu *e, struct hws_emu__reg *r)
-{
-    (void)e;
-    if (hws_load_be16(r->data + 2) != 0) {
-        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
-        return;
-    }
-    memset(r->data, 0, 0x10);
-    hws_bits_put(r->data, 31, 1, 1); /* the last index */
-    hws_store_be16(r->data + 6, COMPONENT_BOOT_IMAGE);
-    hws_bits_put(r->data + 8, 4, 5, COMPONENT_PRESENT);
-    hws_bits_put(r->data + 8, 0, 4, UPDATE_ACTIVE);
-}
-
-/* Version of the boot image: info_type 1. */
-void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r)
-{
-    const struct hws_emu_profile *p = e->profile;
-    uint8_t info[0x7c] = {0};
-    char text[24];
-
-    if (hws_load_be16(r->data + 2) != 0 || hws_bits_get(r->data + 8, 0, 5) != 1) {
-        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
-        return;
-    }
-    uint32_t offset = hws_load_be32(r->data + 0x10);
-    uint32_t n = hws_load_be16(r->data + 0x16);
-    if (offset > sizeof(info) || n > sizeof(info) - offset) {
-        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_VALUE);
-        return;
-    }
-    (void)hws_str_print(text, sizeof(text), "%u.%u.%04u", p->fw_major, p->fw_minor, p->fw_subminor);
-    info[3] = (uint8_t)strlen(text);
-    hws_store_be32(info + 4, (uint32_t)p->fw_major << 24 | (uint32_t)(p->fw_minor & 0xff) << 16 |
-                                 p->fw_subminor);
-    put_text(info + 0x20, 92, text);
-    hws_bits_put(r->data, 31, 1, 0);
-    hws_store_be32(r->data + 0x0c, sizeof(info));
-    memset(r->data + 0x18, 0, sizeof(info));
-    memcpy(r->data + 0x18, info + offset, n);
 }
 
 /* A bit of a mask of 128: bit i & 31 of the dword at last_dw - 4 * (i >> 5). */

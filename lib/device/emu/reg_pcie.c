@@ -48,7 +48,7 @@ void hws_emu__mpcnt(struct hws_emu *e, struct hws_emu__reg *r)
     }
     bool clear = hws_bits_get(r->data + 4, 31, 1) != 0;
     memset(r->data + 8, 0, 0xf8);
-    hws_store_be32(r->data + 8, (uint32_t)((e->now_ms - e->pcie_cleared_ms) / 1000));
+    hws_store_be64(r->data + 8, (e->now_ms - e->pcie_cleared_ms) / 1000);
     if (clear) {
         e->pcie_cleared_ms = e->now_ms;
     }

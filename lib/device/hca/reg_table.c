@@ -162,6 +162,24 @@ FIELDS(mnvgc) {
 FIELDS(mnvgn) {
 #include "ifc/reg/mnvgn.def"
 };
+FIELDS(mtrc_cap) {
+#include "ifc/reg/mtrc_cap.def"
+};
+FIELDS(mtrc_conf) {
+#include "ifc/reg/mtrc_conf.def"
+};
+FIELDS(mtrc_stdb) {
+#include "ifc/reg/mtrc_stdb.def"
+};
+FIELDS(mtrc_ctrl) {
+#include "ifc/reg/mtrc_ctrl.def"
+};
+FIELDS(mpir) {
+#include "ifc/reg/mpir.def"
+};
+FIELDS(resource_dump) {
+#include "ifc/reg/resource_dump.def"
+};
 FIELDS(mpein) {
 #include "ifc/reg/mpein.def"
 };
@@ -170,6 +188,12 @@ FIELDS(mpcnt) {
 };
 FIELDS(mpcnt_perf) {
 #include "ifc/reg/mpcnt_perf.def"
+};
+FIELDS(mpcnt_phys) {
+#include "ifc/reg/mpcnt_phys.def"
+};
+FIELDS(mpcnt_perf2) {
+#include "ifc/reg/mpcnt_perf2.def"
 };
 FIELDS(mpcnt_other) {
 #include "ifc/reg/mpcnt_other.def"
@@ -182,6 +206,21 @@ FIELDS(mcqi) {
 };
 FIELDS(mcc) {
 #include "ifc/reg/mcc.def"
+};
+FIELDS(mcqi_cap) {
+#include "ifc/reg/mcqi_cap.def"
+};
+FIELDS(mcqi_version) {
+#include "ifc/reg/mcqi_version.def"
+};
+FIELDS(mcqi_activation) {
+#include "ifc/reg/mcqi_activation.def"
+};
+FIELDS(mcqi_other) {
+#include "ifc/reg/mcqi_other.def"
+};
+FIELDS(mcda) {
+#include "ifc/reg/mcda.def"
 };
 FIELDS(mqis) {
 #include "ifc/reg/mqis.def"
@@ -226,8 +265,12 @@ static const struct hws_reg_page pddr_pages[] = {PAGE("page_select", 0, pddr_ope
                                                  PAGE("page_select", 6, pddr_down),
                                                  PAGE("page_select", 8, pddr_up),
                                                  PAGE("page_select", EVERY_OTHER, pddr_other)};
-static const struct hws_reg_page mpcnt_pages[] = {PAGE("grp", 0, mpcnt_perf),
-                                                  PAGE("grp", EVERY_OTHER, mpcnt_other)};
+static const struct hws_reg_page mpcnt_pages[] = {
+    PAGE("grp", 0, mpcnt_perf), PAGE("grp", 3, mpcnt_phys), PAGE("grp", 4, mpcnt_perf2),
+    PAGE("grp", EVERY_OTHER, mpcnt_other)};
+static const struct hws_reg_page mcqi_pages[] = {
+    PAGE("info_type", 0, mcqi_cap), PAGE("info_type", 1, mcqi_version),
+    PAGE("info_type", 5, mcqi_activation), PAGE("info_type", EVERY_OTHER, mcqi_other)};
 
 #define PAGES_PAGES(layout)    layout##_pages, COUNT(layout##_pages)
 #define PAGES_NO_PAGES(layout) NULL, 0

@@ -169,8 +169,8 @@ static void registers_are_big_endian_bytes(void **state)
 
     (void)state;
     hws_emu_bar_read(&g.emu, 0x00, b, 8);
-    assert_int_equal(b[0] << 8 | b[1], g.profile.fw_minor);
-    assert_int_equal(b[2] << 8 | b[3], g.profile.fw_major);
+    assert_int_equal(b[0] << 8 | b[1], g.profile.version.minor);
+    assert_int_equal(b[2] << 8 | b[3], g.profile.version.major);
     assert_int_equal(b[4] << 8 | b[5], 5);
     hws_emu_bar_read(&g.emu, 0x05, b, 1);
     assert_int_equal(b[0], 5);

@@ -69,12 +69,12 @@ static void identity_is_what_the_text_says(void **state)
     assert_string_equal(p.product, "B C");
     assert_int_equal(p.pci_device_id, 0x1021);
     assert_true(p.base_mac == UINT64_C(0xa088c20102ff));
-    assert_int_equal(p.fw_major, 28);
-    assert_int_equal(p.fw_minor, 43);
-    assert_int_equal(p.fw_subminor, 2006);
-    assert_int_equal(p.fw_year, 0x2024);
-    assert_int_equal(p.fw_month, 0x11);
-    assert_int_equal(p.fw_day, 0x20);
+    assert_int_equal(p.version.major, 28);
+    assert_int_equal(p.version.minor, 43);
+    assert_int_equal(p.version.subminor, 2006);
+    assert_int_equal(p.version.year, 0x2024);
+    assert_int_equal(p.version.month, 0x11);
+    assert_int_equal(p.version.day, 0x20);
     assert_int_equal(p.ports[0].ib_cap, 0x40);
     assert_int_equal(p.sensors[0].value, -28);
     hws_emu_profile_deinit(&p);

@@ -181,8 +181,8 @@ static void init_segment_tells_version_sizes_and_readiness(void **state)
 {
     (void)state;
     assert_int_equal(hws_emu_read32(&g.emu, 0),
-                     (uint32_t)g.profile.fw_minor << 16 | g.profile.fw_major);
-    assert_int_equal(hws_emu_read32(&g.emu, 4), 5u << 16 | g.profile.fw_subminor);
+                     (uint32_t)g.profile.version.minor << 16 | g.profile.version.major);
+    assert_int_equal(hws_emu_read32(&g.emu, 4), 5u << 16 | g.profile.version.subminor);
     assert_int_equal(hws_emu_read32(&g.emu, 0x14) & 0xff, 0x56);
     assert_int_equal(hws_emu_read32(&g.emu, 0x1fc) >> 31, 0);
     assert_int_not_equal(hws_emu_read32(&g.emu, 0x230), 0xffffffff);
