@@ -10,6 +10,7 @@ hws_package(uv libuv)
 hws_package(nghttp2 libnghttp2)
 hws_package(protobuf_c libprotobuf-c)
 hws_package(crypto libcrypto)
+hws_package(ssl libssl) # tests only: a stock TLS peer
 hws_package(sqlite sqlite3)
 hws_package(fyaml libfyaml)
 hws_package(jansson jansson)

@@ -57,6 +57,8 @@ static void wire_args(struct hws_children *c, const struct hws_config *cfg)
         *a++ = cfg->tls_key;
         *a++ = "--ca";
         *a++ = cfg->tls_ca;
+        *a++ = "--records";
+        *a++ = cfg->tls_records;
     }
     *a = NULL;
 }

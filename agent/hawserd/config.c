@@ -15,7 +15,15 @@
 #include "base/text.h"
 #include "common/file.h"
 
-enum field_kind { FIELD_TEXT, FIELD_HOST, FIELD_PATH, FIELD_BACKEND, FIELD_PATHS, FIELD_MAP };
+enum field_kind {
+    FIELD_TEXT,
+    FIELD_HOST,
+    FIELD_PATH,
+    FIELD_BACKEND,
+    FIELD_RECORDS,
+    FIELD_PATHS,
+    FIELD_MAP
+};
 
 struct field {
     const char *key;
@@ -33,9 +41,8 @@ struct field {
     }
 
 static const struct field tls_fields[] = {
-    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert),
-    TEXT_FIELD("key", FIELD_PATH, true, tls_key),
-    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),
+    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert), TEXT_FIELD("key", FIELD_PATH, true, tls_key),
+    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),     {"records", FIELD_RECORDS, false, 0, 0, NULL},
     {NULL, FIELD_TEXT, false, 0, 0, NULL},
 };
 static const struct field device_fields[] = {
@@ -146,6 +153,18 @@ static enum hws_code read_backend(struct reader *r, struct fy_node *node, unsign
     return refuse(r, line, "backend", "must be emu or fwctl");
 }
 
+static enum hws_code read_records(struct reader *r, struct fy_node *node, unsigned line)
+{
+    char *dst = r->cfg.tls_records;
+    enum hws_code code = read_text(r, node, line, "records", dst, HWS_CONFIG_RECORDS_BYTES);
+
+    if (code != HWS_OK || hws_str_eq(dst, "auto") || hws_str_eq(dst, "libcrypto") ||
+        hws_str_eq(dst, "mbedtls")) {
+        return code;
+    }
+    return refuse(r, line, "records", "must be auto, libcrypto or mbedtls");
+}
+
 static enum hws_code read_paths(struct reader *r, struct fy_node *node, unsigned line)
 {
     void *it = NULL;
@@ -182,6 +201,8 @@ static enum hws_code read_leaf(struct reader *r, const struct field *f, struct f
         return read_path(r, value, line, f->key, dst);
     case FIELD_BACKEND:
         return read_backend(r, value, line);
+    case FIELD_RECORDS:
+        return read_records(r, value, line);
     case FIELD_PATHS:
         return read_paths(r, value, line);
     case FIELD_MAP:
@@ -363,6 +384,7 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     }
     r->dir = dir;
     r->name = name;
+    hws_str_copy(r->cfg.tls_records, sizeof(r->cfg.tls_records), "auto");
     enum hws_code code = build(text, n, name, &doc, err);
     if (code == HWS_OK) {
         code = read_root(r, fy_document_root(doc));

@@ -21,12 +21,13 @@
 
 #include "base/err.h"
 
-#define HWS_CONFIG_MAX_BYTES    ((size_t)64 * 1024) /* a larger file is refused */
-#define HWS_CONFIG_PATH_BYTES   256u
-#define HWS_CONFIG_HOST_BYTES   65u
-#define HWS_CONFIG_LISTEN_BYTES 128u
-#define HWS_CONFIG_MAX_PROFILES 16u
-#define HWS_CONFIG_RUN_DIR_MAX  80u /* a socket's path must fit in sockaddr_un */
+#define HWS_CONFIG_MAX_BYTES     ((size_t)64 * 1024) /* a larger file is refused */
+#define HWS_CONFIG_PATH_BYTES    256u
+#define HWS_CONFIG_HOST_BYTES    65u
+#define HWS_CONFIG_LISTEN_BYTES  128u
+#define HWS_CONFIG_RECORDS_BYTES 16u
+#define HWS_CONFIG_MAX_PROFILES  16u
+#define HWS_CONFIG_RUN_DIR_MAX   80u /* a socket's path must fit in sockaddr_un */
 
 enum hws_config_backend {
     HWS_BACKEND_EMU,  /* hawser-emu, one adapter per profile */
@@ -42,6 +43,7 @@ struct hws_config {
     char tls_cert[HWS_CONFIG_PATH_BYTES];  /* PEM files; empty without listen */
     char tls_key[HWS_CONFIG_PATH_BYTES];
     char tls_ca[HWS_CONFIG_PATH_BYTES];
+    char tls_records[HWS_CONFIG_RECORDS_BYTES]; /* "auto", "libcrypto" or "mbedtls" */
     enum hws_config_backend backend;
     char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */
     size_t n_profiles;

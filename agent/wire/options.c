@@ -16,6 +16,7 @@ static const struct option table[] = {
     {"ca", required_argument, NULL, 'a'},
     {"limit", required_argument, NULL, 'm'},
     {"limits", no_argument, NULL, 'M'},
+    {"records", required_argument, NULL, 'e'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -25,7 +26,8 @@ const char *hws_wire_options_help(void)
 {
     return "usage: hawser-wire --hawserd-socket PATH --lock PATH --local-socket PATH --run-dir "
            "DIR\n"
-           "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE]\n"
+           "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE [--records "
+           "ENGINE]]\n"
            "\n"
            "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a "
            "Unix\n"
@@ -39,12 +41,32 @@ const char *hws_wire_options_help(void)
            "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers\n"
            "      --limit NAME=VALUE     another limit than the default; may be repeated\n"
            "      --limits               lists the limits with their defaults\n"
+           "      --records ENGINE       who seals and opens TLS records: auto (default; libcrypto "
+           "where\n"
+           "                             it can), libcrypto or mbedtls\n"
            "  -h, --help                 this text\n"
            "  -V, --version              version\n"
            "\n"
            "Signals: SIGTERM finishes running calls and exits 0; again: within a second.\n"
            "Example: hawser-wire --hawserd-socket run/hawserd.sock --lock run/wire.lock \\\n"
            "             --local-socket run/hawser.sock --run-dir run\n";
+}
+
+static bool take_records(struct hws_wire_options *o, const char *name)
+{
+    static const char *const names[] = {
+        [HWS_TLS_RECORDS_AUTO] = "auto",
+        [HWS_TLS_RECORDS_LIBCRYPTO] = "libcrypto",
+        [HWS_TLS_RECORDS_MBEDTLS] = "mbedtls",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            o->records = (enum hws_tls_records_choice)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool take(struct hws_wire_options *o, int opt)
@@ -69,6 +91,9 @@ static bool take(struct hws_wire_options *o, int opt)
     if (opt == 'm' && o->n_limits < HWS_WIRE_MAX_LIMITS) {
         o->limits[o->n_limits++] = optarg;
         return true;
+    }
+    if (opt == 'e') {
+        return take_records(o, optarg);
     }
     if (opt <= 0 || opt >= 128 || slot[opt] == NULL) {
         return false;

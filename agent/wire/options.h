@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "tls/bundle.h"
 
 #define HWS_WIRE_MAX_LIMITS 64u
 
@@ -21,6 +22,7 @@ struct hws_wire_options {
     const char *limits[HWS_WIRE_MAX_LIMITS]; /* "name=value" */
     size_t n_limits;
     bool list_limits;
+    enum hws_tls_records_choice records; /* --records */
     bool help;
     bool version;
 };

@@ -330,6 +330,7 @@ static enum hws_code load_bundle(struct hws_service *s, struct hws_err *err)
     }
     memset(&pem, 0, sizeof(pem));
     pem.allow_tls12 = true;
+    pem.records = s->options->records;
     for (size_t i = 0; i < 3; i++) {
         hws_buf_init(&files[i], 0);
     }

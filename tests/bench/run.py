@@ -146,5 +146,6 @@ def bench_agent():
 
 
 program(os.path.join(BENCH, "bench_cmdq"), os.path.join(TOP, "agent/emu/profiles/connectx7.yaml"), str(2 * args.rounds - 1))
+program(os.path.join(BENCH, "bench_tls"), str(2 * args.rounds - 1))
 bench_agent()
 report()

@@ -69,6 +69,11 @@ class Tls(FleetCase):
         self.assertGreaterEqual(len(got), 9)
         self.assertEqual(got[3], 4)  # SETTINGS
 
+    def test_the_network_process_leaves_its_memory_out_of_core_files(self):
+        (pid,) = self.host.pids()["hawser-wire"]
+        with open(f"/proc/{pid}/coredump_filter") as f:
+            self.assertEqual(int(f.read(), 16), 0)
+
     def test_no_certificate(self):
         self.refused_handshake("no_certificate", lambda: self.first_bytes(self.context()))
 

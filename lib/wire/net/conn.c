@@ -482,6 +482,11 @@ static void pump(struct hws_net_conn *conn)
         due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
     }
     bool alive = flush(conn);
+    if (alive && conn->opened && !conn->worn && hws_tls_conn_is_worn(&conn->tls)) {
+        conn->worn = true; /* its keys have sealed enough: calls end, the peer dials again */
+        hws_grpc_conn_drain(&conn->grpc, 0);
+        (void)uv_prepare_start(&conn->wake, wake_due);
+    }
     if (alive && conn->opened && conn->write_since_ms == 0 &&
         hws_grpc_conn_want_close(&conn->grpc)) {
         if (has_tls(conn)) {

@@ -103,6 +103,7 @@ struct hws_net_conn {
     bool pumping;
     bool hung_up;         /* handles are closing */
     bool pending;         /* server: the listener counts it as not identified yet */
+    bool worn;            /* drained because of its keys (tls/conn.h) */
     bool reopening;       /* client: the handle closes to try the next address */
     char *expect;         /* client: owned; what the handshake compares the server with */
     struct hws_list link; /* the listener's */

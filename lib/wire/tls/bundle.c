@@ -192,6 +192,7 @@ enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_p
     b->n_refs = 1;
     b->rng = rng;
     b->allow_tls12 = pem->allow_tls12;
+    b->records = pem->records;
     mbedtls_x509_crt_init(&b->cert);
     mbedtls_x509_crt_init(&b->ca);
     mbedtls_pk_init(&b->key);

@@ -25,12 +25,20 @@
 
 struct hws_tls_bundle;
 
+/* Which engine moves the records after a handshake. */
+enum hws_tls_records_choice {
+    HWS_TLS_RECORDS_AUTO,      /* libcrypto's where it serves the suite (AES-GCM) */
+    HWS_TLS_RECORDS_LIBCRYPTO, /* the same; named so that a configuration can insist */
+    HWS_TLS_RECORDS_MBEDTLS,   /* mbedTLS's, always */
+};
+
 /* PEM texts, borrowed during the call. A trailing NUL is neither needed nor forbidden. */
 struct hws_tls_pem {
     struct hws_span cert; /* our leaf first, then its intermediates */
     struct hws_span key;  /* the leaf's key, unencrypted */
     struct hws_span ca;   /* one or more CA certificates; nothing but CAs */
     bool allow_tls12;     /* mbedTLS 3 speaks 1.3 only unless this is set; 2.28 always speaks 1.2 */
+    enum hws_tls_records_choice records;
 };
 
 /*

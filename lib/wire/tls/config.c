@@ -63,6 +63,12 @@ static void set_versions(mbedtls_ssl_config *conf, bool allow_tls12)
     mbedtls_ssl_conf_sig_algs(conf, s_signatures);
 }
 
+static void export_keys(mbedtls_ssl_config *conf, struct hws_tls_bundle *bundle)
+{
+    (void)conf; /* a connection has its own callback here */
+    (void)bundle;
+}
+
 #else
 
 static const mbedtls_ecp_group_id s_groups[] = {
@@ -87,6 +93,11 @@ static void set_versions(mbedtls_ssl_config *conf, bool allow_tls12)
     mbedtls_ssl_conf_sig_hashes(conf, s_hashes);
 }
 
+static void export_keys(mbedtls_ssl_config *conf, struct hws_tls_bundle *bundle)
+{
+    mbedtls_ssl_conf_export_keys_ext_cb(conf, hws_tls__take_keys, bundle);
+}
+
 #endif
 
 enum hws_code hws_tls__config_init(mbedtls_ssl_config *conf, enum hws_tls_role role,
@@ -107,6 +118,7 @@ enum hws_code hws_tls__config_init(mbedtls_ssl_config *conf, enum hws_tls_role r
                            "TLS configuration: -0x%04x", (unsigned)-rc);
     }
     set_versions(conf, bundle->allow_tls12);
+    export_keys(conf, bundle);
     mbedtls_ssl_conf_ciphersuites(conf, s_suites);
     mbedtls_ssl_conf_cert_profile(conf, &hws_tls__profile);
     mbedtls_ssl_conf_ca_chain(conf, &bundle->ca, NULL);

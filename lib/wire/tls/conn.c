@@ -17,6 +17,7 @@
 #include "base/fsm.h"
 #include "base/mem.h"
 #include "tls/engine_priv.h"
+#include "tls/records.h"
 
 static const uint32_t s_moves[HWS_TLS_N_STATES] = {
     [HWS_TLS_STATE_ZERO] = HWS_FSM_TO(HWS_TLS_STATE_HANDSHAKE),
@@ -101,14 +102,20 @@ static enum hws_code finish_handshake(struct hws_tls_conn *conn)
     }
     conn->peer = e->verify.peer;
     e->verify.expect = NULL;
-    e->record = &hws_tls__record_mbedtls;
-    hws_tls__move(conn, HWS_TLS_STATE_OPEN);
-    return HWS_OK;
+    conn->version = mbedtls_ssl_get_version(&e->ssl);
+    conn->suite = mbedtls_ssl_get_ciphersuite(&e->ssl);
+    enum hws_code rc = hws_tls__take_over(conn);
+    if (rc == HWS_OK) {
+        hws_tls__move(conn, HWS_TLS_STATE_OPEN);
+    }
+    return rc;
 }
 
 static enum hws_code drive_handshake(struct hws_tls_conn *conn)
 {
+    conn->bundle->exporting = &conn->engine->exported;
     int rc = mbedtls_ssl_handshake(&conn->engine->ssl);
+    conn->bundle->exporting = NULL;
 
     if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
         return HWS_OK;
@@ -158,6 +165,9 @@ static enum hws_code setup_engine(struct hws_tls_conn *conn, const struct hws_tl
     e->verify.eku = server ? HWS_TLS_EKU_CLIENT : HWS_TLS_EKU_SERVER;
     e->verify.expect = server ? NULL : o->expect;
     mbedtls_ssl_set_verify(&e->ssl, hws_tls__verify_cb, &e->verify);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    hws_tls__export_from(&e->ssl, &e->exported);
+#endif
     mbedtls_ssl_set_bio(&e->ssl, conn, bio_send, bio_recv, NULL);
     return HWS_OK;
 }
@@ -195,12 +205,19 @@ enum hws_code hws_tls_conn_init(struct hws_tls_conn *conn, enum hws_tls_role rol
     return rc;
 }
 
-void hws_tls_conn_deinit(struct hws_tls_conn *conn)
+void hws_tls__engine_free(struct hws_tls_conn *conn)
 {
     if (conn->engine != NULL) {
         mbedtls_ssl_free(&conn->engine->ssl);
-        hws_mem_free(conn->engine);
+        hws_mem_free_secret(conn->engine, sizeof(*conn->engine));
+        conn->engine = NULL;
     }
+}
+
+void hws_tls_conn_deinit(struct hws_tls_conn *conn)
+{
+    hws_tls__engine_free(conn);
+    hws_tls_records_free(conn->records);
     hws_tls_bundle_unref(conn->bundle);
     hws_buf_deinit(&conn->out);
     memset(conn, 0, sizeof(*conn));
@@ -231,8 +248,7 @@ enum hws_code hws_tls_conn_read(struct hws_tls_conn *conn, uint8_t *out, size_t 
     if (conn->state == HWS_TLS_STATE_FAILED) {
         return report(conn, err);
     }
-    if (conn->state == HWS_TLS_STATE_OPEN &&
-        conn->engine->record->open(conn, out, cap, &n) != HWS_OK) {
+    if (conn->state == HWS_TLS_STATE_OPEN && conn->record->open(conn, out, cap, &n) != HWS_OK) {
         return report(conn, err);
     }
     if (n == 0) {
@@ -255,7 +271,7 @@ enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes
     }
     while (done < n && hws_buf_len(&conn->out) < HWS_TLS_UNSENT_MAX_BYTES) {
         size_t taken = 0;
-        if (conn->engine->record->seal(conn, bytes + done, n - done, &taken) != HWS_OK) {
+        if (conn->record->seal(conn, bytes + done, n - done, &taken) != HWS_OK) {
             return report(conn, err);
         }
         done += taken;
@@ -284,7 +300,7 @@ void hws_tls_conn_close(struct hws_tls_conn *conn)
     switch (conn->state) {
     case HWS_TLS_STATE_OPEN:
     case HWS_TLS_STATE_PEER_DONE:
-        if (conn->engine->record->close_notify(conn) == HWS_OK) {
+        if (conn->record->close_notify(conn) == HWS_OK) {
             hws_tls__move(conn, HWS_TLS_STATE_CLOSED);
         }
         break;
@@ -332,14 +348,20 @@ enum hws_code hws_tls_conn_expire(struct hws_tls_conn *conn, uint64_t now_ms, st
 
 const char *hws_tls_conn_version(const struct hws_tls_conn *conn)
 {
-    bool known = conn->engine != NULL && conn->engine->record != NULL;
-
-    return known ? mbedtls_ssl_get_version(&conn->engine->ssl) : "";
+    return conn->record != NULL ? conn->version : "";
 }
 
 const char *hws_tls_conn_suite(const struct hws_tls_conn *conn)
 {
-    bool known = conn->engine != NULL && conn->engine->record != NULL;
+    return conn->record != NULL ? conn->suite : "";
+}
 
-    return known ? mbedtls_ssl_get_ciphersuite(&conn->engine->ssl) : "";
+const char *hws_tls_conn_records(const struct hws_tls_conn *conn)
+{
+    return conn->record != NULL ? conn->record->name : "";
+}
+
+bool hws_tls_conn_is_worn(const struct hws_tls_conn *conn)
+{
+    return conn->records != NULL && hws_tls_records_is_worn(conn->records);
 }

@@ -50,19 +50,25 @@ struct hws_tls_options {
     const char *server_name;       /* client: sent as SNI; NULL = none; borrowed during init */
 };
 
-struct hws_tls_engine; /* the library's half */
+struct hws_tls_engine;      /* mbedTLS's half */
+struct hws_tls_records;     /* the other engine's state */
+struct hws_tls__record_ops; /* which of the two */
 
 struct hws_tls_conn {
     int state; /* enum hws_tls_state */
     enum hws_tls_role role;
-    enum hws_tls_reason reason;    /* of a failure */
-    struct hws_err err;            /* of a failure: code and text */
-    uint64_t deadline_ms;          /* of the handshake */
-    struct hws_tls_peer peer;      /* valid from OPEN on */
-    struct hws_tls_bundle *bundle; /* owned reference */
-    struct hws_tls_engine *engine; /* owned */
-    struct hws_span in;            /* ciphertext on loan from recv */
-    struct hws_buf out;            /* ciphertext to pull */
+    enum hws_tls_reason reason;               /* of a failure */
+    struct hws_err err;                       /* of a failure: code and text */
+    uint64_t deadline_ms;                     /* of the handshake */
+    struct hws_tls_peer peer;                 /* valid from OPEN on */
+    struct hws_tls_bundle *bundle;            /* owned reference */
+    struct hws_tls_engine *engine;            /* owned; NULL when it is not needed any more */
+    struct hws_tls_records *records;          /* owned; NULL while mbedTLS moves the records */
+    const struct hws_tls__record_ops *record; /* NULL before OPEN */
+    const char *version;                      /* static texts; NULL before OPEN */
+    const char *suite;
+    struct hws_span in; /* ciphertext on loan from recv */
+    struct hws_buf out; /* ciphertext to pull */
 
     bool out_of_memory; /* out could not grow: the library saw a failed send */
 };
@@ -135,5 +141,11 @@ enum hws_code hws_tls_conn_expire(struct hws_tls_conn *conn, uint64_t now_ms, st
  * OPEN. */
 const char *hws_tls_conn_version(const struct hws_tls_conn *conn);
 const char *hws_tls_conn_suite(const struct hws_tls_conn *conn);
+
+/* The engine that moves the records: "libcrypto", "mbedtls"; "" before OPEN. */
+const char *hws_tls_conn_records(const struct hws_tls_conn *conn);
+
+/* The keys have done what they may and cannot be changed (TLS 1.2): drain it. */
+bool hws_tls_conn_is_worn(const struct hws_tls_conn *conn);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "tls/bundle.h"
 #include "tls/conn.h"
+#include "tls/keys.h"
 #include "tls/record_priv.h"
 
 #if MBEDTLS_VERSION_MAJOR < 3
@@ -30,6 +31,18 @@ struct hws_tls_rng {
     mbedtls_ctr_drbg_context drbg;
 };
 
+/* What the keys of records come from, as mbedTLS exports it in a handshake. Secret. */
+struct hws_tls__exported {
+    bool has_master; /* TLS 1.2 */
+    uint8_t master[HWS_TLS_MASTER_BYTES];
+    uint8_t client_random[HWS_TLS_RANDOM_BYTES];
+    uint8_t server_random[HWS_TLS_RANDOM_BYTES];
+    size_t n_client_secret; /* TLS 1.3; 0 = not there */
+    size_t n_server_secret;
+    uint8_t client_secret[HWS_TLS_SECRET_MAX_BYTES];
+    uint8_t server_secret[HWS_TLS_SECRET_MAX_BYTES];
+};
+
 struct hws_tls_bundle {
     unsigned n_refs;
     struct hws_tls_rng *rng; /* borrowed */
@@ -41,6 +54,8 @@ struct hws_tls_bundle {
     struct hws_tls_peer self;
     unsigned eku;
     bool allow_tls12;
+    enum hws_tls_records_choice records;
+    struct hws_tls__exported *exporting; /* 2.28: of the connection whose handshake runs, or NULL */
 };
 
 /* One verification of a chain: what is asked for, and the verdict with its reason. */
@@ -59,7 +74,7 @@ struct hws_tls__verify {
 struct hws_tls_engine {
     mbedtls_ssl_context ssl;
     struct hws_tls__verify verify;
-    const struct hws_tls__record_ops *record;
+    struct hws_tls__exported exported;
 };
 
 /* The certificate profile, and the rest of the configuration of one side. HWS_E_NOMEM, HWS_E_IO. */
@@ -91,6 +106,20 @@ enum hws_code hws_tls__fail(struct hws_tls_conn *conn, enum hws_tls_reason reaso
 
 /* As fail, from a return value of mbedTLS and what verification said. */
 enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc);
+
+/* Frees mbedTLS's half of a connection, wiped. */
+void hws_tls__engine_free(struct hws_tls_conn *conn);
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+/* Has the secrets of ssl's handshake put into x. */
+void hws_tls__export_from(mbedtls_ssl_context *ssl, struct hws_tls__exported *x);
+#else
+/* mbedTLS's callback of a configuration; data is the bundle. */
+int hws_tls__take_keys(void *data, const unsigned char *master, const unsigned char *block,
+                       size_t n_mac, size_t n_key, size_t n_iv,
+                       const unsigned char client_random[32], const unsigned char server_random[32],
+                       mbedtls_tls_prf_types prf);
+#endif
 
 /* Moves the connection's state, checked. */
 void hws_tls__move(struct hws_tls_conn *conn, enum hws_tls_state to);

@@ -75,6 +75,8 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
          "devices: {backend: fwctl}\n",
          "agent.yaml:1: tls is required with listen"},
         {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
+        {"tls: {cert: a, key: b, ca: c, records: gnutls}\n",
+         "agent.yaml:1: records must be auto, libcrypto or mbedtls"},
         {"host: &x a\nrun_dir: *x\n", "agent.yaml:2: run_dir must be a text"},
         {"host: {a\n", "agent.yaml:2: no YAML: "},
     };

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "test.h"
 
+enum hws_tls_records_choice hws_pair_records = HWS_TLS_RECORDS_AUTO;
+
 void hws_pair_init(struct hws_pair *p, struct hws_tls_bundle *server, struct hws_tls_bundle *client,
                    uint64_t at_s, const char *expect)
 {
@@ -76,6 +78,7 @@ enum hws_code hws_pair_bundle(struct hws_tls_rng *rng, const struct hws_mint *co
         .key = {(const uint8_t *)key, strlen(key)},
         .ca = {(const uint8_t *)ca, strlen(ca)},
         .allow_tls12 = true,
+        .records = hws_pair_records,
     };
     enum hws_code rc = hws_tls_bundle_new(rng, &pem, hws_pair_now_s(), out, err);
 

@@ -31,4 +31,7 @@ enum hws_code hws_pair_bundle(struct hws_tls_rng *rng, const struct hws_mint *co
                               size_t n_chain, const struct hws_mint *const *cas, size_t n_cas,
                               struct hws_tls_bundle **out, struct hws_err *err);
 
+/* The record engine of the bundles made from now on; AUTO at first. */
+extern enum hws_tls_records_choice hws_pair_records;
+
 #endif

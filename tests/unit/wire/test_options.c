@@ -46,6 +46,20 @@ static void tcp_without_certificates_is_refused(void **state)
 
     assert_ok(parse(NEEDED " --listen 127.0.0.1:0 --cert c --key k --ca a", &o, &err), &err);
     assert_string_equal(o.ca, "a");
+    assert_int_equal(o.records, HWS_TLS_RECORDS_AUTO);
+}
+
+static void the_record_engine_is_one_of_three(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(parse(NEEDED " --records mbedtls", &o, &err), &err);
+    assert_int_equal(o.records, HWS_TLS_RECORDS_MBEDTLS);
+    assert_ok(parse(NEEDED " --records libcrypto", &o, &err), &err);
+    assert_int_equal(o.records, HWS_TLS_RECORDS_LIBCRYPTO);
+    assert_code(parse(NEEDED " --records openssl", &o, &err), HWS_E_INVALID);
 }
 
 static void missing_and_unknown_options_are_refused(void **state)
@@ -66,6 +80,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needed_options_suffice_for_the_unix_socket),
         cmocka_unit_test(tcp_without_certificates_is_refused),
+        cmocka_unit_test(the_record_engine_is_one_of_three),
         cmocka_unit_test(missing_and_unknown_options_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,49 @@
+/*
+ * AES-GCM with a key that stays: libcrypto's, one context a direction, a nonce a record. It is told
+ * the nonce and never checks that it is new: that is the sequence number's work (records.h).
+ *
+ * Thread rule: one thread at a time.
+ */
+#ifndef HWS_TLS_AEAD_H
+#define HWS_TLS_AEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define HWS_TLS_NONCE_BYTES 12u
+#define HWS_TLS_TAG_BYTES   16u
+
+/* Zeroed is a valid one without a key. */
+struct hws_tls_aead {
+    void *ctx; /* owned; libcrypto's context, which holds the key and wipes it */
+    bool seals;
+};
+
+/* Takes a key of 16 or 32 bytes for sealing or for opening; replaces the one before. HWS_E_NOMEM;
+ * then the one before is still there. */
+enum hws_code hws_tls_aead_set_key(struct hws_tls_aead *a, const uint8_t *key, size_t n_key,
+                                   bool seals, struct hws_err *err) HWS_MUST_USE;
+
+/* Wipes and frees; accepts a zeroed one. */
+void hws_tls_aead_deinit(struct hws_tls_aead *a);
+
+/*
+ * Encrypts text and then tail (either may be empty) to out, and the tag after them: out has text.n
+ * + tail.n + HWS_TLS_TAG_BYTES and may be text.bytes itself. False if libcrypto failed.
+ */
+bool hws_tls_aead_seal(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
+                       struct hws_span aad, struct hws_span text, struct hws_span tail,
+                       uint8_t *out) HWS_MUST_USE;
+
+/*
+ * Decrypts sealed, whose last HWS_TLS_TAG_BYTES are the tag, to out (the rest's length). False if
+ * the tag is not that of these bytes: then out holds nothing to be used.
+ */
+bool hws_tls_aead_open(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
+                       struct hws_span aad, struct hws_span sealed, uint8_t *out) HWS_MUST_USE;
+
+#endif
