@@ -13,6 +13,9 @@
 #include "base/buf.h"
 #include "common/log.h"
 
+/* Event-driven, as a driver has it. */
+static const struct hws_cmdq_config queue_config = {.events = true};
+
 static uint16_t depth_of(const struct hws_emu_profile *profile)
 {
     unsigned depth = (1u << profile->log_queue_size) - 1; /* the last slot is for pages */
@@ -82,7 +85,7 @@ enum hws_code hws_card_open(struct hws_card *card, const char *profile_path, con
     facts = facts_of(card, card->powered ? "the card is starting" : err->msg);
     if (card->powered) {
         facts.state = HWS_LINK_ADAPTER_AWAY;
-        hws_ctl_queue_init(&card->queue, &card->port.bar, NULL, state_changed, card);
+        hws_ctl_queue_init(&card->queue, &card->port.bar, &queue_config, state_changed, card);
     } else {
         hws_log("adapter_failed", "serial=%s reason=%s", card->store.profile.serial,
                 hws_log_q(&quoted, err->msg));

@@ -107,7 +107,7 @@ static void bring_up(struct hws_cmdq *queue, struct hws_cmdq_bringup *up, struct
 {
     struct load load = {.queue = queue};
 
-    hws_cmdq_bringup_init(up, bar, 0, 0);
+    hws_cmdq_bringup_init(up, bar, NULL, 0, 0);
     for (;;) {
         struct hws_ctl_call call = {.cb = done, .data = &load};
         struct hws_err err;

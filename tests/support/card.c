@@ -13,13 +13,15 @@ static void count_cb(struct hws_ctl_call *call)
     c->n_cb++;
 }
 
-void card_open(struct card *c, const char *profile, const struct hws_trace *trace)
+static void open_card(struct card *c, const char *profile, const struct hws_trace *trace,
+                      bool events)
 {
     struct hws_err err = {0};
     struct hws_emu_config emu_config = {0};
-    struct hws_cmdq_config config = {.n_blocks = 512};
+    struct hws_cmdq_config config = {.n_blocks = 512, .events = events};
 
     memset(c, 0, sizeof(*c));
+    c->events = events;
     if (trace != NULL) {
         emu_config.trace = *trace;
         config.trace = *trace;
@@ -28,7 +30,18 @@ void card_open(struct card *c, const char *profile, const struct hws_trace *trac
     assert_ok(hws_emu_port_init(&c->port, &c->profile, &emu_config, NULL, 0, c->now_ms, &err),
               &err);
     assert_ok(hws_cmdq_open(&c->q, &c->port.bar, &config, c->now_ms, &err), &err);
-    hws_cmdq_bringup_init(&c->bringup, &c->port.bar, HWS_UCTX_CAP_TOOLS, 0);
+    hws_cmdq_bringup_init(&c->bringup, &c->port.bar, c->events ? &c->q.events : NULL,
+                          HWS_UCTX_CAP_TOOLS, 0);
+}
+
+void card_open(struct card *c, const char *profile, const struct hws_trace *trace)
+{
+    open_card(c, profile, trace, false);
+}
+
+void card_open_events(struct card *c, const char *profile, const struct hws_trace *trace)
+{
+    open_card(c, profile, trace, true);
 }
 
 static enum hws_step run_bringup(struct card *c)

@@ -19,6 +19,7 @@ struct card {
     struct hws_cmdq q;
     struct hws_cmdq_bringup bringup;
     uint64_t now_ms;
+    bool events; /* event-driven; else polled */
 };
 
 /* One call with its buffers and what became of it. */
@@ -28,6 +29,9 @@ struct card_call {
     uint8_t out[4608];
     unsigned n_cb;
 };
+
+/* As card_open, with an event queue. */
+void card_open_events(struct card *c, const char *profile, const struct hws_trace *trace);
 
 /* Powers a card with this profile text and opens a queue on it; fails the test if it cannot. */
 void card_open(struct card *c, const char *profile, const struct hws_trace *trace);

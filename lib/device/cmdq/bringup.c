@@ -4,14 +4,15 @@
  * pages).
  *
  * Failure modes: any refused command ends the stepper with its error, but for QUERY_ISSI with
- * BAD_OP (an old card: step 0) and for the way down, where a refusal is passed over: what matters
- * there is to get to the end.
+ * BAD_OP (an old card: step 0), for the event queue (polled then) and for the way down, where a
+ * refusal is passed over: what matters there is to get to the end.
  */
 #include "cmdq/bringup.h"
 
 #include <string.h>
 
 #include "base/assert.h"
+#include "ifc/eq.h"
 #include "ifc/init_seg.h"
 #include "ifc/names.h"
 
@@ -28,6 +29,7 @@ struct step {
     uint16_t op_mod;
     uint16_t in_bytes;
     uint16_t out_bytes;
+    bool optional; /* a refusal is passed over */
     /* False: skip this step. NULL: nothing to fill in. */
     bool (*build)(struct hws_cmdq_bringup *b);
     /* True: this step again. NULL: nothing to read. */
@@ -116,6 +118,39 @@ static bool build_set_caps(struct hws_cmdq_bringup *b)
     return true;
 }
 
+static bool build_alloc_uar(struct hws_cmdq_bringup *b)
+{
+    return b->events != NULL;
+}
+
+static bool read_alloc_uar(struct hws_cmdq_bringup *b)
+{
+    b->events->uar = hws_load_be24(b->out + HWS_UAR_IDX);
+    b->has_uar = true;
+    return false;
+}
+
+/* One page of entries, command completions only, vector 0. */
+static bool build_create_eq(struct hws_cmdq_bringup *b)
+{
+    uint8_t *context = b->in + HWS_CREATE_EQ_CTX;
+
+    if (!b->has_uar) {
+        return false;
+    }
+    hws_store_be32(context + HWS_EQ_CTX_SIZE_UAR, HWS_CMDQ_LOG_EVENTS << 24 | b->events->uar);
+    hws_store_be64(b->in + HWS_CREATE_EQ_MASK, UINT64_C(1) << HWS_EVENT_CMD);
+    hws_store_be64(b->in + HWS_CREATE_EQ_PAGES, b->events->ring.dev_addr);
+    return true;
+}
+
+static bool read_create_eq(struct hws_cmdq_bringup *b)
+{
+    hws_cmdq_events_start(b->events, b->out[HWS_EQ_NUMBER]);
+    b->has_eq = true;
+    return false;
+}
+
 static bool read_adapter(struct hws_cmdq_bringup *b)
 {
     memcpy(b->card.psid, b->out + HWS_QUERY_ADAPTER_PSID, HWS_PSID_BYTES);
@@ -136,19 +171,23 @@ static bool read_create_uctx(struct hws_cmdq_bringup *b)
 }
 
 static const struct step up_steps[] = {
-    {HWS_OP_ENABLE_HCA, 0, 16, 16, NULL, NULL},
-    {HWS_OP_QUERY_ISSI, 0, 16, HWS_QUERY_ISSI_OUT_BYTES, NULL, read_issi},
-    {HWS_OP_SET_ISSI, 0, 16, 16, build_set_issi, NULL},
-    {HWS_OP_QUERY_PAGES, HWS_PAGES_BOOT, 16, 16, NULL, read_query_pages},
-    {HWS_OP_MANAGE_PAGES, HWS_MANAGE_GIVE, 16, 16, build_give, read_give},
-    {HWS_OP_QUERY_HCA_CAP, HWS_HCA_CAP_GENERAL << 1 | HWS_HCA_CAP_CUR, 16, HWS_HCA_CAP_BYTES, NULL,
-     read_caps},
-    {HWS_OP_SET_HCA_CAP, HWS_HCA_CAP_GENERAL << 1, HWS_HCA_CAP_BYTES, 16, build_set_caps, NULL},
-    {HWS_OP_QUERY_PAGES, HWS_PAGES_INIT, 16, 16, NULL, read_query_pages},
-    {HWS_OP_MANAGE_PAGES, HWS_MANAGE_GIVE, 16, 16, build_give, read_give},
-    {HWS_OP_INIT_HCA, 0, HWS_INIT_HCA_IN_BYTES, 16, NULL, NULL},
-    {HWS_OP_QUERY_ADAPTER, 0, 16, HWS_QUERY_ADAPTER_OUT_BYTES, NULL, read_adapter},
-    {HWS_OP_CREATE_UCTX, 0, HWS_CREATE_UCTX_IN_BYTES, 16, build_create_uctx, read_create_uctx},
+    {HWS_OP_ENABLE_HCA, 0, 16, 16, false, NULL, NULL},
+    {HWS_OP_QUERY_ISSI, 0, 16, HWS_QUERY_ISSI_OUT_BYTES, false, NULL, read_issi},
+    {HWS_OP_SET_ISSI, 0, 16, 16, false, build_set_issi, NULL},
+    {HWS_OP_QUERY_PAGES, HWS_PAGES_BOOT, 16, 16, false, NULL, read_query_pages},
+    {HWS_OP_MANAGE_PAGES, HWS_MANAGE_GIVE, 16, 16, false, build_give, read_give},
+    {HWS_OP_QUERY_HCA_CAP, HWS_HCA_CAP_GENERAL << 1 | HWS_HCA_CAP_CUR, 16, HWS_HCA_CAP_BYTES, false,
+     NULL, read_caps},
+    {HWS_OP_SET_HCA_CAP, HWS_HCA_CAP_GENERAL << 1, HWS_HCA_CAP_BYTES, 16, false, build_set_caps,
+     NULL},
+    {HWS_OP_QUERY_PAGES, HWS_PAGES_INIT, 16, 16, false, NULL, read_query_pages},
+    {HWS_OP_MANAGE_PAGES, HWS_MANAGE_GIVE, 16, 16, false, build_give, read_give},
+    {HWS_OP_INIT_HCA, 0, HWS_INIT_HCA_IN_BYTES, 16, false, NULL, NULL},
+    {HWS_OP_ALLOC_UAR, 0, 16, 16, true, build_alloc_uar, read_alloc_uar},
+    {HWS_OP_CREATE_EQ, 0, HWS_CREATE_EQ_PAGES + 8, 16, true, build_create_eq, read_create_eq},
+    {HWS_OP_QUERY_ADAPTER, 0, 16, HWS_QUERY_ADAPTER_OUT_BYTES, false, NULL, read_adapter},
+    {HWS_OP_CREATE_UCTX, 0, HWS_CREATE_UCTX_IN_BYTES, 16, false, build_create_uctx,
+     read_create_uctx},
 };
 
 static bool build_destroy_uctx(struct hws_cmdq_bringup *b)
@@ -174,12 +213,33 @@ static bool read_take(struct hws_cmdq_bringup *b)
     return n > 0 && b->card.n_pages > 0;
 }
 
+/* The queue polls again before its events end. */
+static bool build_destroy_eq(struct hws_cmdq_bringup *b)
+{
+    if (!b->has_eq) {
+        return false;
+    }
+    hws_cmdq_events_stop(b->events);
+    b->in[HWS_EQ_NUMBER] = b->events->number;
+    return true;
+}
+
+static bool build_dealloc_uar(struct hws_cmdq_bringup *b)
+{
+    if (b->has_uar) {
+        hws_store_be24(b->in + HWS_UAR_IDX, b->events->uar);
+    }
+    return b->has_uar;
+}
+
 static const struct step down_steps[] = {
-    {HWS_OP_DESTROY_UCTX, 0, 16, 16, build_destroy_uctx, NULL},
-    {HWS_OP_TEARDOWN_HCA, 0, 16, 16, NULL, NULL},
+    {HWS_OP_DESTROY_UCTX, 0, 16, 16, true, build_destroy_uctx, NULL},
+    {HWS_OP_DESTROY_EQ, 0, 16, 16, true, build_destroy_eq, NULL},
+    {HWS_OP_DEALLOC_UAR, 0, 16, 16, true, build_dealloc_uar, NULL},
+    {HWS_OP_TEARDOWN_HCA, 0, 16, 16, true, NULL, NULL},
     {HWS_OP_MANAGE_PAGES, HWS_MANAGE_TAKE, 16, HWS_MANAGE_ADDRS + 8u * HWS_CMDQ_PAGES_PER_CALL,
-     build_take, read_take},
-    {HWS_OP_DISABLE_HCA, 0, 16, 16, NULL, NULL},
+     true, build_take, read_take},
+    {HWS_OP_DISABLE_HCA, 0, 16, 16, true, NULL, NULL},
 };
 
 static const struct step *current(const struct hws_cmdq_bringup *b)
@@ -193,11 +253,12 @@ static const struct step *current(const struct hws_cmdq_bringup *b)
     return b->down ? &down_steps[b->step_idx] : &up_steps[b->step_idx];
 }
 
-void hws_cmdq_bringup_init(struct hws_cmdq_bringup *b, struct hws_bar *bar, uint32_t uctx_cap,
-                           uint64_t step_ms)
+void hws_cmdq_bringup_init(struct hws_cmdq_bringup *b, struct hws_bar *bar,
+                           struct hws_cmdq_events *events, uint32_t uctx_cap, uint64_t step_ms)
 {
     *b = (struct hws_cmdq_bringup){
         .bar = bar,
+        .events = events,
         .wanted_uctx_cap = uctx_cap,
         .step_ms = step_ms != 0 ? step_ms : HWS_ISEG_COMMAND_TIMEOUT_MS,
     };
@@ -235,9 +296,13 @@ enum hws_step hws_cmdq_bringup_next(struct hws_cmdq_bringup *b, uint64_t now_ms,
     return b->failed ? HWS_STEP_FAILED : HWS_STEP_DONE;
 }
 
-/* An old card does not know interface steps; that is step 0, not a failure. */
-static bool is_old_card(const struct step *s, const struct hws_ctl_call *call)
+/* An old card does not know interface steps; that is step 0, not a failure. Nor is it one where the
+ * card refuses what can be done without. */
+static bool may_be_refused(const struct step *s, const struct hws_ctl_call *call)
 {
+    if (s->optional && call->err.stage == HWS_STAGE_EXECUTED) {
+        return true;
+    }
     return s->op == HWS_OP_QUERY_ISSI && call->err.code == HWS_E_DEVICE &&
            call->err.stage == HWS_STAGE_EXECUTED && call->err.fw_status == HWS_FW_BAD_OP;
 }
@@ -253,7 +318,7 @@ void hws_cmdq_bringup_feed(struct hws_cmdq_bringup *b, const struct hws_ctl_call
         }
         return;
     }
-    if (b->down || is_old_card(s, call)) {
+    if (b->down || may_be_refused(s, call)) {
         b->step_idx++;
         return;
     }

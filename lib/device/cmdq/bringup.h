@@ -1,13 +1,14 @@
 /*
  * What a driver says to a card before and after its work, as steppers: each hands out one call at a
  * time and is fed its result. Order and sizes are those of mlx5_core (core/main.c
- * mlx5_function_open and _close, Linux 7.2.13), without event queues and UARs, which a polled queue
- * does not need.
+ * mlx5_function_open and _close, core/eq.c, Linux 7.2.13). Without a ring for events the UAR and
+ * the event queue are left out, and completions are polled for; so they are where the card refuses
+ * one.
  *
  * Up:   ENABLE_HCA, QUERY_ISSI, SET_ISSI, QUERY_PAGES boot, MANAGE_PAGES give, QUERY_HCA_CAP,
- * SET_HCA_CAP, QUERY_PAGES init, MANAGE_PAGES give, INIT_HCA, QUERY_ADAPTER, CREATE_UCTX (if the
- * card offers it) Down: DESTROY_UCTX, TEARDOWN_HCA, MANAGE_PAGES take until all are back,
- * DISABLE_HCA
+ * SET_HCA_CAP, QUERY_PAGES init, MANAGE_PAGES give, INIT_HCA, ALLOC_UAR, CREATE_EQ, QUERY_ADAPTER,
+ * CREATE_UCTX (if the card offers it) Down: DESTROY_UCTX, DESTROY_EQ, DEALLOC_UAR, TEARDOWN_HCA,
+ * MANAGE_PAGES take until all are back, DISABLE_HCA
  *
  * Thread rule: one thread. The owner embeds the struct and keeps it as long as the card is up: it
  * owns the pages that the card uses. The calls go through the queue of the same bar with uid 0.
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "cmdq/event.h"
 #include "ifc/bar.h"
 #include "ifc/box.h"
 #include "ifc/call.h"
@@ -36,13 +38,16 @@ struct hws_cmdq_card {
 };
 
 struct hws_cmdq_bringup {
-    struct hws_bar *bar;       /* borrowed (outlives this) */
-    uint64_t step_ms;          /* time allowed per command */
-    struct hws_cmdq_card card; /* the result, valid after HWS_STEP_DONE */
-    struct hws_err err;        /* the reason, valid after HWS_STEP_FAILED */
+    struct hws_bar *bar;            /* borrowed (outlives this) */
+    struct hws_cmdq_events *events; /* borrowed (the queue's); NULL = polled */
+    uint64_t step_ms;               /* time allowed per command */
+    struct hws_cmdq_card card;      /* the result, valid after HWS_STEP_DONE */
+    struct hws_err err;             /* the reason, valid after HWS_STEP_FAILED */
     uint32_t step_idx;
     bool down; /* teardown, not bring-up */
     bool failed;
+    bool has_uar;
+    bool has_eq;
     uint32_t in_bytes; /* of the call that is out */
     uint32_t n_wanted; /* pages still to give in this phase */
     uint32_t n_run;    /* pages in the call that is out */
@@ -55,10 +60,10 @@ struct hws_cmdq_bringup {
     uint8_t out[HWS_HCA_CAP_BYTES];
 };
 
-/* Starts at ENABLE_HCA. uctx_cap: the HWS_UCTX_CAP_* to ask for. step_ms 0 = the driver's default
- * of 60 s. */
-void hws_cmdq_bringup_init(struct hws_cmdq_bringup *b, struct hws_bar *bar, uint32_t uctx_cap,
-                           uint64_t step_ms);
+/* Starts at ENABLE_HCA. events: the queue's ring, started and stopped on the way; NULL = polled.
+ * uctx_cap: the HWS_UCTX_CAP_* to ask for. step_ms 0 = the driver's default of 60 s. */
+void hws_cmdq_bringup_init(struct hws_cmdq_bringup *b, struct hws_bar *bar,
+                           struct hws_cmdq_events *events, uint32_t uctx_cap, uint64_t step_ms);
 
 /* After HWS_STEP_DONE (or a failure): the way down from here. */
 void hws_cmdq_bringup_down(struct hws_cmdq_bringup *b);

@@ -7,7 +7,9 @@
  * - deadline or cancel: the call ends UNKNOWN, the slot is stalled until the late completion
  * - reply with a wrong signature, token, number or link: HWS_E_PROTO, UNKNOWN; the slot is free
  * again
- * - the card is away or lost the queue (reset): everything ends HWS_E_GONE, UNKNOWN
+ * - the card is away, lost the queue (reset) or reports a fatal error: everything ends HWS_E_GONE,
+ *   UNKNOWN
+ * - a lost event: the entries themselves are looked at every HWS_CMDQ_CHECK_MS, and at a deadline
  * - no slot, no mailbox: HWS_E_BUSY, NOT_SENT
  */
 #include "cmdq/queue.h"
@@ -111,6 +113,13 @@ enum hws_code hws_cmdq_open(struct hws_cmdq *q, struct hws_bar *bar,
         (void)hws_err_wrap(err, "command queue");
         return rc;
     }
+    rc = q->config.events ? hws_cmdq_events_open(&q->events, bar, err) : HWS_OK;
+    if (rc != HWS_OK) {
+        hws_cmdq_pool_deinit(&q->pool);
+        bar->ops->dma_free(bar, &q->page);
+        (void)hws_err_wrap(err, "command queue");
+        return rc;
+    }
     bar->ops->write_barrier(bar);
     hws_bar_write32(bar, HWS_ISEG_CMDQ_ADDR_H, (uint32_t)(q->page.dev_addr >> 32));
     hws_bar_write32(bar, HWS_ISEG_CMDQ_ADDR_L, (uint32_t)q->page.dev_addr & HWS_ISEG_ADDR_L_MASK);
@@ -127,19 +136,48 @@ void hws_cmdq_deinit(struct hws_cmdq *q)
         q->bar->ops->dma_free(q->bar, &q->page);
     }
     hws_cmdq_pool_deinit(&q->pool);
+    hws_cmdq_events_deinit(&q->events);
     q->state = HWS_CMDQ_CLOSED;
     q->stalled_mask = 0;
 }
 
 /* ---- submit ---- */
 
-/* Back from a reset the card has no queue address; off the bus it has no registers at all. */
+uint8_t hws_cmdq_fatal_syndrome(struct hws_bar *bar)
+{
+    uint32_t flags = hws_bar_read32(bar, HWS_ISEG_HEALTH_FLAGS);
+
+    if ((flags & HWS_ISEG_HEALTH_RESET_BIT) == 0 || flags == HWS_ISEG_GONE) {
+        return 0;
+    }
+    return (uint8_t)(hws_bar_read32(bar, HWS_ISEG_HEALTH_SYND) >> HWS_ISEG_HEALTH_SYND_LSB);
+}
+
+enum hws_code hws_cmdq_why_gone(const struct hws_cmdq *q, struct hws_err *err)
+{
+    if (q->fatal_synd != 0) {
+        return hws_err_set(err, HWS_E_GONE, "the card reports a fatal error, health syndrome 0x%x",
+                           q->fatal_synd);
+    }
+    return hws_err_set(err, HWS_E_GONE, "the card is away or was reset");
+}
+
+/* Back from a reset the card has no queue address; off the bus it has no registers at all; after a
+ * fatal error it executes nothing any more. False: the queue is GONE. */
 static bool card_is_there(struct hws_cmdq *q)
 {
     uint32_t init = hws_bar_read32(q->bar, HWS_ISEG_INITIALIZING);
+    bool has_queue =
+        (init & HWS_ISEG_INITIALIZING_BIT) == 0 &&
+        hws_bar_read32(q->bar, HWS_ISEG_CMDQ_ADDR_H) == (uint32_t)(q->page.dev_addr >> 32);
 
-    return (init & HWS_ISEG_INITIALIZING_BIT) == 0 &&
-           hws_bar_read32(q->bar, HWS_ISEG_CMDQ_ADDR_H) == (uint32_t)(q->page.dev_addr >> 32);
+    q->fatal_synd = has_queue ? hws_cmdq_fatal_syndrome(q->bar) : 0;
+    if (has_queue && q->fatal_synd == 0) {
+        return true;
+    }
+    TRACE(q, "cmdq: gone");
+    q->state = HWS_CMDQ_GONE;
+    return false;
 }
 
 static enum hws_code pick_slot(const struct hws_cmdq *q, uint16_t op, uint32_t *out_slot,
@@ -165,12 +203,11 @@ static enum hws_code pick_slot(const struct hws_cmdq *q, uint16_t op, uint32_t *
 static enum hws_code check_call(struct hws_cmdq *q, const struct hws_ctl_call *call,
                                 struct hws_err *err)
 {
-    if (q->state == HWS_CMDQ_OPEN && q->busy_mask == 0 && !card_is_there(q)) {
-        TRACE(q, "cmdq: gone");
-        q->state = HWS_CMDQ_GONE;
+    if (q->state == HWS_CMDQ_OPEN && q->busy_mask == 0) {
+        (void)card_is_there(q);
     }
     if (q->state == HWS_CMDQ_GONE) {
-        return hws_err_set(err, HWS_E_GONE, "the card is away or was reset");
+        return hws_cmdq_why_gone(q, err);
     }
     if (q->state != HWS_CMDQ_OPEN) {
         return hws_err_set(err, HWS_E_STATE, "the command queue is closed");
@@ -347,13 +384,19 @@ static void reap_slot(struct hws_cmdq *q, uint32_t idx)
     free_slot(q, idx);
 }
 
-static void reap(struct hws_cmdq *q)
+/* Acquire: what the card wrote before it gave the entry back is seen after this load. */
+static bool is_back(const struct hws_cmdq *q, uint32_t idx)
 {
-    for (uint32_t mask = q->busy_mask | q->stalled_mask; mask != 0; mask &= mask - 1) {
+    const _Atomic uint8_t *own = (const _Atomic uint8_t *)&entry_at(q, idx)->status_own;
+
+    return (atomic_load_explicit(own, memory_order_acquire) & HWS_ENTRY_OWNER_HW) == 0;
+}
+
+static void reap(struct hws_cmdq *q, uint32_t among)
+{
+    for (uint32_t mask = among & (q->busy_mask | q->stalled_mask); mask != 0; mask &= mask - 1) {
         uint32_t idx = lowest_bit(mask);
-        /* Acquire: what the card wrote before it gave the entry back is seen after this load. */
-        const _Atomic uint8_t *own = (const _Atomic uint8_t *)&entry_at(q, idx)->status_own;
-        if ((atomic_load_explicit(own, memory_order_acquire) & HWS_ENTRY_OWNER_HW) == 0) {
+        if (is_back(q, idx)) {
             reap_slot(q, idx);
         }
     }
@@ -363,7 +406,12 @@ static void expire(struct hws_cmdq *q)
 {
     for (uint32_t mask = q->busy_mask; mask != 0; mask &= mask - 1) {
         uint32_t idx = lowest_bit(mask);
-        if (q->slots[idx].call->deadline_ms <= q->now_ms) {
+        if (q->slots[idx].call->deadline_ms > q->now_ms) {
+            continue;
+        }
+        if (is_back(q, idx)) { /* its event is lost, or late */
+            reap_slot(q, idx);
+        } else {
             stall_slot(q, idx, HWS_E_TIMEOUT, "no completion before the deadline");
         }
     }
@@ -375,10 +423,11 @@ static void check_card(struct hws_cmdq *q)
         return;
     }
     q->check_ms = q->now_ms + HWS_CMDQ_CHECK_MS;
+    reap(q, UINT32_MAX);
     if (!card_is_there(q)) {
-        TRACE(q, "cmdq: gone");
-        q->state = HWS_CMDQ_GONE;
-        stall_all(q, q->busy_mask, HWS_E_GONE, "the card is away or was reset");
+        struct hws_err why;
+        enum hws_code code = hws_cmdq_why_gone(q, &why);
+        stall_all(q, q->busy_mask, code, why.msg);
     }
 }
 
@@ -462,7 +511,7 @@ uint64_t hws_cmdq_turn(struct hws_cmdq *q, uint64_t now_ms)
         q->submitted = false;
         card_ms = q->bar->ops->turn(q->bar, now_ms);
     }
-    reap(q);
+    reap(q, q->events.on ? hws_cmdq_events_take(&q->events) : UINT32_MAX);
     check_card(q);
     expire(q);
     run_callbacks(q);

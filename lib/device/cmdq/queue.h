@@ -3,8 +3,13 @@
  * out.
  *
  * Calls follow ifc/call.h: submit and turn, callbacks only inside turn, each exactly once.
- * Completion is polled. The last slot serves MANAGE_PAGES only, so that page traffic can never be
- * starved. Nothing is allocated between open and deinit.
+ * Completion is polled for until the bring-up has had the card create an event queue (events); then
+ * an event says where to look, and a lost one costs HWS_CMDQ_CHECK_MS. The last slot serves
+ * MANAGE_PAGES only, so that page traffic can never be starved. Nothing is allocated between open
+ * and deinit.
+ *
+ * A card that reports a fatal error in its health buffer, or loses the queue's address, ends every
+ * call HWS_E_GONE: nothing of them will come back.
  *
  * A call that times out or is cancelled ends at once, but its slot and its mailboxes stay taken
  * ("stalled") until the card gives the entry back: the card may still read and write them.
@@ -21,6 +26,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/trace.h"
+#include "cmdq/event.h"
 #include "cmdq/mailbox.h"
 #include "ifc/bar.h"
 #include "ifc/call.h"
@@ -37,6 +43,7 @@ struct hws_cmdq_config {
     uint32_t n_blocks;      /* mailbox blocks; 0 = HWS_CMDQ_DEFAULT_BLOCKS */
     uint64_t poll_ms;       /* 0 = HWS_CMDQ_POLL_MS */
     uint64_t close_wait_ms; /* 0 = HWS_CMDQ_CLOSE_WAIT_MS */
+    bool events;            /* have a ring for an event queue ready for the bring-up */
     struct hws_trace trace; /* borrowed hook; zeroed = off */
 };
 
@@ -61,6 +68,7 @@ struct hws_cmdq {
     struct hws_bar *bar; /* borrowed (outlives the queue) */
     struct hws_cmdq_config config;
     struct hws_cmdq_pool pool;
+    struct hws_cmdq_events events;
     struct hws_dma page;  /* the queue page */
     struct hws_list done; /* calls whose callback comes next */
     void (*closed)(struct hws_cmdq *q);
@@ -78,7 +86,8 @@ struct hws_cmdq {
     uint16_t fw_subminor;
     uint16_t uid; /* put into every inbox */
     uint8_t next_token;
-    bool submitted; /* since the card last ran */
+    bool submitted;     /* since the card last ran */
+    uint8_t fatal_synd; /* GONE: the health syndrome of a fatal error; 0 = away or reset */
     struct hws_cmdq_slot slots[HWS_ENTRY_MAX_SLOTS];
 };
 
@@ -128,6 +137,13 @@ void hws_cmdq_set_uid(struct hws_cmdq *q, uint16_t uid);
 
 /* Commands that may be in flight at once, without the reserved slot. */
 uint32_t hws_cmdq_depth(const struct hws_cmdq *q);
+
+/* Why the queue is GONE, for people. */
+enum hws_code hws_cmdq_why_gone(const struct hws_cmdq *q, struct hws_err *err);
+
+/* The syndrome of a fatal error that the card reports in its health buffer; 0 = none, or no card.
+ */
+uint8_t hws_cmdq_fatal_syndrome(struct hws_bar *bar);
 
 /* Slots that wait for a late completion. */
 uint32_t hws_cmdq_n_stalled(const struct hws_cmdq *q);

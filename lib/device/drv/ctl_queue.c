@@ -3,7 +3,8 @@
  *
  *   WAITING -> STARTING -> UP                      the happy way
  *   STARTING -> LEAVING -> WAITING (after a pause)  a bring-up command failed
- *   UP -> LEAVING -> WAITING                        the card was reset or went away
+ *   UP -> LEAVING -> WAITING                        the card was reset, went away or reported a
+ *                                                   fatal error (it is then reset in WAITING)
  *   UP -> STOPPING -> LEAVING -> CLOSED             close
  * advance makes one move; turn makes moves until none is due.
  */
@@ -110,6 +111,19 @@ static uint64_t pause_after(struct hws_ctl_queue *c, const struct hws_err *why, 
     return c->retry_ms;
 }
 
+/* A firmware that has reported a fatal error executes nothing until it is reset: as the driver does
+ * (core/health.c mlx5_error_sw_reset, Linux 7.2.13), where the card takes that request. */
+static void reset_if_dead(struct hws_ctl_queue *c)
+{
+    uint32_t init = hws_bar_read32(c->bar, HWS_ISEG_INITIALIZING);
+
+    if (init != HWS_ISEG_GONE && (init & HWS_ISEG_SW_RESET_BIT) != 0 &&
+        hws_cmdq_fatal_syndrome(c->bar) != 0) {
+        hws_bar_write32(c->bar, HWS_ISEG_CMDQ_ADDR_L,
+                        HWS_ISEG_NIC_SW_RESET << HWS_ISEG_NIC_IFC_LSB);
+    }
+}
+
 static uint64_t do_waiting(struct hws_ctl_queue *c, uint64_t now_ms)
 {
     struct hws_err err;
@@ -129,6 +143,7 @@ static uint64_t do_waiting(struct hws_ctl_queue *c, uint64_t now_ms)
     if (c->give_up_ms == UINT64_MAX) {
         c->give_up_ms = now_ms + HWS_ISEG_READY_TIMEOUT_MS;
     }
+    reset_if_dead(c);
     c->q.data = c;
     code = hws_cmdq_open(&c->q, c->bar, &c->config, now_ms, &err);
     if (code == HWS_E_STATE && now_ms < c->give_up_ms) {
@@ -139,7 +154,8 @@ static uint64_t do_waiting(struct hws_ctl_queue *c, uint64_t now_ms)
         return pause_after(c, &err, now_ms);
     }
     c->q.data = c;
-    hws_cmdq_bringup_init(&c->bringup, c->bar, HWS_UCTX_CAP_TOOLS, HWS_CTL_QUEUE_STEP_MS);
+    hws_cmdq_bringup_init(&c->bringup, c->bar, c->config.events ? &c->q.events : NULL,
+                          HWS_UCTX_CAP_TOOLS, HWS_CTL_QUEUE_STEP_MS);
     c->step_out = false;
     move(c, HWS_CTL_QUEUE_STARTING);
     return now_ms;
@@ -201,7 +217,7 @@ static uint64_t do_up(struct hws_ctl_queue *c, uint64_t now_ms)
     uint64_t next_ms = hws_cmdq_turn(&c->q, now_ms);
 
     if (c->q.state == HWS_CMDQ_GONE) {
-        hws_err_set(&c->why, HWS_E_GONE, "the card is away or was reset");
+        (void)hws_cmdq_why_gone(&c->q, &c->why);
         (void)leave(c, now_ms);
         tell(c);
         return now_ms;

@@ -47,7 +47,9 @@
 #define HWS_ISEG_HEALTH_HW_ID  0x0234u
 #define HWS_ISEG_HEALTH_FLAGS                                                                      \
     0x0238u /* [31] reset request [30] cold reset [27] severity valid [26:24] severity */
-#define HWS_ISEG_HEALTH_SYND 0x023cu /* [31:24] irisc [23:16] syndrome [15:0] extended syndrome */
+#define HWS_ISEG_HEALTH_RESET_BIT 0x80000000u /* with a syndrome: fatal */
+#define HWS_ISEG_HEALTH_SYND_LSB  16u
+#define HWS_ISEG_HEALTH_SYND      0x023cu /* [31:24] irisc [23:16] syndrome [15:0] extended syndrome */
 
 #define HWS_ISEG_CMD_TIMEOUT    0x0ff8u /* [31:29] multiplier (0 ms 1 s 2 min 3 h) [19:0] value */
 #define HWS_ISEG_INIT_TIMEOUT   0x0ffcu /* same; 0 = timeouts are not reported */

@@ -95,6 +95,22 @@ static void spoil(struct script *s)
     }
 }
 
+/* Off the bus, dead, or events as it likes. */
+static void misbehave(struct script *s)
+{
+    uint8_t what = next(s);
+
+    if (what < 16) {
+        fake.regs[HWS_ISEG_INITIALIZING / 4] = HWS_ISEG_GONE;
+    } else if (what < 24) {
+        fake.regs[HWS_ISEG_HEALTH_FLAGS / 4] = HWS_ISEG_HEALTH_RESET_BIT;
+        fake.regs[HWS_ISEG_HEALTH_SYND / 4] = (uint32_t)what << HWS_ISEG_HEALTH_SYND_LSB;
+    } else if (q.events.ring.host != NULL) {
+        size_t at = (size_t)next(s) << 8 | next(s);
+        ((uint8_t *)q.events.ring.host)[at % q.events.ring.bytes] = next(s);
+    }
+}
+
 static bool act(struct script *s, uint64_t *now_ms)
 {
     switch (next(s) & 7) {
@@ -122,9 +138,7 @@ static bool act(struct script *s, uint64_t *now_ms)
         hws_cmdq_cancel(&q, &reqs[next(s) % 8].call);
         return true;
     default:
-        if (next(s) < 16) {
-            fake.regs[HWS_ISEG_INITIALIZING / 4] = 0xffffffff;
-        }
+        misbehave(s);
         return true;
     }
 }
@@ -132,13 +146,17 @@ static bool act(struct script *s, uint64_t *now_ms)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct script s = {.bytes = data, .n = size};
-    struct hws_cmdq_config config = {.n_blocks = 32};
+    struct hws_cmdq_config config = {.n_blocks = 32, .events = (size & 2) != 0};
     uint64_t now_ms = 0;
 
     memset(reqs, 0, sizeof(reqs));
     fake_bar_init(&fake, (size & 1) != 0 ? 5 : 3, 6);
     if (hws_cmdq_open(&q, &fake.bar, &config, 0, NULL) != HWS_OK) {
         return 0;
+    }
+    if (config.events) {
+        q.events.uar = 1;
+        hws_cmdq_events_start(&q.events, 1);
     }
     while (s.n > 0 && act(&s, &now_ms)) {
     }

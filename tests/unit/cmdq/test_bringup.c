@@ -40,7 +40,7 @@ static int setup(void **state)
 {
     (void)state;
     fake_bar_init(&fake, 5, 6);
-    hws_cmdq_bringup_init(&b, &fake.bar, HWS_UCTX_CAP_TOOLS, 1000);
+    hws_cmdq_bringup_init(&b, &fake.bar, NULL, HWS_UCTX_CAP_TOOLS, 1000);
     return 0;
 }
 

@@ -229,6 +229,33 @@ static void failed_bring_up_is_told_once_and_tried_again(void **state)
     assert_int_equal(w->n_up, 1);
 }
 
+static void a_fatal_error_is_said_and_the_card_reset_and_brought_up_again(void **state)
+{
+    static const struct hws_cmdq_config config = {.events = true};
+    struct world *w = *state;
+    struct hws_err err;
+
+    assert_ok(hws_emu_port_init(&w->port, &w->profile, NULL, NULL, 0, 0, &err), &err);
+    hws_ctl_queue_init(&w->c, &w->port.bar, &config, on_state, w);
+    pass(w, 5000);
+    assert_int_equal(w->n_up, 1);
+    assert_true(w->c.q.events.on);
+    prepare(0x80d, 16, 16, w->now_ms + 60000);
+    hws_emu_health_raise(&w->port.emu, 1, true);
+    assert_code(submit(w), HWS_E_GONE);
+    assert_int_equal(probe.n_done, 0);
+    (void)w->c.ctl.ops->turn(&w->c.ctl, w->now_ms);
+    assert_int_equal(w->n_down, 1);
+    assert_non_null(strstr(w->c.why.msg, "health syndrome 0x1"));
+    pass(w, 5000);
+    assert_int_equal(w->n_up, 2);
+    assert_true(w->c.q.events.on);
+    prepare(0x80d, 16, 16, w->now_ms + 1000);
+    assert_code(submit(w), HWS_OK);
+    pass(w, 100);
+    assert_code(probe.call.err.code, HWS_OK);
+}
+
 static void close_cancels_and_takes_the_card_down(void **state)
 {
     struct world *w = *state;
@@ -268,6 +295,7 @@ int main(void)
         WITH_WORLD(cancelled_call_is_unknown),
         WITH_WORLD(card_comes_back_after_a_reset),
         WITH_WORLD(failed_bring_up_is_told_once_and_tried_again),
+        WITH_WORLD(a_fatal_error_is_said_and_the_card_reset_and_brought_up_again),
         WITH_WORLD(close_cancels_and_takes_the_card_down),
         WITH_WORLD(close_before_the_card_is_ready),
     };
