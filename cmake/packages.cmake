@@ -15,6 +15,7 @@ hws_package(sqlite sqlite3)
 hws_package(fyaml libfyaml)
 hws_package(jansson jansson)
 hws_package(zlib zlib)
+hws_package(zstd libzstd)
 hws_package(cmocka cmocka)
 
 # Debian 12's mbedTLS 2.28 ships no pkg-config file.

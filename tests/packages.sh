@@ -3,7 +3,7 @@
 # What building and running Hawser takes.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build ccache pkg-config protobuf-compiler protobuf-c-compiler
   libprotobuf-c-dev libuv1-dev libnghttp2-dev libmbedtls-dev libcmocka-dev libsqlite3-dev libfyaml-dev
-  libjansson-dev zlib1g-dev libssl-dev openssl"
+  libjansson-dev zlib1g-dev libzstd-dev libssl-dev openssl"
 
 # as_root COMMAND...: runs it as root, by sudo where we are not.
 as_root() {

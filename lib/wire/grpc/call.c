@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "grpc/gzip.h"
 #include "session_priv.h"
 
 /* ---- accessors ---- */
@@ -51,6 +50,11 @@ const struct hws_grpc_meta *hws_grpc_call_peer_meta(const struct hws_grpc_call *
 bool hws_grpc_call_can_send(const struct hws_grpc_call *call)
 {
     return call->state == HWS_GRPC_CALL_OPEN && call->stream_id >= 0 && !call->half_closed;
+}
+
+enum hws_grpc_encoding hws_grpc_call_encoding(const struct hws_grpc_call *call)
+{
+    return call->encoding;
 }
 
 bool hws_grpc_call_was_compressed(const struct hws_grpc_call *call)
@@ -185,11 +189,11 @@ enum hws_code hws_grpc_call_send(struct hws_grpc_call *call, const void *bytes, 
     struct hws_buf packed;
     enum hws_code code = check_send(call, n, err);
 
-    if (code != HWS_OK || !call->gzip) {
+    if (code != HWS_OK || call->compress == HWS_GRPC_IDENTITY) {
         return code != HWS_OK ? code : queue(call, false, bytes, n, err);
     }
     hws_buf_init(&packed, 0);
-    code = hws_grpc_gzip_deflate(bytes, n, &packed, err);
+    code = hws_grpc_deflate(call->compress, bytes, n, &packed, err);
     if (code == HWS_OK) {
         code = queue(call, true, hws_buf_peek(&packed), hws_buf_len(&packed), err);
     }
@@ -211,15 +215,17 @@ enum hws_code hws_grpc_call_send_headers(struct hws_grpc_call *call,
     return HWS_OK;
 }
 
-enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, struct hws_err *err)
+enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, enum hws_grpc_encoding encoding,
+                                     struct hws_err *err)
 {
     if (!call->server || call->headers_out || !hws_grpc_call_can_send(call)) {
         return hws_err_set(err, HWS_E_STATE, "too late to compress");
     }
-    if (!call->peer_takes_gzip) {
-        return hws_err_set(err, HWS_E_UNSUPPORTED, "the peer does not accept gzip");
+    if (encoding != HWS_GRPC_IDENTITY && (call->peer_takes & 1u << encoding) == 0) {
+        return hws_err_set(err, HWS_E_UNSUPPORTED, "the peer does not accept %s",
+                           hws_grpc_encoding_name(encoding));
     }
-    call->gzip = true;
+    call->compress = encoding;
     return HWS_OK;
 }
 

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "grpc/codec.h"
 #include "grpc/meta.h"
 #include "grpc/status.h"
 
@@ -126,10 +127,11 @@ enum hws_code hws_grpc_call_reserve(struct hws_grpc_call *call, size_t n, uint8_
                                     struct hws_err *err) HWS_MUST_USE;
 void hws_grpc_call_commit(struct hws_grpc_call *call);
 
-/* Server: messages sent from now on are gzip-compressed. Before the headers are out only:
- * HWS_E_STATE after. HWS_E_UNSUPPORTED: the peer does not accept it (the call goes on
- * uncompressed). A client says so in struct hws_grpc_start. */
-enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, struct hws_err *err) HWS_MUST_USE;
+/* Server: messages of hws_grpc_call_send are compressed from now on. Before the headers are out
+ * only: HWS_E_STATE after. HWS_E_UNSUPPORTED: the peer does not accept this encoding (the call goes
+ * on uncompressed). A client says so in struct hws_grpc_start. */
+enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, enum hws_grpc_encoding encoding,
+                                     struct hws_err *err) HWS_MUST_USE;
 
 /* Client: no more messages. Idempotent. */
 void hws_grpc_call_half_close(struct hws_grpc_call *call);
@@ -169,6 +171,9 @@ void hws_grpc_call_grant(struct hws_grpc_call *call, uint32_t n_messages);
  * cap; maybe at once, but not inside this function. hws_grpc_call_send's HWS_E_BUSY asks for it by
  * itself. */
 void hws_grpc_call_want_writable(struct hws_grpc_call *call);
+
+/* What the peer said to compress its messages by; IDENTITY before its headers. */
+enum hws_grpc_encoding hws_grpc_call_encoding(const struct hws_grpc_call *call);
 
 /* True if the message handed out last came compressed. */
 bool hws_grpc_call_was_compressed(const struct hws_grpc_call *call);

@@ -6,7 +6,6 @@
  * they came and the window stays shut, so a paused call holds at most one window. A message being
  * put together reopens the window as it grows, up to its limit and that of the connection.
  */
-#include "grpc/gzip.h"
 #include "session_priv.h"
 
 static bool receiving(const struct hws_grpc_call *call)
@@ -96,12 +95,13 @@ static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
         return;
     }
     call->conn->stats->inflated++;
-    if (call->encoding != HWS_GRPC_GZIP) {
+    if (call->encoding == HWS_GRPC_IDENTITY || call->encoding == HWS_GRPC_N_ENCODINGS) {
         hws_grpc__call_fail(call, HWS_GRPC_INTERNAL, "compressed message without grpc-encoding");
         return;
     }
     hws_buf_init(&plain, 0);
-    if (hws_grpc_gzip_inflate(msg.bytes, msg.n, call->reader.max_bytes, &plain, &err) == HWS_OK) {
+    if (hws_grpc_inflate(call->encoding, msg.bytes, msg.n, call->reader.max_bytes, &plain, &err) ==
+        HWS_OK) {
         msg.bytes = hws_buf_peek(&plain);
         msg.n = hws_buf_len(&plain);
         deliver_plain(call, msg);

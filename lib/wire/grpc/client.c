@@ -46,7 +46,7 @@ enum hws_code hws_grpc_client_start(struct hws_grpc_conn *conn, const struct hws
     }
     call->path = start->path;
     call->kind = start->kind;
-    call->gzip = start->gzip;
+    call->compress = start->encoding;
     call->data = start->data;
     hws_grpc__head_begin(call);
     code = hws_grpc__head_send_request(call, start->meta, start->timeout_ms);

@@ -19,7 +19,7 @@ struct hws_grpc_start {
     enum hws_grpc_kind kind;
     uint64_t timeout_ms;                 /* 0 = none; sent as grpc-timeout and kept here too */
     const struct hws_grpc_meta *meta;    /* may be NULL; read before start returns */
-    bool gzip;                           /* compress the messages of hws_grpc_call_send */
+    enum hws_grpc_encoding encoding;     /* of the messages of hws_grpc_call_send */
     const struct hws_grpc_call_ops *ops; /* borrowed for the call's life */
     void *data;                          /* hws_grpc_call_data */
 };

@@ -41,9 +41,10 @@ static bool content_type_ok(const uint8_t *value, size_t n)
     return starts(value, n, grpc) && (n == len || value[len] == '+' || value[len] == ';');
 }
 
-/* True if the comma-separated list has the word. */
-static bool has_word(const uint8_t *list, size_t n, const char *word)
+/* The encodings of ours that the comma-separated list names, a bit each. */
+static uint32_t encodings_of(const uint8_t *list, size_t n)
 {
+    uint32_t found = 0;
     size_t at = 0;
 
     while (at < n) {
@@ -54,20 +55,10 @@ static bool has_word(const uint8_t *list, size_t n, const char *word)
         while (end < n && list[end] != ',' && list[end] != ' ') {
             end++;
         }
-        if (end > at && is(list + at, end - at, word)) {
-            return true;
-        }
+        found |= 1u << hws_grpc_encoding_parse(list + at, end - at);
         at = end;
     }
-    return false;
-}
-
-static enum hws_grpc_encoding encoding_of(const uint8_t *value, size_t n)
-{
-    if (is(value, n, "identity")) {
-        return HWS_GRPC_IDENTITY;
-    }
-    return is(value, n, "gzip") ? HWS_GRPC_GZIP : HWS_GRPC_OTHER_ENCODING;
+    return found;
 }
 
 static void field_http_status(struct hws_grpc_call *call, const uint8_t *value, size_t n)
@@ -131,9 +122,9 @@ static bool field_grpc(struct hws_grpc_call *call, const uint8_t *name, size_t n
                        const uint8_t *value, size_t n_value)
 {
     if (is(name, n_name, "grpc-encoding")) {
-        call->head.encoding = encoding_of(value, n_value);
+        call->head.encoding = hws_grpc_encoding_parse(value, n_value);
     } else if (is(name, n_name, "grpc-accept-encoding")) {
-        call->peer_takes_gzip = has_word(value, n_value, "gzip");
+        call->peer_takes = encodings_of(value, n_value);
     } else if (call->server && is(name, n_name, "grpc-timeout")) {
         call->head.bad_timeout =
             hws_grpc_timeout_parse(value, n_value, &call->head.timeout_ms) != HWS_OK;
@@ -349,9 +340,9 @@ enum hws_code hws_grpc__head_send_response(struct hws_grpc_call *call,
     }
     put_fixed(&b, ":status", "200");
     put_fixed(&b, "content-type", "application/grpc");
-    put_fixed(&b, "grpc-accept-encoding", "identity,gzip");
-    if (call->gzip) {
-        put_fixed(&b, "grpc-encoding", "gzip");
+    put_fixed(&b, "grpc-accept-encoding", HWS_GRPC_ACCEPT_ENCODING);
+    if (call->compress != HWS_GRPC_IDENTITY) {
+        put_fixed(&b, "grpc-encoding", hws_grpc_encoding_name(call->compress));
     }
     enum hws_code code = put_meta(&b, meta, &scratch);
     if (code == HWS_OK) {
@@ -374,7 +365,7 @@ enum hws_code hws_grpc__head_send_status(struct hws_grpc_call *call, unsigned ht
     put_fixed(&b, ":status", http_status == 415 ? "415" : http_status == 405 ? "405" : "200");
     put_fixed(&b, "content-type", "application/grpc");
     if (call->code == HWS_GRPC_UNIMPLEMENTED) {
-        put_fixed(&b, "grpc-accept-encoding", "identity,gzip");
+        put_fixed(&b, "grpc-accept-encoding", HWS_GRPC_ACCEPT_ENCODING);
     }
     enum hws_code code = put_status(&b, call, scratch);
     if (code == HWS_OK) {
@@ -420,9 +411,9 @@ enum hws_code hws_grpc__head_send_request(struct hws_grpc_call *call,
     put_fixed(&b, "te", "trailers");
     put_fixed(&b, "content-type", "application/grpc");
     put(&b, "user-agent", cfg->user_agent == NULL ? "hawser-grpc-c/0.1" : cfg->user_agent);
-    put_fixed(&b, "grpc-accept-encoding", "identity,gzip");
-    if (call->gzip) {
-        put_fixed(&b, "grpc-encoding", "gzip");
+    put_fixed(&b, "grpc-accept-encoding", HWS_GRPC_ACCEPT_ENCODING);
+    if (call->compress != HWS_GRPC_IDENTITY) {
+        put_fixed(&b, "grpc-encoding", hws_grpc_encoding_name(call->compress));
     }
     if (timeout_ms > 0) {
         (void)hws_grpc_timeout_print(timeout_ms, timeout);

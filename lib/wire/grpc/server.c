@@ -164,9 +164,10 @@ static bool rejected(struct hws_grpc_call *call)
         reject(call, 200, HWS_GRPC_UNIMPLEMENTED, "unknown method");
         return true;
     }
-    if (head->encoding == HWS_GRPC_OTHER_ENCODING) {
+    if (head->encoding == HWS_GRPC_N_ENCODINGS) {
         stats->calls_bad_request++;
-        reject(call, 200, HWS_GRPC_UNIMPLEMENTED, "grpc-encoding is not identity or gzip");
+        reject(call, 200, HWS_GRPC_UNIMPLEMENTED,
+               "grpc-encoding is not one of " HWS_GRPC_ACCEPT_ENCODING);
         return true;
     }
     const char *why = !head->te_ok        ? "te: trailers is missing"

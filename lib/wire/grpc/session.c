@@ -429,7 +429,9 @@ void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
 
 bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn)
 {
-    return conn->state < HWS_GRPC_CONN_CLOSING && hws_buf_len(&conn->out) <= (size_t)PULL_BYTES * 2;
+    bool room = conn->cfg.server == NULL || hws_buf_len(&conn->out) <= (size_t)PULL_BYTES * 2;
+
+    return conn->state < HWS_GRPC_CONN_CLOSING && room;
 }
 
 bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)

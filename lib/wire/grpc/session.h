@@ -158,8 +158,8 @@ void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8
 /* Counts n bytes of the last pull as written. */
 void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms);
 
-/* False while the owner should not read from the transport: too much control output waits, or the
- * connection ends. */
+/* False while the owner should not read from the transport: the connection ends, or (server) too
+ * much output waits. A client always reads, lest both sides wait for each other. */
 bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn);
 
 /* True when the transport may be closed: drained or closing, no calls, and all output pulled and

@@ -25,8 +25,6 @@ enum hws_grpc_call_state {
     HWS_GRPC_CALL_N_STATES
 };
 
-enum hws_grpc_encoding { HWS_GRPC_IDENTITY, HWS_GRPC_GZIP, HWS_GRPC_OTHER_ENCODING };
-
 /* What is known of the header block being read. */
 struct hws_grpc_head {
     uint32_t n_fields;
@@ -60,7 +58,9 @@ struct hws_grpc_call {
     enum hws_grpc_kind kind;
 
     /* received */
-    enum hws_grpc_encoding encoding; /* of messages */
+    enum hws_grpc_encoding encoding; /* of the messages that come; N_ENCODINGS: not ours */
+    enum hws_grpc_encoding compress; /* what is sent */
+    uint32_t peer_takes;             /* a bit an encoding */
     struct hws_grpc_head head;
     struct hws_grpc_meta peer_meta;
     struct hws_grpc_meta peer_trailers;
@@ -85,16 +85,14 @@ struct hws_grpc_call {
     struct hws_grpc_meta end_trailers; /* server: to send */
 
     bool server;
-    bool headers_in; /* the peer's initial metadata is complete */
-    bool peer_done;  /* END_STREAM came */
-    bool end_told;   /* on_half_close ran, or the client's end is settled */
-    bool peer_takes_gzip;
+    bool headers_in;     /* the peer's initial metadata is complete */
+    bool peer_done;      /* END_STREAM came */
+    bool end_told;       /* on_half_close ran, or the client's end is settled */
     bool was_compressed; /* the latest message */
     bool credit_on;
     bool headers_out; /* server: submitted; client: on the wire */
     bool half_closed; /* client: no more sends */
     bool deferred;    /* the data source waits for resume */
-    bool gzip;        /* compress what is sent */
     bool rst_out;     /* we reset the stream */
     bool expired;     /* at its deadline */
     bool from_peer;   /* the end is the peer's word */

@@ -246,7 +246,9 @@ static bool wants_read(const struct hws_net_conn *conn)
     if (conn->hung_up || conn->eof) {
         return false;
     }
-    if (conn->write_since_ms != 0 &&
+    /* A server makes a peer wait that does not read. A client reads on, whatever waits to leave, or
+     * the two would wait for each other; what may come is bounded by its windows and limits. */
+    if (conn->server && conn->write_since_ms != 0 &&
         (has_tls(conn) ? unsent : conn->grpc_in_flight) > HWS_NET_UNSENT_BYTES) {
         return false;
     }

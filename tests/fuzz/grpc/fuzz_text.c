@@ -1,5 +1,5 @@
 /* The text codecs by the first byte: metadata as received, base64, grpc-message, grpc-timeout,
- * gzip; each with the property that makes it a codec. */
+ * gzip, zstd; each with the property that makes it a codec. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "grpc/gzip.h"
+#include "grpc/codec.h"
 #include "grpc/meta.h"
 #include "grpc/status.h"
 #include "grpc/timeout.h"
@@ -74,20 +74,30 @@ static void try_timeout(const uint8_t *data, size_t size)
                again_ms >= ms);
 }
 
-static void try_gzip(const uint8_t *data, size_t size)
+static void try_inflate(enum hws_grpc_encoding encoding, const uint8_t *data, size_t size)
 {
     struct hws_buf out = {0};
 
-    if (hws_grpc_gzip_inflate(data, size, MAX_INFLATED, &out, NULL) == HWS_OK) {
+    if (hws_grpc_inflate(encoding, data, size, MAX_INFLATED, &out, NULL) == HWS_OK) {
         hws_assert(hws_buf_len(&out) <= MAX_INFLATED);
     }
     hws_buf_deinit(&out);
 }
 
+static void try_gzip(const uint8_t *data, size_t size)
+{
+    try_inflate(HWS_GRPC_GZIP, data, size);
+}
+
+static void try_zstd(const uint8_t *data, size_t size)
+{
+    try_inflate(HWS_GRPC_ZSTD, data, size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const tries[])(const uint8_t *, size_t) = {try_meta, try_base64, try_percent,
-                                                             try_timeout, try_gzip};
+    static void (*const tries[])(const uint8_t *, size_t) = {try_meta,    try_base64, try_percent,
+                                                             try_timeout, try_gzip,   try_zstd};
 
     if (size > 0) {
         tries[data[0] % (sizeof(tries) / sizeof(tries[0]))](data + 1, size - 1);

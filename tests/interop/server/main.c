@@ -1,8 +1,9 @@
 /*
- * hawser-interop: serves grpc.testing.TestService, health and reflection over mutual TLS, for tests
- * against foreign clients.
+ * hawser-interop: serves grpc.testing.TestService, health and reflection over mutual TLS or on a
+ * Unix socket, for tests against foreign clients.
  *
  *     hawser-interop --cert FILE --key FILE --ca FILE [--listen ADDRESS] [--seconds N]
+ *     hawser-interop --listen /SOCKET [--seconds N]
  *
  * Prints "listening ADDRESS" when it serves; ends by itself after N seconds (default 120), drains
  * at SIGTERM.
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/str.h"
+#include "credentials.h"
 #include "grpc/health.h"
 #include "grpc/reflect.h"
 #include "net/listen.h"
@@ -25,15 +26,12 @@ extern const unsigned long hws_interop_proto_descriptors_bytes;
 extern const unsigned char hws_proto_external_descriptors[];
 extern const unsigned long hws_proto_external_descriptors_bytes;
 
-#define MAX_PEM_BYTES   ((size_t)256 * 1024)
 #define DRAIN_MS        5000
 #define DRAIN_TICK_MS   20
 #define DEFAULT_SECONDS 120u
 
 struct options {
-    const char *cert;
-    const char *key;
-    const char *ca;
+    struct interop_files files; /* all NULL: a Unix socket */
     const char *listen;
     uint64_t seconds;
 };
@@ -52,53 +50,6 @@ struct program {
     struct hws_grpc_reflect reflect;
     struct hws_net_listener listener;
 };
-
-/* ---- certificates ---- */
-
-static enum hws_code read_file(const char *path, struct hws_buf *out, struct hws_err *err)
-{
-    uint8_t *space = NULL;
-    FILE *f = fopen(path, "rb");
-
-    if (f == NULL) {
-        return hws_err_set(err, HWS_E_NOT_FOUND, "cannot read %s", path);
-    }
-    enum hws_code code = hws_buf_reserve(out, MAX_PEM_BYTES, &space);
-    if (code == HWS_OK) {
-        hws_buf_commit(out, fread(space, 1, MAX_PEM_BYTES, f));
-    }
-    (void)fclose(f);
-    return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "%s", path);
-}
-
-static struct hws_span span_of(const struct hws_buf *b)
-{
-    return (struct hws_span){hws_buf_peek(b), hws_buf_len(b)};
-}
-
-static enum hws_code load_bundle(struct program *p, struct hws_err *err)
-{
-    struct hws_buf cert = {0};
-    struct hws_buf key = {0};
-    struct hws_buf ca = {0};
-    enum hws_code code = read_file(p->options.cert, &cert, err);
-
-    if (code == HWS_OK) {
-        code = read_file(p->options.key, &key, err);
-    }
-    if (code == HWS_OK) {
-        code = read_file(p->options.ca, &ca, err);
-    }
-    if (code == HWS_OK) {
-        const struct hws_tls_pem pem = {
-            .cert = span_of(&cert), .key = span_of(&key), .ca = span_of(&ca), .allow_tls12 = true};
-        code = hws_tls_bundle_new(p->rng, &pem, hws_net_now_s(), &p->bundle, err);
-    }
-    hws_buf_deinit(&cert);
-    hws_buf_deinit(&key);
-    hws_buf_deinit(&ca);
-    return code;
-}
 
 /* ---- connections ---- */
 
@@ -202,8 +153,8 @@ static enum hws_code start(struct program *p, struct hws_err *err)
     if (code == HWS_OK) {
         code = hws_tls_rng_open(&p->rng, err);
     }
-    if (code == HWS_OK) {
-        code = load_bundle(p, err);
+    if (code == HWS_OK && p->options.files.cert != NULL) {
+        code = interop_bundle_load(p->rng, &p->options.files, &p->bundle, err);
     }
     if (code == HWS_OK) {
         code = make_server(p, err);
@@ -241,13 +192,13 @@ static int parse(int argc, char **argv, struct options *o)
          opt = getopt_long(argc, argv, "", table, NULL)) {
         switch (opt) {
         case 'c':
-            o->cert = optarg;
+            o->files.cert = optarg;
             break;
         case 'k':
-            o->key = optarg;
+            o->files.key = optarg;
             break;
         case 'a':
-            o->ca = optarg;
+            o->files.ca = optarg;
             break;
         case 'l':
             o->listen = optarg;
@@ -261,7 +212,8 @@ static int parse(int argc, char **argv, struct options *o)
             return -1;
         }
     }
-    return o->cert != NULL && o->key != NULL && o->ca != NULL ? 0 : -1;
+    bool all = o->files.cert != NULL && o->files.key != NULL && o->files.ca != NULL;
+    return o->listen[0] == '/' || all ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -273,7 +225,8 @@ int main(int argc, char **argv)
     if (parse(argc, argv, &p->options) != 0) {
         (void)fprintf(stderr,
                       "usage: hawser-interop --cert FILE --key FILE --ca FILE [--listen ADDRESS] "
-                      "[--seconds N]\n");
+                      "[--seconds N]\n"
+                      "       hawser-interop --listen /SOCKET [--seconds N]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -68,6 +68,15 @@ static bool greet(struct hws_grpc_call *call)
     return ok;
 }
 
+/* As the client sends, else gzip. */
+static bool compress(struct hws_grpc_call *call)
+{
+    enum hws_grpc_encoding encoding = hws_grpc_call_encoding(call);
+
+    return hws_grpc_call_compress(call, encoding == HWS_GRPC_IDENTITY ? HWS_GRPC_GZIP : encoding,
+                                  NULL) == HWS_OK;
+}
+
 static enum hws_code send_packed(struct hws_grpc_call *call, const ProtobufCMessage *message,
                                  bool compressed, struct hws_err *err)
 {
@@ -97,7 +106,7 @@ static void answer_unary(struct hws_grpc_call *call, const Grpc__Testing__Simple
     bool compressed = request->response_compressed != NULL && request->response_compressed->value;
     struct hws_err err;
 
-    if (compressed && hws_grpc_call_compress(call, &err) != HWS_OK) {
+    if (compressed && !compress(call)) {
         compressed = false; /* the client does not take it: plain */
     }
     payload.body.data = zeros(request->response_size);
@@ -227,8 +236,7 @@ static void stream_request(struct work *w, const uint8_t *bytes, size_t n)
     }
     for (size_t i = 0; i < w->request->n_response_parameters; i++) {
         const Grpc__Testing__ResponseParameters *p = w->request->response_parameters[i];
-        if (p->compressed != NULL && p->compressed->value &&
-            hws_grpc_call_compress(w->call, NULL) != HWS_OK) {
+        if (p->compressed != NULL && p->compressed->value && !compress(w->call)) {
             break; /* not accepted, or the headers are out: plain */
         }
     }

@@ -41,7 +41,8 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
     if (p->credit > 0 && hws_grpc_call_method(call) == PAIR_SUM) {
         hws_grpc_call_set_credit(call, p->credit);
     }
-    if (p->gzip && hws_grpc_call_compress(call, NULL) != HWS_OK) {
+    if (p->encoding != HWS_GRPC_IDENTITY &&
+        hws_grpc_call_compress(call, p->encoding, NULL) != HWS_OK) {
         return HWS_GRPC_OK;
     }
     return HWS_GRPC_OK;

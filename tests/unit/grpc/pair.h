@@ -40,8 +40,8 @@ struct pair {
     unsigned n_cancelled;          /* on_cancel of the server */
     unsigned n_server_closed;
     unsigned n_wakes;
-    bool gzip;       /* the server compresses */
-    uint32_t credit; /* 0: no credit is used on PAIR_SUM */
+    enum hws_grpc_encoding encoding; /* the server compresses by */
+    uint32_t credit;                 /* 0: no credit is used on PAIR_SUM */
 };
 
 /* Limits may be changed between init and open. */

@@ -193,6 +193,8 @@ static void odd_requests_get_the_documented_answers(void **state)
         {"te", NULL, "200", "13"},
         {"grpc-encoding", "br", "200", "12"},
         {"grpc-encoding", "gzip", "200", "7"},
+        {"grpc-encoding", "zstd", "200", "7"},
+        {"grpc-encoding", "identity", "200", "7"},
         {"grpc-timeout", "5", "200", "13"},
         {"grpc-timeout", "5S", "200", "7"},
         {"x-bin", "!", "200", "13"},
@@ -228,11 +230,11 @@ static void odd_requests_get_the_documented_answers(void **state)
         assert_string_equal(raw.grpc, rows[i].grpc);
         assert_int_equal(hws_grpc_conn_n_calls(&conn), 0);
         if (strcmp(rows[i].grpc, "12") == 0) {
-            assert_string_equal(raw.accept, "identity,gzip");
+            assert_string_equal(raw.accept, "identity,gzip,zstd");
         }
     }
 
-    assert_int_equal(n_called, 5);
+    assert_int_equal(n_called, 7);
     nghttp2_session_del(h2);
     nghttp2_session_callbacks_del(callbacks);
     hws_grpc_conn_deinit(&conn);

@@ -227,11 +227,10 @@ static void unknown_method_is_unimplemented(void **state)
     assert_int_equal(p->server_stats.calls_unknown, 1);
 }
 
-static void compressed_messages_pass(void **state)
+static void compressed_messages_pass_by(struct pair *p, enum hws_grpc_encoding encoding)
 {
-    struct pair *p = *state;
     struct seen s;
-    p->gzip = true;
+    p->encoding = encoding;
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
@@ -244,11 +243,20 @@ static void compressed_messages_pass(void **state)
     assert_true(moved < PAIR_CHUNK);
 }
 
-static void size_bomb_is_stopped_while_inflating(void **state)
+static void gzip_messages_pass(void **state)
 {
-    struct pair *p = *state;
+    compressed_messages_pass_by(*state, HWS_GRPC_GZIP);
+}
+
+static void zstd_messages_pass(void **state)
+{
+    compressed_messages_pass_by(*state, HWS_GRPC_ZSTD);
+}
+
+static void size_bomb_is_stopped(struct pair *p, enum hws_grpc_encoding encoding)
+{
     struct seen s;
-    p->gzip = true;
+    p->encoding = encoding;
     p->client_limits.max_recv_message_bytes = PAIR_CHUNK - 1;
     assert_ok(pair_open(p), NULL);
 
@@ -258,6 +266,16 @@ static void size_bomb_is_stopped_while_inflating(void **state)
 
     assert_int_equal(s.outcome.code, HWS_GRPC_RESOURCE_EXHAUSTED);
     assert_int_equal(p->client_stats.over_message_limit, 1);
+}
+
+static void gzip_bomb_is_stopped_while_inflating(void **state)
+{
+    size_bomb_is_stopped(*state, HWS_GRPC_GZIP);
+}
+
+static void zstd_bomb_is_stopped(void **state)
+{
+    size_bomb_is_stopped(*state, HWS_GRPC_ZSTD);
 }
 
 /* ---- ends ---- */
@@ -819,8 +837,10 @@ int main(void)
         T(status_details_and_trailers_arrive),
         T(metadata_goes_both_ways),
         T(unknown_method_is_unimplemented),
-        T(compressed_messages_pass),
-        T(size_bomb_is_stopped_while_inflating),
+        T(gzip_messages_pass),
+        T(zstd_messages_pass),
+        T(gzip_bomb_is_stopped_while_inflating),
+        T(zstd_bomb_is_stopped),
         T(deadline_ends_both_sides),
         T(server_deadline_is_told_to_a_client_without_one),
         T(deadline_status_arrives_although_the_handler_ends_at_once),

@@ -172,7 +172,7 @@ static void dial(struct end *e, const char *target, struct hws_tls_bundle *bundl
     assert_ok(hws_net_dial(&s_world.net, &config, &e->conn, &err), &err);
 }
 
-static void call_echo(struct end *e, const void *bytes, size_t n)
+static void start_echo(struct end *e, const void *bytes, size_t n)
 {
     struct hws_err err;
 
@@ -187,6 +187,11 @@ static void call_echo(struct end *e, const void *bytes, size_t n)
     assert_ok(hws_grpc_unary_start(hws_net_conn_grpc(e->conn), &e->unary,
                                    hws_net_now_ms(&s_world.net), &err),
               &err);
+}
+
+static void call_echo(struct end *e, const void *bytes, size_t n)
+{
+    start_echo(e, bytes, n);
     run_until(&e->answered);
 }
 
@@ -330,6 +335,34 @@ static void megabytes_pass_on_tls_and_on_the_unix_socket(void **state)
         hang_up(&e);
     }
     hws_mem_free(data);
+}
+
+static void both_sides_full_do_not_wait_for_each_other(void **state)
+{
+    enum { N = 300 * 1000, CALLS = 100 };
+    static uint8_t data[N];
+    static struct end calls[CALLS];
+    char target[128];
+    struct end e;
+    (void)state;
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    for (int i = 0; i < 2; i++) {
+        dial(&e, i == 0 ? target : hws_net_listener_address(&s_world.tcp),
+             i == 0 ? NULL : s_world.olga, NULL);
+        run_until(&e.opened);
+        call_echo(&e, "x", 1); /* the server's limit on calls is known from here on */
+        for (size_t k = 0; k < CALLS; k++) {
+            calls[k] = (struct end){.conn = e.conn};
+            start_echo(&calls[k], data, N);
+        }
+        for (size_t k = 0; k < CALLS; k++) {
+            run_until(&calls[k].answered);
+            assert_int_equal(calls[k].code, HWS_GRPC_OK);
+            assert_int_equal(hws_buf_len(&calls[k].answer), N);
+            hws_buf_deinit(&calls[k].answer);
+        }
+        hang_up(&e);
+    }
 }
 
 static void the_unix_socket_tells_who_by_the_kernels_word(void **state)
@@ -687,6 +720,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_over_mutual_tls_carries_both_identities),
         cmocka_unit_test(megabytes_pass_on_tls_and_on_the_unix_socket),
+        cmocka_unit_test(both_sides_full_do_not_wait_for_each_other),
         cmocka_unit_test(the_unix_socket_tells_who_by_the_kernels_word),
         cmocka_unit_test(a_client_of_another_ca_is_refused_in_the_handshake_and_counted),
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),

@@ -1,0 +1,11 @@
+/* The cases of gRPC's interop test descriptions, as a client sees them. True: passed. */
+#ifndef INTEROP_CASES_H
+#define INTEROP_CASES_H
+
+#include "rig.h"
+
+#define INTEROP_CASE(name) bool case_##name(struct rig *rig);
+#include "cases.def"
+#undef INTEROP_CASE
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * hawser-interop-client: calls a grpc.testing.TestService, for tests against foreign servers.
+ *
+ *     hawser-interop-client --target HOST:PORT --cert FILE --key FILE --ca FILE [OPTIONS]
+ *     hawser-interop-client --target unix:/SOCKET [OPTIONS]
+ *
+ * Options: --cases NAME,NAME (default: all), --encoding gzip|zstd, --calls N (at once in
+ * concurrent_large_unary), --rpcs N and --dials N (iterations of rpc_soak and channel_soak). One
+ * line a case: "pass NAME" or "fail NAME: why". Status 0 only when every case passed.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cases.h"
+
+#define DEFAULT_CALLS 100u
+#define DEFAULT_RPCS  10u
+#define DEFAULT_DIALS 10u
+
+static const struct {
+    const char *name;
+    bool (*run)(struct rig *rig);
+} cases[] = {
+#define INTEROP_CASE(name) {#name, case_##name},
+#include "cases.def"
+#undef INTEROP_CASE
+};
+
+struct options {
+    struct interop_files files;
+    const char *target;
+    const char *cases; /* NULL: all */
+    const char *encoding;
+    uint64_t n_calls;
+    uint64_t n_rpcs;
+    uint64_t n_dials;
+};
+
+static bool wanted(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',' ? 1 : 0;
+        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0')) {
+            return true;
+        }
+    }
+    return list == NULL;
+}
+
+static int run_case(struct rig *rig, size_t i)
+{
+    rig->why[0] = '\0';
+    bool ok = (rig->conn != NULL || rig_connect(rig)) && cases[i].run(rig);
+    (void)printf("%s %s%s%s\n", ok ? "pass" : "fail", cases[i].name, ok ? "" : ": ", rig->why);
+    (void)fflush(stdout);
+    if (!ok) {
+        rig_disconnect(rig); /* the next case begins anew */
+    }
+    return ok ? 0 : 1;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    static const struct option table[] = {
+        {"cert", required_argument, NULL, 'c'},     {"key", required_argument, NULL, 'k'},
+        {"ca", required_argument, NULL, 'a'},       {"target", required_argument, NULL, 't'},
+        {"cases", required_argument, NULL, 'n'},    {"calls", required_argument, NULL, 'p'},
+        {"rpcs", required_argument, NULL, 'r'},     {"dials", required_argument, NULL, 'd'},
+        {"encoding", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
+    enum hws_code code = HWS_OK;
+
+    *o = (struct options){.encoding = "gzip",
+                          .n_calls = DEFAULT_CALLS,
+                          .n_rpcs = DEFAULT_RPCS,
+                          .n_dials = DEFAULT_DIALS};
+    for (int opt = getopt_long(argc, argv, "", table, NULL); opt != -1 && code == HWS_OK;
+         opt = getopt_long(argc, argv, "", table, NULL)) {
+        const char **text = opt == 'c'   ? &o->files.cert
+                            : opt == 'k' ? &o->files.key
+                            : opt == 'a' ? &o->files.ca
+                            : opt == 't' ? &o->target
+                            : opt == 'n' ? &o->cases
+                            : opt == 'e' ? &o->encoding
+                                         : NULL;
+        uint64_t *number = opt == 'p'   ? &o->n_calls
+                           : opt == 'r' ? &o->n_rpcs
+                           : opt == 'd' ? &o->n_dials
+                                        : NULL;
+        if (text != NULL) {
+            *text = optarg;
+        } else if (number != NULL) {
+            code = hws_str_to_u64(optarg, 1000000, number, NULL);
+        } else {
+            return -1;
+        }
+    }
+    return code == HWS_OK && o->target != NULL ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+    static struct rig rig;
+    struct options o;
+    struct hws_err err;
+    int failed = 0;
+
+    if (parse(argc, argv, &o) != 0) {
+        (void)fprintf(stderr, "usage: hawser-interop-client --target HOST:PORT --cert FILE --key "
+                              "FILE --ca FILE [--cases NAMES] [--calls N] [--rpcs N] [--dials N]\n"
+                              "       hawser-interop-client --target unix:/SOCKET ...\n");
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    rig.target = o.target;
+    rig.encoding = hws_grpc_encoding_parse((const uint8_t *)o.encoding, strlen(o.encoding));
+    if (rig.encoding == HWS_GRPC_N_ENCODINGS) {
+        (void)fprintf(stderr, "hawser-interop-client: encoding %s\n", o.encoding);
+        return 2;
+    }
+    rig.n_calls = (uint32_t)o.n_calls;
+    rig.n_rpcs = (uint32_t)o.n_rpcs;
+    rig.n_dials = (uint32_t)o.n_dials;
+    enum hws_code code = uv_loop_init(&rig.loop) == 0
+                             ? hws_net_init(&rig.net, &rig.loop, &err)
+                             : hws_err_set(&err, HWS_E_IO, "no event loop");
+    if (code == HWS_OK) {
+        code = hws_tls_rng_open(&rig.rng, &err);
+    }
+    if (code == HWS_OK && o.files.cert != NULL) {
+        code = interop_bundle_load(rig.rng, &o.files, &rig.bundle, &err);
+    }
+    if (code != HWS_OK) {
+        (void)fprintf(stderr, "hawser-interop-client: %s\n", err.msg);
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        failed += wanted(o.cases, cases[i].name) ? run_case(&rig, i) : 0;
+    }
+    rig_disconnect(&rig);
+    hws_tls_bundle_unref(rig.bundle);
+    hws_tls_rng_free(rig.rng);
+    hws_net_deinit(&rig.net);
+    (void)uv_loop_close(&rig.loop);
+    return failed == 0 ? 0 : 1;
+}
