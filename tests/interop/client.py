@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A stock gRPC client against our server: one line a case, exit status 0 only when every case passed.
 
-    client.py --address HOST:PORT --ca FILE --cert FILE --key FILE --protos DIR[,DIR...] [--set common,testing] [--pid PID]
+    client.py --address HOST:PORT --ca FILE --cert FILE --key FILE --protos DIR[,DIR...] [--set common,testing] [--cases A,B] [--pid PID]
 
-Sets: `common` holds for every Hawser server (TLS, health, reflection, unknown methods); `testing` needs
-grpc.testing.TestService. Stubs are generated from the .proto files by grpcio-tools into a temporary folder.
+Sets: `common` holds for every Hawser server (TLS, health, reflection, unknown methods); `interop` (gRPC's cases),
+`testing` and `drain` need grpc.testing.TestService. Stubs are generated from the .proto files by grpcio-tools into a temporary folder.
 """
 import argparse
 import importlib
@@ -76,12 +76,18 @@ class World:
     def __init__(self, args):
         self.address = args.address
         self.pid = args.pid
-        self.ca = pathlib.Path(args.ca).read_bytes()
-        self.cert = pathlib.Path(args.cert).read_bytes()
-        self.key = pathlib.Path(args.key).read_bytes()
+        self.n_calls, self.n_rpcs, self.n_dials = args.calls, args.rpcs, args.dials
+        if self.address.startswith("unix:"):
+            self.ca = self.cert = self.key = None
+        else:
+            self.ca = pathlib.Path(args.ca).read_bytes()
+            self.cert = pathlib.Path(args.cert).read_bytes()
+            self.key = pathlib.Path(args.key).read_bytes()
         self.channel = self.connect(self.cert, self.key)
 
     def connect(self, cert=None, key=None, options=()):
+        if self.ca is None:
+            return grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS + list(options))
         credentials = grpc.ssl_channel_credentials(self.ca, key, cert)
         return grpc.secure_channel(self.address, credentials, options=CHANNEL_OPTIONS + list(options))
 
@@ -477,10 +483,10 @@ def oversized_metadata_fails_its_call_only(world):
 def concurrent_large_unary(world):
     pb, _ = testing()
     stub = test_stub(world)
-    request = pb.SimpleRequest(response_size=50000, payload=zeros(pb, 50000))
-    calls = [stub.UnaryCall.future(request, timeout=4 * TIMEOUT_S) for _ in range(200)]  # the server takes 32 at once
+    request = pb.SimpleRequest(response_size=314159, payload=zeros(pb, 271828))
+    calls = [stub.UnaryCall.future(request, timeout=4 * TIMEOUT_S) for _ in range(world.n_calls)]  # the server takes 32 at once
     for call in calls:
-        check(len(call.result().payload.body) == 50000, "answer")
+        check(len(call.result().payload.body) == 314159, "answer")
 
 
 def slow_reader_is_paced_not_lost(world):
@@ -494,17 +500,23 @@ def slow_reader_is_paced_not_lost(world):
     check(n == 24 << 20, f"{n} bytes")
 
 
-def soak(world):
+def iteration(stub):
     pb, _ = testing()
-    stub = test_stub(world)
-    request = pb.SimpleRequest(response_size=314159, payload=zeros(pb, 271828))
-    for _ in range(20):
-        began = time.monotonic()
-        stub.UnaryCall(request, timeout=TIMEOUT_S)
-        check(time.monotonic() - began < 1, "an iteration over 1000 ms")
-    for _ in range(10):
+    began = time.monotonic()
+    answer = stub.UnaryCall(pb.SimpleRequest(response_size=314159, payload=zeros(pb, 271828)), timeout=TIMEOUT_S)
+    check(len(answer.payload.body) == 314159, "answer")
+    check(time.monotonic() - began < 1, "an iteration over 1000 ms")
+
+
+def rpc_soak(world):
+    for _ in range(world.n_rpcs):
+        iteration(test_stub(world))
+
+
+def channel_soak(world):
+    for _ in range(world.n_dials):
         with world.connect(world.cert, world.key, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            testing()[1].TestServiceStub(channel).UnaryCall(request, timeout=TIMEOUT_S)
+            iteration(testing()[1].TestServiceStub(channel))
 
 
 def pings_with_calls_open_are_tolerated(world):
@@ -528,16 +540,18 @@ def drain_finishes_running_calls(world):
     check(len(list(answers)) == 9, "answers after SIGTERM")
 
 
-TESTING = [
+INTEROP = [  # gRPC's own; matrix.py runs them
     empty_unary, large_unary, client_streaming, server_streaming, ping_pong, empty_stream, timeout_on_sleeping_server,
     cancel_after_begin, cancel_after_first_response, status_code_and_message, special_status_message, custom_metadata,
     unimplemented_method, unimplemented_service, client_compressed_unary, client_compressed_streaming,
-    server_compressed_unary, server_compressed_streaming, unknown_compression_is_unimplemented,
-    message_at_and_over_the_limit, compressed_bomb_is_stopped, oversized_metadata_fails_its_call_only,
-    concurrent_large_unary, slow_reader_is_paced_not_lost, soak, pings_with_calls_open_are_tolerated,
+    server_compressed_unary, server_compressed_streaming, concurrent_large_unary, rpc_soak, channel_soak,
+]
+TESTING = [
+    unknown_compression_is_unimplemented, message_at_and_over_the_limit, compressed_bomb_is_stopped,
+    oversized_metadata_fails_its_call_only, slow_reader_is_paced_not_lost, pings_with_calls_open_are_tolerated,
 ]
 
-SETS = {"common": COMMON, "testing": TESTING, "drain": [drain_finishes_running_calls]}
+SETS = {"common": COMMON, "interop": INTEROP, "testing": TESTING, "drain": [drain_finishes_running_calls]}
 
 
 def run_case(case, world):
@@ -561,24 +575,34 @@ def run_case(case, world):
     return result[0] if result else "timed out"
 
 
+def chosen(args):
+    if args.cases is not None:
+        return [next(c for c in INTEROP if c.__name__ == name) for name in args.cases.split(",")]
+    return [case for name in args.set.split(",") for case in SETS[name]]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--ca", required=True)
-    parser.add_argument("--cert", required=True)
-    parser.add_argument("--key", required=True)
+    parser.add_argument("--address", "--target", required=True, help="HOST:PORT, or unix:/PATH, which needs no files")
+    parser.add_argument("--ca")
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
     parser.add_argument("--protos", required=True, help="folders of .proto files, comma-separated")
     parser.add_argument("--set", default="common", help="of " + ",".join(SETS))
+    parser.add_argument("--cases", help="of the set interop, in place of --set")
+    parser.add_argument("--calls", type=int, default=50, help="of concurrent_large_unary")
+    parser.add_argument("--rpcs", type=int, default=10, help="of rpc_soak")
+    parser.add_argument("--dials", type=int, default=5, help="of channel_soak")
     parser.add_argument("--pid", type=int, default=0, help="the server's, for the set drain")
     args = parser.parse_args()
     stubs = generate(args.protos.split(","))
     world = World(args)
     failed = 0
-    for name in args.set.split(","):
-        for case in SETS[name]:
-            why = run_case(case, world)
-            failed += why is not None
-            print(f"{'pass' if why is None else 'fail'} {case.__name__}{'' if why is None else ': ' + why}", flush=True)
+    print(f"version grpcio {grpc.__version__} on Python {sys.version.split()[0]}")
+    for case in chosen(args):
+        why = run_case(case, world)
+        failed += why is not None
+        print(f"{'pass' if why is None else 'fail'} {case.__name__}{'' if why is None else ': ' + why}", flush=True)
     world.channel.close()
     shutil.rmtree(stubs, ignore_errors=True)
     os._exit(1 if failed else 0)  # a hung case's thread must not hold the process

@@ -37,7 +37,7 @@ done
 
 timeout 280 "$python" "$here/client.py" --address "$address" --ca "$work/ca/ca.crt" \
   --cert "$work/ca/operator-olga.crt" --key "$work/ca/operator-olga.key" \
-  --protos "$top/proto/external,$here" --set common,testing,drain --pid "$server" 2>"$work/python.err" | tee "$work/cases"
+  --protos "$top/proto/external,$here" --set common,interop,testing,drain --pid "$server" 2>"$work/python.err" | tee "$work/cases"
 
 # The drained server ends by itself, with success.
 status=124

@@ -1,16 +1,42 @@
-# what: a stock Python gRPC client (grpcio) over mutual TLS: health, reflection, the four kinds, deadlines, cancel, limits; every method of an agent
-# needs: the build packages, python3-venv, openssl; grpcio from the Python package index (cached)
-# time: 1 min, the first time 1 more
+# what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; every method of an agent from Python
+# needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
+# time: 2 min, the first time 3 more; with --long the full sizes of the soaks and more stacks: 30 min
 
-need_packages $BUILD_PACKAGES python3 python3-venv openssl || { skip "all" "$why"; return; }
+need_packages $BUILD_PACKAGES python3 python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { skip "all" "$why"; return; }
+command -v npm >/dev/null || need_packages nodejs npm || { skip "all" "$why"; return; }
 . tests/interop/venv.sh
-interop_python >/dev/null || { skip "all" "the Python packages of tests/interop/requirements.txt cannot be installed"; return; }
-build asan hawser-interop hawserd hawser-wire hawser-emu || return
+. tests/interop/peers.sh
+python=$(interop_python) || { skip "all" "the Python packages of tests/interop/requirements.txt cannot be installed"; return; }
+build asan hawser-interop hawser-interop-client hawserd hawser-wire hawser-emu || return
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-while read -r verdict name; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    *) echo "$verdict $name" ;;
-  esac
-done < <(timeout 900 tests/interop/run.sh build/asan/bin 2>&1)
+
+# report: "pass NAME" and "fail NAME: why" lines become cases, others are shown as they are.
+report() {
+  local line
+  while IFS= read -r line; do
+    case $line in
+      "pass "*) pass "${line#pass }" ;;
+      "fail "*) fail "${line#fail }" ;;
+      "took "*) ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done
+}
+
+report < <(timeout 900 tests/interop/run.sh build/asan/bin 2>&1)
+
+# The matrix: every stack, both directions, each transport. Fewer than three stacks is no result.
+stacks="python=$python"
+at=$(interop_cpp) && stacks="$stacks,cpp=$at"
+at=$(interop_js) && stacks="$stacks,js=$at" && export NODE_PATH=$at/node_modules
+sizes="--calls 60 --rpcs 10 --dials 5"
+[ "$HAWSER_LONG" = 1 ] && sizes="--calls 1000 --rpcs 10000 --dials 1000 --seconds 900"
+if [ "$(tr ',' '\n' <<<"$stacks" | wc -l)" -lt 3 ]; then
+  fail "matrix: three stock stacks are needed, there are: $(sed 's/=[^,]*//g' <<<"$stacks")"
+else
+  work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-matrix-ca.XXXXXX")
+  certs/hawser-ca init "$work/ca" --days 2 && certs/hawser-ca agent "$work/ca" host --days 1 && certs/hawser-ca operator "$work/ca" olga --days 1
+  # shellcheck disable=SC2086
+  report < <(timeout 3600 "$python" tests/interop/matrix.py --bin build/asan/bin --ca "$work/ca" --peers "$stacks" $sizes 2>&1)
+  rm -rf "$work"
+fi

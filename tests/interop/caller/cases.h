@@ -1,6 +1,6 @@
 /* The cases of gRPC's interop test descriptions, as a client sees them. True: passed. */
-#ifndef INTEROP_CASES_H
-#define INTEROP_CASES_H
+#ifndef HWS_INTEROP_CASES_H
+#define HWS_INTEROP_CASES_H
 
 #include "rig.h"
 

@@ -8,7 +8,6 @@
  * concurrent_large_unary), --rpcs N and --dials N (iterations of rpc_soak and channel_soak). One
  * line a case: "pass NAME" or "fail NAME: why". Status 0 only when every case passed.
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #define DEFAULT_CALLS 100u
 #define DEFAULT_RPCS  10u
 #define DEFAULT_DIALS 10u
+#define MAX_COUNT     1000000u
 
 static const struct {
     const char *name;
@@ -65,40 +65,38 @@ static int run_case(struct rig *rig, size_t i)
 
 static int parse(int argc, char **argv, struct options *o)
 {
-    static const struct option table[] = {
-        {"cert", required_argument, NULL, 'c'},     {"key", required_argument, NULL, 'k'},
-        {"ca", required_argument, NULL, 'a'},       {"target", required_argument, NULL, 't'},
-        {"cases", required_argument, NULL, 'n'},    {"calls", required_argument, NULL, 'p'},
-        {"rpcs", required_argument, NULL, 'r'},     {"dials", required_argument, NULL, 'd'},
-        {"encoding", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
-    enum hws_code code = HWS_OK;
+    const struct {
+        const char *name;
+        const char **text;
+        uint64_t *number;
+    } known[] = {
+        {"--target", &o->target, NULL}, {"--cert", &o->files.cert, NULL},
+        {"--key", &o->files.key, NULL}, {"--ca", &o->files.ca, NULL},
+        {"--cases", &o->cases, NULL},   {"--encoding", &o->encoding, NULL},
+        {"--calls", NULL, &o->n_calls}, {"--rpcs", NULL, &o->n_rpcs},
+        {"--dials", NULL, &o->n_dials},
+    };
+    const size_t n = sizeof(known) / sizeof(known[0]);
 
     *o = (struct options){.encoding = "gzip",
                           .n_calls = DEFAULT_CALLS,
                           .n_rpcs = DEFAULT_RPCS,
                           .n_dials = DEFAULT_DIALS};
-    for (int opt = getopt_long(argc, argv, "", table, NULL); opt != -1 && code == HWS_OK;
-         opt = getopt_long(argc, argv, "", table, NULL)) {
-        const char **text = opt == 'c'   ? &o->files.cert
-                            : opt == 'k' ? &o->files.key
-                            : opt == 'a' ? &o->files.ca
-                            : opt == 't' ? &o->target
-                            : opt == 'n' ? &o->cases
-                            : opt == 'e' ? &o->encoding
-                                         : NULL;
-        uint64_t *number = opt == 'p'   ? &o->n_calls
-                           : opt == 'r' ? &o->n_rpcs
-                           : opt == 'd' ? &o->n_dials
-                                        : NULL;
-        if (text != NULL) {
-            *text = optarg;
-        } else if (number != NULL) {
-            code = hws_str_to_u64(optarg, 1000000, number, NULL);
-        } else {
+    for (int at = 1; at < argc; at += 2) {
+        size_t i = 0;
+        while (i < n && strcmp(known[i].name, argv[at]) != 0) {
+            i++;
+        }
+        if (i == n || at + 1 == argc) {
+            return -1;
+        }
+        if (known[i].text != NULL) {
+            *known[i].text = argv[at + 1];
+        } else if (hws_str_to_u64(argv[at + 1], MAX_COUNT, known[i].number, NULL) != HWS_OK) {
             return -1;
         }
     }
-    return code == HWS_OK && o->target != NULL ? 0 : -1;
+    return o->target != NULL ? 0 : -1;
 }
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
  * A client in straight lines: each function runs the loop until what it asks for is there, or fails
  * the case. One connection at a time; one thread.
  */
-#ifndef INTEROP_RIG_H
-#define INTEROP_RIG_H
+#ifndef HWS_INTEROP_RIG_H
+#define HWS_INTEROP_RIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

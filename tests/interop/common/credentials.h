@@ -1,6 +1,6 @@
 /* What both programs load: a certificate, its key and the CAs, from three PEM files. */
-#ifndef INTEROP_CREDENTIALS_H
-#define INTEROP_CREDENTIALS_H
+#ifndef HWS_INTEROP_CREDENTIALS_H
+#define HWS_INTEROP_CREDENTIALS_H
 
 #include "base/err.h"
 #include "tls/bundle.h"

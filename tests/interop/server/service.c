@@ -34,7 +34,10 @@ struct work {
     size_t n_answered;
     bool waited; /* the interval of the next answer is over */
     bool half_closed;
-    int32_t n_bytes; /* StreamingInputCall */
+    int32_t n_bytes;        /* StreamingInputCall */
+    int32_t answer_bytes;   /* UnaryCall */
+    bool answer_compressed; /* the client asked for it and takes it */
+    bool answering;         /* it waits for room */
 };
 
 /* ---- answers ---- */
@@ -99,33 +102,33 @@ static uint8_t *zeros(int32_t n)
     return hws_mem_zalloc(n <= 0 ? 1 : (size_t)n, 1);
 }
 
-static void answer_unary(struct hws_grpc_call *call, const Grpc__Testing__SimpleRequest *request)
+/* Sends the one answer of w->answer_bytes, now or (when the connection holds too much) at the next
+ * on_writable. */
+static void answer_unary(struct work *w)
 {
     Grpc__Testing__Payload payload = GRPC__TESTING__PAYLOAD__INIT;
     Grpc__Testing__SimpleResponse response = GRPC__TESTING__SIMPLE_RESPONSE__INIT;
-    bool compressed = request->response_compressed != NULL && request->response_compressed->value;
     struct hws_err err;
 
-    if (compressed && !compress(call)) {
-        compressed = false; /* the client does not take it: plain */
-    }
-    payload.body.data = zeros(request->response_size);
-    payload.body.len = request->response_size < 0 ? 0 : (size_t)request->response_size;
+    payload.body.data = zeros(w->answer_bytes);
+    payload.body.len = w->answer_bytes < 0 ? 0 : (size_t)w->answer_bytes;
     response.payload = &payload;
     enum hws_code code = HWS_E_NOMEM;
-    if (payload.body.data != NULL && greet(call)) {
-        code = send_packed(call, &response.base, compressed, &err);
+    if (payload.body.data != NULL) {
+        code = send_packed(w->call, &response.base, w->answer_compressed, &err);
     }
     hws_mem_free(payload.body.data);
+    w->answering = code == HWS_E_BUSY;
     if (code == HWS_OK) {
-        finish(call, HWS_GRPC_OK, "");
-    } else {
-        finish(call, HWS_GRPC_RESOURCE_EXHAUSTED, "no memory for the response");
+        finish(w->call, HWS_GRPC_OK, "");
+    } else if (code != HWS_E_BUSY) {
+        finish(w->call, HWS_GRPC_RESOURCE_EXHAUSTED, "no memory for the response");
     }
 }
 
-static void unary_call(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+static void unary_call(struct work *w, const uint8_t *bytes, size_t n)
 {
+    struct hws_grpc_call *call = w->call;
     Grpc__Testing__SimpleRequest *request =
         grpc__testing__simple_request__unpack(hws_grpc_pb_allocator(), n, bytes);
 
@@ -140,7 +143,14 @@ static void unary_call(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
         finish(call, (enum hws_grpc_code)request->response_status->code,
                request->response_status->message);
     } else {
-        answer_unary(call, request);
+        w->answer_bytes = request->response_size;
+        w->answer_compressed = request->response_compressed != NULL &&
+                               request->response_compressed->value && compress(call);
+        if (greet(call)) {
+            answer_unary(w);
+        } else {
+            finish(call, HWS_GRPC_RESOURCE_EXHAUSTED, "no memory for the metadata");
+        }
     }
     grpc__testing__simple_request__free_unpacked(request, hws_grpc_pb_allocator());
 }
@@ -303,7 +313,7 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
         finish(call, HWS_GRPC_OK, "");
         break;
     case UNARY_CALL:
-        unary_call(call, bytes, n);
+        unary_call(w, bytes, n);
         break;
     case STREAMING_INPUT_CALL:
         count_input(w, bytes, n);
@@ -344,7 +354,9 @@ static void on_writable(struct hws_grpc_call *call)
 {
     struct work *w = hws_grpc_call_data(call);
 
-    if (w->request != NULL) {
+    if (w->answering) {
+        answer_unary(w);
+    } else if (w->request != NULL) {
         step(w);
     } else {
         hws_grpc_call_grant(call, 1);

@@ -1,0 +1,40 @@
+# Foreign stacks of the interop matrix. Each function prints where the peer is, or nothing and a reason in $why. What they
+# make is cached below ${XDG_CACHE_HOME:-$HOME/.cache}/hawser, keyed by their sources. Sourced by the suite.
+interop_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+interop_cache=${XDG_CACHE_HOME:-$HOME/.cache}/hawser
+
+# interop_cached NAME KEY COMMAND...: the folder NAME-KEY, made by COMMAND FOLDER when it is not there.
+interop_cached() {
+  local at=$interop_cache/$1-$2
+  shift 2
+  mkdir -p "$interop_cache"
+  if [ ! -f "$at/.ready" ]; then
+    (
+      flock -w 900 9 || exit 1
+      [ -f "$at/.ready" ] && exit 0
+      rm -rf "$at"
+      mkdir -p "$at"
+      timeout 900 "$@" "$at" && touch "$at/.ready"
+    ) 9>"$at.lock" >"$at.log" 2>&1 || { tail -n 5 "$at.log" >&2; return 1; }
+  fi
+  echo "$at"
+}
+
+interop_key() { cat "$@" | sha256sum | cut -c1-16; }
+
+# gRPC C++ of Debian.
+interop_cpp() {
+  interop_cached cpp "$(dpkg-query -W -f '${Version}' libgrpc++-dev | cat - "$interop_here"/peers/cpp/* "$interop_here/grpc_testing.proto" |
+    sha256sum | cut -c1-16)" "$interop_here/peers/cpp/build.sh"
+}
+
+interop_js_install() {
+  cp "$interop_here/peers/js/package.json" "$1/" && cd "$1" && npm install --no-audit --no-fund --silent
+}
+
+# @grpc/grpc-js; its modules' folder is for NODE_PATH.
+interop_js() {
+  export -f interop_js_install
+  export interop_here
+  interop_cached js "$(interop_key "$interop_here/peers/js/package.json")" bash -c 'interop_js_install "$1"' _
+}
