@@ -58,17 +58,39 @@ static struct world s_world;
 /* ---- the server ---------------------------------------------------------------------------------
  */
 
+/* Sends what the call's buffer holds, when there is room. */
+static void echo_send(struct hws_grpc_call *call)
+{
+    struct hws_buf *kept = hws_grpc_call_data(call);
+    struct hws_err err;
+    enum hws_code code = hws_grpc_call_send(call, hws_buf_peek(kept), hws_buf_len(kept), &err);
+
+    if (code != HWS_E_BUSY) { /* else on_writable comes */
+        assert_ok(code, &err);
+        hws_grpc_call_finish(call, HWS_GRPC_OK, NULL, NULL, 0, NULL);
+    }
+}
+
 static void echo_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
 {
-    struct hws_err err;
-    assert_ok(hws_grpc_call_send(call, bytes, n, &err), &err);
-    hws_grpc_call_finish(call, HWS_GRPC_OK, NULL, NULL, 0, NULL);
+    assert_code(hws_buf_put(hws_grpc_call_data(call), bytes, n), HWS_OK);
+    echo_send(call);
+}
+
+static void echo_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+{
+    (void)outcome;
+    hws_buf_deinit(hws_grpc_call_data(call));
+    hws_mem_free(hws_grpc_call_data(call));
 }
 
 static enum hws_grpc_code echo_call(struct hws_grpc_call *call, void *data)
 {
-    (void)call;
+    struct hws_buf *kept = hws_mem_zalloc(1, sizeof(*kept));
+
     (void)data;
+    assert_non_null(kept);
+    hws_grpc_call_set_data(call, kept);
     return HWS_GRPC_OK;
 }
 
@@ -79,7 +101,12 @@ static void echo_cancel(struct hws_grpc_call *call, const struct hws_grpc_outcom
 }
 
 static const struct hws_grpc_call_ops s_echo = {
-    .on_call = echo_call, .on_message = echo_message, .on_cancel = echo_cancel};
+    .on_call = echo_call,
+    .on_message = echo_message,
+    .on_writable = echo_send,
+    .on_cancel = echo_cancel,
+    .on_close = echo_close,
+};
 
 static enum hws_code server_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                                  struct hws_err *err)
@@ -257,6 +284,9 @@ static int setup(void **state)
     limits.max_conns_per_identity = 3;
     limits.max_handshakes_per_address = 4;
     limits.handshake_burst_per_address = 60;
+    limits.total_held_bytes = 256u << 20;
+    limits.held_bytes_per_identity = 256u << 20;
+    limits.held_bytes_per_address = 256u << 20;
     assert_ok(hws_net_listener_open(&w->tcp, &w->net, &config, &err), &err);
     assert_true(hws_str_print(w->socket_path, sizeof(w->socket_path), "%s/sock", s_pki.dir));
     config.address = w->socket_path;
