@@ -32,7 +32,7 @@ void hws_emu__forget_host(struct hws_emu *e)
     hws_emu__caps_reset(e);
 }
 
-void hws_emu__boot(struct hws_emu *e)
+void hws_emu__boot(struct hws_emu *e, bool warm)
 {
     e->state = e->profile->boot_ms == 0 ? HWS_EMU_READY : HWS_EMU_INITIALIZING;
     e->boot_at_ms = e->now_ms;
@@ -41,7 +41,11 @@ void hws_emu__boot(struct hws_emu *e)
     e->replug_at_ms = UINT64_MAX;
     e->nic_off = false;
     e->mfrl_level = 0;
+    e->warm = warm;
+    e->cold_at_ms = warm ? e->cold_at_ms : e->now_ms;
+    e->tracer = (struct hws_emu_tracer_state){.owned = false};
     e->pcie_cleared_ms = e->now_ms;
+    memset(e->pcie_cleared_dw, 0, sizeof(e->pcie_cleared_dw));
     e->health.syndrome = 0;
     e->health.fatal = false;
     hws_emu__forget_host(e);
@@ -81,7 +85,7 @@ enum hws_code hws_emu_init(struct hws_emu *e, const struct hws_emu_profile *prof
     }
     memcpy(e->faults, profile->faults, sizeof(e->faults));
     e->n_faults = profile->n_faults;
-    hws_emu__boot(e);
+    hws_emu__boot(e, false);
     return HWS_OK;
 }
 
@@ -149,6 +153,10 @@ uint32_t hws_emu_read32(struct hws_emu *e, uint32_t offset)
         return read_addr_l(e);
     case HWS_ISEG_INITIALIZING:
         return read_initializing(e);
+    case HWS_ISEG_CMD_TIMEOUT:
+        return hws_emu__timeout_word(e, 0);
+    case HWS_ISEG_INIT_TIMEOUT:
+        return hws_emu__timeout_word(e, 1);
     case HWS_ISEG_TIMER_H:
         return (uint32_t)(timer_us >> 32);
     case HWS_ISEG_TIMER_L:
@@ -248,7 +256,7 @@ uint64_t hws_emu_turn(struct hws_emu *e, uint64_t now_ms)
     }
     if (e->reset_at_ms <= now_ms) {
         HWS_EMU__TRACE(e, "emu: reset");
-        hws_emu__boot(e);
+        hws_emu__boot(e, true);
     }
     if (e->state == HWS_EMU_INITIALIZING && now_ms - e->boot_at_ms >= e->profile->boot_ms) {
         e->state = HWS_EMU_READY;
@@ -274,5 +282,5 @@ void hws_emu_function_reset(struct hws_emu *e, uint64_t now_ms)
 void hws_emu_power_cycle(struct hws_emu *e, uint64_t now_ms)
 {
     e->now_ms = now_ms;
-    hws_emu__boot(e);
+    hws_emu__boot(e, false);
 }

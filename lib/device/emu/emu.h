@@ -115,6 +115,12 @@ struct hws_emu_nic_state {
         cleared[HWS_EMU_N_PORT_GROUPS]; /* what total was when a counter group was cleared */
 };
 
+struct hws_emu_tracer_state {
+    bool owned;
+    bool active;
+    uint8_t log_size; /* of the buffer, as set */
+};
+
 struct hws_emu_module_state {
     uint8_t admin; /* PMAOS admin_status */
     uint8_t event_mode;
@@ -158,8 +164,12 @@ struct hws_emu {
     uint32_t n_pages;
     uint32_t max_pages;
     struct hws_emu_update update;
+    struct hws_emu_tracer_state tracer;
+    bool warm;           /* the last boot was a reset, not power */
+    uint64_t cold_at_ms; /* the last time that power came */
     uint32_t mfrl_level;
     uint64_t pcie_cleared_ms;
+    uint64_t pcie_cleared_dw[2]; /* written to the host, read from it, when group 4 was cleared */
 
     struct hws_emu_nic_state nic[HWS_EMU_MAX_PORTS];
     struct hws_emu_module_state modules[HWS_EMU_MAX_MODULES]; /* as the profile's modules */

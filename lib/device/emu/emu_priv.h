@@ -19,7 +19,7 @@ enum hws_emu__synd {
 #undef HWS_EMU_SYND
 };
 
-#define HWS_EMU__REG_MAX_BYTES 272u
+#define HWS_EMU__REG_MAX_BYTES 288u /* MNVGN with the longest record */
 
 /* A command being executed. in and out are the model's private copies. */
 struct hws_emu__cmd {
@@ -99,7 +99,7 @@ uint32_t hws_emu__health_read(struct hws_emu *e, uint32_t offset);
 /* emu.c: has the stored image persisted. False: it was not. */
 bool hws_emu__persist(struct hws_emu *e);
 /* Volatile state is forgotten; what is stored begins to count. */
-void hws_emu__boot(struct hws_emu *e);
+void hws_emu__boot(struct hws_emu *e, bool warm);
 /* What the host has set up is forgotten. */
 void hws_emu__forget_host(struct hws_emu *e);
 
@@ -111,6 +111,9 @@ void hws_emu__caps_reset(struct hws_emu *e);
 void hws_emu__nic_reset(struct hws_emu *e);
 uint64_t hws_emu__nic_turn(struct hws_emu *e);
 void hws_emu__thermal_reset(struct hws_emu *e);
+
+/* reg_time.c: a row of timeout.def as the init segment has it. */
+uint32_t hws_emu__timeout_word(const struct hws_emu *e, uint32_t row);
 
 /* reg_update.c: what a boot does to an update on its way. After nv_boot. */
 void hws_emu__update_boot(struct hws_emu *e);
@@ -150,6 +153,19 @@ void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mqis(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcqs(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mroq(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mrsi(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mnvgn(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mpir(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_cap_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_cap_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_conf_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_conf_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_ctrl_read(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_ctrl_write(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__mtrc_stdb(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__resource_dump(struct hws_emu *e, struct hws_emu__reg *r);
+void hws_emu__dtor(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcc_read(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcc_write(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__mcda_write(struct hws_emu *e, struct hws_emu__reg *r);

@@ -7,8 +7,7 @@
 #include "base/str.h"
 #include "crypt/digest.h"
 
-#define MAGIC       "HWSFIMG\001"
-#define MAGIC_BYTES 8u
+static const uint8_t magic[] = {'H', 'W', 'S', 'F', 'I', 'M', 'G', 1};
 
 #define OFF_LENGTH  8u
 #define OFF_DEVICE  12u
@@ -65,7 +64,7 @@ enum hws_emu_verdict hws_emu_image_check(const uint8_t *bytes, size_t n,
     struct hws_digest digest;
     char psid[PSID_BYTES + 1] = {0};
 
-    if (n < HWS_EMU_IMAGE_MIN_BYTES || memcmp(bytes, MAGIC, MAGIC_BYTES) != 0 ||
+    if (n < HWS_EMU_IMAGE_MIN_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0 ||
         hws_load_be32(bytes + OFF_LENGTH) != n) {
         return HWS_EMU_VERDICT_BAD_FORMAT;
     }
@@ -96,10 +95,12 @@ enum hws_code hws_emu_image_seal(uint8_t *bytes, size_t n, uint16_t hw_dev_id, c
     struct hws_digest digest;
 
     memset(bytes, 0, HWS_EMU_IMAGE_HEADER_BYTES);
-    memcpy(bytes, MAGIC, MAGIC_BYTES);
+    memcpy(bytes, magic, sizeof(magic));
     hws_store_be32(bytes + OFF_LENGTH, (uint32_t)n);
     hws_store_be16(bytes + OFF_DEVICE, hw_dev_id);
-    memcpy(bytes + OFF_PSID, psid, strlen(psid));
+    for (size_t i = 0; i < PSID_BYTES && psid[i] != '\0'; i++) {
+        bytes[OFF_PSID + i] = (uint8_t)psid[i];
+    }
     hws_emu_version_store(version, bytes + OFF_VERSION);
     enum hws_code rc = hws_sha256_of(bytes, n - HWS_DIGEST_BYTES, &digest);
     memcpy(bytes + n - HWS_DIGEST_BYTES, digest.b, rc == HWS_OK ? HWS_DIGEST_BYTES : 0);

@@ -28,7 +28,7 @@ void hws_emu_firmware_reset(struct hws_emu *e)
 {
     if (is_there(e)) {
         HWS_EMU__TRACE(e, "emu: reset");
-        hws_emu__boot(e);
+        hws_emu__boot(e, true);
     }
 }
 
@@ -48,7 +48,7 @@ void hws_emu_replug(struct hws_emu *e)
 {
     if (e->state == HWS_EMU_UNPLUGGED) {
         HWS_EMU__TRACE(e, "emu: replugged");
-        hws_emu__boot(e);
+        hws_emu__boot(e, false);
     }
 }
 

@@ -111,6 +111,34 @@ static enum hws_code read_mac(struct hws_emu__yaml *y, struct fy_node *node,
     return HWS_OK;
 }
 
+/* "0000:3b:00.1", of which MPEIN and MPIR tell bus, device and function. */
+static enum hws_code read_pci_address(struct hws_emu__yaml *y, struct fy_node *node,
+                                      const struct hws_emu__key *key, void *obj)
+{
+    struct hws_emu_profile *p = obj;
+    char text[HWS_EMU__YAML_TEXT_BYTES];
+    uint8_t bus = 0;
+    uint8_t device = 0;
+    size_t n = 0;
+    enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
+
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    bool ok = strlen(text) == 12 && text[4] == ':' && text[7] == ':' && text[10] == '.' &&
+              text[11] >= '0' && text[11] <= '7' && strspn(text, "0123456789abcdef") == 4;
+    char bus_text[3] = {ok ? text[5] : '0', ok ? text[6] : '0', '\0'};
+    char device_text[3] = {ok ? text[8] : '0', ok ? text[9] : '0', '\0'};
+    ok = ok && hws_hex_decode(bus_text, &bus, 1, &n) == HWS_OK &&
+         hws_hex_decode(device_text, &device, 1, &n) == HWS_OK && device < 32;
+    if (!ok) {
+        return hws_emu__yaml_bad(y, node, "%s: \"%s\" is not like 0000:3b:00.0", key->name, text);
+    }
+    (void)hws_str_copy(p->pci_address, sizeof(p->pci_address), text);
+    p->bdf = (uint16_t)(bus << 8 | device << 3 | (text[11] - '0'));
+    return HWS_OK;
+}
+
 static enum hws_code read_identity(struct hws_emu__yaml *y, struct fy_node *node,
                                    const struct hws_emu__key *key, void *obj)
 {
@@ -120,7 +148,7 @@ static enum hws_code read_identity(struct hws_emu__yaml *y, struct fy_node *node
         TEXT("psid", psid, 1),
         TEXT("serial", serial, 1),
         TEXT("revision", revision, 0),
-        TEXT("pci_address", pci_address, 12),
+        {"pci_address", true, read_pci_address, 0, 0, 0},
         NUMBER("hw_device_id", true, u16, hw_dev_id, 1, UINT16_MAX),
         NUMBER("hw_revision", false, u16, hw_revision, 0, UINT16_MAX),
         NUMBER("pci_device_id", true, u16, pci_device_id, 1, UINT16_MAX),
@@ -145,6 +173,8 @@ static enum hws_code read_firmware(struct hws_emu__yaml *y, struct fy_node *node
         NUMBER("link_up_ms", false, u64, link_up_ms, 0, 600000),
         NUMBER("reset_delay_ms", false, u64, reset_delay_ms, 0, 600000),
         NUMBER("reset_levels", false, u8, reset_levels, 0, UINT8_MAX),
+        NUMBER("reset_types", false, u8, reset_types, 1, UINT8_MAX),
+        NUMBER("embedded_cpu", false, bool, embedded_cpu, 0, 0),
         NUMBER("latency_ms", false, u64, latency_ms, 0, 600000),
         NUMBER("image_bytes", false, u32, image_bytes, 4096, HWS_EMU_MAX_IMAGE_BYTES),
         NUMBER("erase_ms", false, u64, erase_ms, 0, 600000),
@@ -187,6 +217,8 @@ static enum hws_code read_pcie(struct hws_emu__yaml *y, struct fy_node *node,
         NUMBER("generation", true, u8, pcie_generation, 1, 6),
         NUMBER("generation_cap", true, u8, pcie_generation_cap, 1, 6),
         NUMBER("power_w", false, u16, pcie_power_w, 0, 4095),
+        NUMBER("max_read", false, u8, pcie_max_read, 0, 5),
+        NUMBER("max_payload", false, u8, pcie_max_payload, 0, 5),
     };
 
     (void)key;
@@ -198,6 +230,8 @@ static const struct hws_emu__key top_keys[] = {
     {"firmware", true, read_firmware, 0, 0, 0},
     {"queue", false, read_queue, 0, 0, 0},
     {"pcie", true, read_pcie, 0, 0, 0},
+    {"timeouts", false, hws_emu__read_timeouts, 0, 0, 0},
+    {"tracer", false, hws_emu__read_tracer, 0, 0, 0},
     {"ports", true, hws_emu__read_ports, 0, 0, 0},
     {"modules", false, hws_emu__read_modules, 0, 0, 0},
     {"sensors", false, hws_emu__read_sensors, 0, 0, 0},
@@ -214,6 +248,8 @@ static enum hws_code read_profile(struct hws_emu__yaml *y, struct fy_node *root,
     out->log_queue_size = HWS_ENTRY_MAX_LOG_SIZE;
     out->log_queue_stride = HWS_ENTRY_MIN_LOG_STRIDE;
     out->reset_levels = HWS_EMU_DEFAULT_RESET_LEVELS;
+    out->reset_types = HWS_EMU_DEFAULT_RESET_TYPES;
+    out->pcie_max_read = HWS_EMU_DEFAULT_MAX_READ;
     out->image_bytes = HWS_EMU_DEFAULT_IMAGE_BYTES;
     out->update_timeout_ms = HWS_EMU_DEFAULT_UPDATE_TIMEOUT_MS;
     enum hws_code rc = hws_emu__yaml_map(y, root, top_keys, HWS_EMU__COUNT(top_keys), out);

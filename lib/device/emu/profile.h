@@ -30,6 +30,8 @@
 #define HWS_EMU_DEFAULT_IMAGE_BYTES       65536u
 #define HWS_EMU_MAX_IMAGE_BYTES           33554432u
 #define HWS_EMU_DEFAULT_UPDATE_TIMEOUT_MS 60000u
+#define HWS_EMU_DEFAULT_RESET_TYPES       0x01u /* the full chip */
+#define HWS_EMU_DEFAULT_MAX_READ          2u    /* 512 bytes, as PCIe has it after a reset */
 #define HWS_EMU_PROFILE_MAX_BYTES         262144u
 
 /* A run of bits of one TLV: bit lsb_idx and up of the dword at byte dw. */
@@ -130,6 +132,18 @@ struct hws_emu_cap {
     uint32_t max;
 };
 
+#define HWS_EMU_N_TIMEOUTS        13u /* rows of timeout.def */
+#define HWS_EMU_MAX_TRACE_STRINGS 64u
+
+/* The tracer's string database: texts one after the other, each with its NUL. */
+struct hws_emu_tracer {
+    uint32_t base; /* its address, as the firmware's traces name it */
+    uint8_t first_string;
+    uint8_t n_strings; /* events from first_string on that carry a string's address */
+    uint32_t n_bytes;  /* of strings; 0 = the firmware has no tracer */
+    char strings[1024];
+};
+
 #define HWS_EMU_VERSION_BYTES 44u /* stored */
 
 /* What a firmware says of itself. */
@@ -167,6 +181,8 @@ struct hws_emu_profile {
     uint64_t link_up_ms;     /* from admin up to link up */
     uint64_t reset_delay_ms; /* from the trigger's completion to the reset */
     uint8_t reset_levels;    /* MFRL levels offered */
+    uint8_t reset_types;     /* and reset types */
+    bool embedded_cpu;       /* the card has one, with a state of its own in MRSI */
     uint64_t latency_ms;     /* every command takes this long */
     uint32_t image_bytes;    /* the largest firmware image that can be staged */
     uint64_t erase_ms;       /* how long the steps of an update take */
@@ -180,6 +196,12 @@ struct hws_emu_profile {
     uint8_t pcie_generation_cap;
     uint16_t pcie_width_cap;
     uint16_t pcie_power_w;
+    uint8_t pcie_max_read;    /* as in PCIe Device Control: 128 << n bytes */
+    uint8_t pcie_max_payload; /* the same */
+    uint16_t bdf;             /* of pci_address: bus, device, function */
+
+    uint64_t timeouts_ms[HWS_EMU_N_TIMEOUTS]; /* by row of timeout.def; 0 = the driver's own */
+    struct hws_emu_tracer tracer;
 
     uint32_t n_ports;
     struct hws_emu_nic_port ports[HWS_EMU_MAX_PORTS];

@@ -9,6 +9,10 @@ enum hws_code hws_emu__read_ports(struct hws_emu__yaml *y, struct fy_node *node,
                                   const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_sensors(struct hws_emu__yaml *y, struct fy_node *node,
                                     const struct hws_emu__key *key, void *obj);
+enum hws_code hws_emu__read_timeouts(struct hws_emu__yaml *y, struct fy_node *node,
+                                     const struct hws_emu__key *key, void *obj);
+enum hws_code hws_emu__read_tracer(struct hws_emu__yaml *y, struct fy_node *node,
+                                   const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_modules(struct hws_emu__yaml *y, struct fy_node *node,
                                     const struct hws_emu__key *key, void *obj);
 enum hws_code hws_emu__read_caps(struct hws_emu__yaml *y, struct fy_node *node,

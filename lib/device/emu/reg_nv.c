@@ -1,7 +1,7 @@
 /*
- * Non-volatile parameters over registers: MNVDA (one record), MNVDI and MNVIA (invalidate), MNVQC
- * (what can be done with a record), MNVGC (which images can be read). Layouts: nv_param.c of
- * mlx5_core (Linux 7.2.13) and the register database of mstflint 4.33.
+ * Non-volatile parameters over registers: MNVDA (one record), MNVDI and MNVIA (invalidate), MNVGN
+ * (all records), MNVQC (what can be done with a record), MNVGC (which images can be read). Layouts:
+ * nv_param.c of mlx5_core (Linux 7.2.13) and the register database of mstflint 4.33.
  *
  *   0x00  [23:22] access_mode  [20:16] writer_id  [15:12] version  [8:0] length
  *   0x04  type word      0x08  [15:0] crc16, not used here      0x0c  data
@@ -57,6 +57,28 @@ void hws_emu__mnvda_read(struct hws_emu *e, struct hws_emu__reg *r)
     memset(r->data + 8, 0, HWS_EMU__REG_MAX_BYTES - 8);
     memcpy(r->data + HEADER_BYTES, hws_emu_nv_read(&e->nv, idx, (enum hws_emu_image)mode),
            tlv->bytes);
+}
+
+/* Walks over the records: nv_pointer is where to look, 0 the first, and comes back as the next, 0
+ * at the end. Header at 0x10 as in MNVDA, data at 0x1c. */
+void hws_emu__mnvgn(struct hws_emu *e, struct hws_emu__reg *r)
+{
+    uint32_t idx = hws_load_be32(r->data);
+
+    if (idx >= e->profile->n_tlvs) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_REG_INDEX);
+        return;
+    }
+    const struct hws_emu_tlv *tlv = &e->profile->tlvs[idx];
+    const struct hws_emu_nv_value *v = &e->nv.values[idx];
+    uint8_t *header = r->data + 0x10;
+    memset(r->data, 0, HWS_EMU__REG_MAX_BYTES);
+    hws_store_be32(r->data, idx + 1 < e->profile->n_tlvs ? idx + 1 : 0);
+    hws_bits_put(header, 16, 5, v->is_stored ? v->writer_id : 0);
+    hws_bits_put(header, 12, 4, tlv->version);
+    hws_bits_put(header, 0, LENGTH_BITS, tlv->bytes);
+    hws_store_be32(header + 4, tlv->type);
+    memcpy(header + HEADER_BYTES, hws_emu_nv_read(&e->nv, idx, HWS_EMU_IMAGE_NEXT), tlv->bytes);
 }
 
 /* Changes one record, or none: the old value comes back if the new one cannot be persisted. */

@@ -82,10 +82,11 @@ static void mcam_lists_what_there_is(void **state)
 
     (void)state;
     assert_int_equal(guest_reg(&g, 0x907f, false, d, sizeof(d), NULL), 0);
-    /* Checks of the driver: mtmp bit 10, mfrl 40; tracer 64..67 are not there. */
+    /* Checks of the driver: mtmp bit 10, mfrl 40, tracer 64..67, component update 96..99. */
     assert_int_equal(hws_load_be32(d + 0x14) >> 10 & 1, 1);
     assert_int_equal(hws_load_be32(d + 0x10) >> (40 - 32) & 1, 1);
-    assert_int_equal(hws_load_be32(d + 0x0c) & 0xf, 0);
+    assert_int_equal(hws_load_be32(d + 0x0c) & 0xf, 0xf);
+    assert_int_equal(hws_load_be32(d + 0x08) & 0xf, 0xf);
     memset(d, 0, sizeof(d));
     d[3] = 4;
     assert_int_equal(guest_reg(&g, 0x907f, false, d, sizeof(d), NULL), 0x03);
@@ -176,6 +177,37 @@ static void pcie_link_and_its_age(void **state)
     assert_true(hws_load_be64(c + 8) == 2); /* cleared by the read before */
 }
 
+static void the_pcie_link_has_a_place_and_moves_data(void **state)
+{
+    const struct hws_emu_nic_port *p = &g.profile.ports[0];
+    uint8_t d[0x10] = {0};
+    uint8_t e[0x30] = {0};
+    uint8_t c[0x100] = {0, 0, 0, 4};
+
+    (void)state;
+    assert_int_equal(guest_reg(&g, 0x9059, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(d[8], 1);
+    assert_int_equal(d[9], g.profile.bdf >> 8);
+    assert_int_equal(guest_reg(&g, 0x9050, false, e, sizeof(e), NULL), 0);
+    assert_int_equal(hws_load_be16(e + 0x14), g.profile.bdf);
+    assert_int_equal(e[0x18] >> 4, 2);             /* 512 bytes in a read */
+    assert_int_equal(hws_load_be16(e + 0x1c), 16); /* 32 GT/s at the other end */
+    d[1] = 1;
+    assert_int_equal(guest_reg(&g, 0x9059, false, d, sizeof(d), NULL), 0x03);
+    g.now_ms = 4000;
+    assert_int_equal(guest_reg(&g, 0x9051, false, c, sizeof(c), NULL), 0);
+    assert_int_equal(hws_load_be32(c + 8), 4 * p->rx_frames_per_s * p->frame_bytes / 4);
+    assert_int_equal(hws_load_be32(c + 12), 4 * p->tx_frames_per_s * p->frame_bytes / 4);
+    c[4] = 0x80;
+    assert_int_equal(guest_reg(&g, 0x9051, false, c, sizeof(c), NULL), 0);
+    assert_int_equal(guest_reg(&g, 0x9051, false, c, sizeof(c), NULL), 0);
+    assert_int_equal(hws_load_be32(c + 8), 0);
+    c[3] = 3;
+    assert_int_equal(guest_reg(&g, 0x9051, false, c, sizeof(c), NULL), 0);
+    c[3] = 5;
+    assert_int_equal(guest_reg(&g, 0x9051, false, c, sizeof(c), NULL), 0x03);
+}
+
 static void host_endianness_is_kept(void **state)
 {
     uint8_t d[0x10] = {0x80};
@@ -226,6 +258,40 @@ static void a_synchronised_level_3_resets_after_its_delay(void **state)
     assert_int_equal(hws_emu_read32(&g.emu, 0x10), 0);
 }
 
+static void reset_options_and_the_last_reset(void **state)
+{
+    uint8_t q[0x20] = {0};
+    uint8_t d[0x40] = {0};
+
+    (void)state;
+    assert_int_equal(guest_reg(&g, 0x902f, false, q, sizeof(q), NULL), 0);
+    assert_int_equal(hws_load_be32(q), 0x010f0048);
+    q[2] = 3; /* a reset of the ARM cores: this card has none */
+    assert_int_equal(guest_reg(&g, 0x902f, false, q, sizeof(q), NULL), 0);
+    assert_int_equal(hws_load_be32(q), 0x00000300);
+    assert_int_equal(mfrl_write(UINT32_C(3) << 24 | UINT32_C(1) << 29 | 0x08), 0x03);
+
+    g.now_ms = 60;
+    assert_int_equal(guest_reg(&g, 0x912a, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 4), 0); /* cold */
+    assert_true(hws_load_be64(d + 8) == 60000000);
+    d[3] = 1; /* no embedded CPU */
+    assert_int_equal(guest_reg(&g, 0x912a, false, d, sizeof(d), NULL), 0x03);
+    assert_int_equal(mfrl_write(UINT32_C(1) << 29 | 0x08), 0);
+    g.now_ms = 65;
+    (void)hws_emu_turn(&g.emu, g.now_ms);
+    guest_bring_up(&g);
+    memset(d, 0, sizeof(d));
+    assert_int_equal(guest_reg(&g, 0x912a, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 4), 1); /* warm */
+    assert_true(hws_load_be64(d + 8) == 65000000);
+    hws_emu_power_cycle(&g.emu, 70);
+    g.now_ms = 70;
+    guest_bring_up(&g);
+    assert_int_equal(guest_reg(&g, 0x912a, false, d, sizeof(d), NULL), 0);
+    assert_int_equal(hws_load_be32(d + 4), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +304,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(firmware_component_and_its_version, setup, teardown),
         cmocka_unit_test_setup_teardown(temperature_and_its_thresholds, setup, teardown),
         cmocka_unit_test_setup_teardown(pcie_link_and_its_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_pcie_link_has_a_place_and_moves_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_options_and_the_last_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(host_endianness_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(arming_does_not_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(a_synchronised_level_3_resets_after_its_delay, setup,

@@ -93,6 +93,78 @@ static void a_write_waits_for_the_next_boot(void **state)
     assert_int_equal(vfs(2), 8);
 }
 
+static void firmware_reset(void)
+{
+    uint8_t d[8] = {0, 0, 0, 0, 0x20, 0, 0, 0x08};
+
+    assert_int_equal(guest_reg(&g, 0x9028, true, d, sizeof(d), NULL), 0);
+    g.now_ms += 5;
+    (void)hws_emu_turn(&g.emu, g.now_ms);
+    guest_bring_up(&g);
+}
+
+/* default, next boot and running, as MNVDA reads them. */
+static void assert_vfs(uint32_t def, uint32_t next, uint32_t running)
+{
+    assert_int_equal(vfs(2), def);
+    assert_int_equal(vfs(0), next);
+    assert_int_equal(vfs(1), running);
+}
+
+static void images_move_at_a_firmware_reset_or_power_cycle_alone(void **state)
+{
+    uint32_t a = 9 + (uint32_t)(hws_test_rand(&rand_state) % 50);
+    uint32_t b = a + 1 + (uint32_t)(hws_test_rand(&rand_state) % 50);
+    uint8_t header[12] = {0};
+
+    (void)state;
+    assert_int_equal(set_vfs(a, NULL), 0);
+    assert_vfs(8, a, 8);
+    hws_emu_function_reset(&g.emu,
+                           g.now_ms); /* the bus resets the function, the firmware runs on */
+    guest_bring_up(&g);
+    assert_vfs(8, a, 8);
+    firmware_reset();
+    assert_vfs(8, a, a);
+    assert_int_equal(set_vfs(b, NULL), 0);
+    assert_vfs(8, b, a);
+    hws_emu_power_cycle(&g.emu, ++g.now_ms);
+    guest_bring_up(&g);
+    assert_vfs(8, b, b);
+    hws_store_be32(header + 4, 0x80);
+    assert_int_equal(guest_reg(&g, 0x9025, true, header, sizeof(header), NULL), 0);
+    assert_vfs(8, 8, b); /* invalidated: the next boot has the default */
+    firmware_reset();
+    assert_vfs(8, 8, 8);
+}
+
+static void the_walk_meets_every_record_once(void **state)
+{
+    uint32_t pointer = 0;
+    uint32_t n = 0;
+    uint8_t d[0x11c];
+
+    (void)state;
+    assert_int_equal(set_vfs(17, NULL), 0);
+    do {
+        const struct hws_emu_tlv *tlv = &g.profile.tlvs[n];
+        memset(d, 0, sizeof(d));
+        hws_store_be32(d, pointer);
+        assert_int_equal(guest_reg(&g, 0x9035, false, d, sizeof(d), NULL), 0);
+        assert_int_equal(hws_load_be32(d + 0x14), tlv->type);
+        assert_int_equal(hws_load_be32(d + 0x10) & 0x1ff, tlv->bytes);
+        if (tlv->type == 0x80) {
+            assert_int_equal(hws_load_be32(d + 0x1c + 4) & 0xffff, 17);
+            assert_int_equal(hws_load_be32(d + 0x10) >> 16 & 0x1f, 9); /* who wrote it */
+        }
+        pointer = hws_load_be32(d);
+        n++;
+    } while (pointer != 0);
+    assert_int_equal(n, g.profile.n_tlvs);
+    hws_store_be32(d, n);
+    assert_int_equal(guest_reg(&g, 0x9035, false, d, sizeof(d), NULL), 0x03);
+}
+
 static void a_write_is_persisted_before_it_completes(void **state)
 {
     static uint8_t saved[HWS_EMU_NV_MAX_BYTES];
@@ -239,6 +311,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_write_waits_for_the_next_boot, setup, teardown),
+        cmocka_unit_test_setup_teardown(images_move_at_a_firmware_reset_or_power_cycle_alone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_walk_meets_every_record_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_is_persisted_before_it_completes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_cannot_be_persisted_changes_nothing, setup,
                                         teardown),
