@@ -8,6 +8,7 @@
 #define HWS_AUTO(fn)           __attribute__((cleanup(fn))) /* locals of tests, tools and parsers only */
 #define HWS_NORETURN           __attribute__((noreturn))
 #define HWS_UNUSED             __attribute__((unused))
+#define HWS_NOINLINE           __attribute__((noinline)) /* what a profiler counts by its name */
 #define HWS_EXPORT             __attribute__((visibility("default"))) /* libhawser's public symbols */
 
 #endif

@@ -23,6 +23,7 @@ args = parser.parse_args()
 BIN = os.path.join(args.build, "bin")
 BENCH = os.path.join(args.build, "bench")
 rows = {}
+floors = {}  # of the rows that have one: the same work without what is measured
 
 
 def program(*argv, timeout=120):
@@ -31,17 +32,42 @@ def program(*argv, timeout=120):
     if p.returncode != 0:
         sys.exit(f"{' '.join(argv)}: status {p.returncode}: {p.stderr.strip()}")
     for line in p.stdout.splitlines():
-        name, value, unit = line.split()
+        name, value, unit, *floor = line.split()
         rows.setdefault(name, (unit, []))[1].append(float(value))
+        if floor:
+            floors.setdefault(name, []).append(float(floor[0]))
 
 
 def report():
     for name, (unit, values) in rows.items():
         value = statistics.median(values)
+        floor = statistics.median(floors[name]) if name in floors else None
         if args.json:
-            print(json.dumps({"name": name, "value": value, "unit": unit, "runs": len(values), "peer": None, "ratio": None}))
+            peers = {} if floor is None else {"floor": {"value": round(floor, 1), "ratio": round(value / floor, 2)}}
+            print(json.dumps({"name": name, "value": value, "unit": unit, "runs": len(values), "peers": peers}))
         else:
-            print(f"{name:24} {value:12.1f} {unit:4} median of {len(values)}")
+            beside = "" if floor is None else f"  floor {floor:.1f} ratio {value / floor:.2f}"
+            print(f"{name:24} {value:12.1f} {unit:5} median of {len(values)}{beside}")
+
+
+def count_cmdq(profile):
+    """Instructions per command: callgrind dumps at each call of run_load and of run_floor, which take turns."""
+    with tempfile.TemporaryDirectory(prefix="hawser-callgrind.") as folder:
+        out = os.path.join(folder, "out")
+        p = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--dump-before=run_*", "--dump-after=run_*", f"--callgrind-out-file={out}",
+             os.path.join(BENCH, "bench_cmdq"), profile, "count"], capture_output=True, text=True, timeout=120)
+        if p.returncode != 0:
+            sys.exit(f"callgrind: status {p.returncode}: {p.stderr.strip()[-500:]}")
+
+        def total(dump):
+            with open(f"{out}.{dump}", encoding="utf-8") as f:
+                return int(re.search(r"^(?:totals|summary): (\d+)", f.read(), re.M).group(1))
+
+        for i, line in enumerate(p.stdout.splitlines()):
+            name, n = line.split()
+            rows[name] = ("instr", [total(2 * i + 2) / int(n)])  # the first dump is what came before
+            floors[name] = [total(2 * i + 3) / int(n)]
 
 
 class Agent:
@@ -145,7 +171,9 @@ def bench_agent():
         shutil.rmtree(root, ignore_errors=True)
 
 
-program(os.path.join(BENCH, "bench_cmdq"), os.path.join(TOP, "agent/emu/profiles/connectx7.yaml"), str(2 * args.rounds - 1))
+PROFILE = os.path.join(TOP, "agent/emu/profiles/connectx7.yaml")
+program(os.path.join(BENCH, "bench_cmdq"), PROFILE, str(2 * args.rounds - 1))
+count_cmdq(PROFILE)
 program(os.path.join(BENCH, "bench_tls"), str(2 * args.rounds - 1))
 bench_agent()
 report()

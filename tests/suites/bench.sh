@@ -1,8 +1,8 @@
 # what: the benchmark's smoke rows, a line a measure, gRPC C++ beside us (--long: medians of 11 and 7 runs, rpc rows must meet their bars; --json: JSON lines)
-# needs: the build packages, python3, taskset, g++ and libgrpc++-dev
+# needs: the build packages, python3, taskset, valgrind, g++ and libgrpc++-dev
 # time: 2 min, and 1 min once to build the peer
 
-need_packages $BUILD_PACKAGES python3 util-linux || { fail "$why"; return 0; }
+need_packages $BUILD_PACKAGES python3 util-linux valgrind || { fail "$why"; return 0; }
 build dev || return 0
 rounds=3
 [ "$HAWSER_LONG" = 1 ] && rounds=11

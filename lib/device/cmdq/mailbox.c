@@ -116,7 +116,11 @@ void hws_cmdq_chain_write(struct hws_cmdq_pool *pool, uint32_t head, uint8_t tok
         m->next = hws_be64_of(hws_cmdq_block_addr(pool, pool->next[b]));
         m->block_idx = hws_be32_of(idx);
         m->token = token;
-        hws_sig_mbox_set(m);
+        if (n == 0) {
+            hws_sig_mbox_set_empty(m);
+        } else {
+            hws_sig_mbox_set(m);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * The in-process port. A piece handed out gets a device address of its own, far from the next one
- * and above 4 GiB, so that an address off by a page, or cut to 32 bits, hits nothing.
+ * The in-process port. A piece handed out lies in a window of 4 GiB of its own among the device
+ * addresses, some way in: an address off by a page or cut to either half hits nothing, and a window
+ * that was given back is never used again. The number of the window tells the piece.
  */
 #include "emu/port.h"
 
@@ -10,8 +11,9 @@
 #include "base/list.h"
 #include "base/mem.h"
 
-#define FIRST_ADDR UINT64_C(0x100000000)
-#define GAP_BYTES  UINT64_C(0x10000)
+#define WINDOW_LSB      32u
+#define OFFSET_IN       UINT64_C(0x410000) /* of a piece in its window; page aligned */
+#define WINDOW_OF(addr) ((addr) >> WINDOW_LSB)
 
 static struct hws_emu_port *port_of(struct hws_bar *bar)
 {
@@ -58,10 +60,10 @@ static enum hws_code port_dma_alloc(struct hws_bar *bar, size_t bytes, size_t al
         return hws_err_set(err, HWS_E_NOMEM, "shared memory: out of memory");
     }
     size_t skip = (align - (uintptr_t)block % align) % align;
-    uint64_t addr = (p->next_addr + align - 1) / align * align;
+    p->windows[i] += HWS_EMU_PORT_MAX_PIECES; /* the remainder stays: i */
     p->blocks[i] = block;
-    p->pieces[i] = (struct hws_dma){.host = block + skip, .dev_addr = addr, .bytes = bytes};
-    p->next_addr = addr + bytes + GAP_BYTES;
+    p->pieces[i] = (struct hws_dma){
+        .host = block + skip, .dev_addr = p->windows[i] << WINDOW_LSB | OFFSET_IN, .bytes = bytes};
     p->n_bytes += bytes;
     *out = p->pieces[i];
     return HWS_OK;
@@ -85,16 +87,13 @@ static void port_dma_free(struct hws_bar *bar, struct hws_dma *dma)
 /* Where the card's address is in host memory; NULL unless all n bytes are in one piece. */
 static uint8_t *locate(struct hws_emu_port *p, uint64_t addr, size_t n)
 {
-    for (uint32_t k = 0; k < HWS_EMU_PORT_MAX_PIECES; k++) {
-        uint32_t i = (p->last_idx + k) % HWS_EMU_PORT_MAX_PIECES;
-        const struct hws_dma *d = &p->pieces[i];
-        if (d->host != NULL && addr >= d->dev_addr && addr - d->dev_addr <= d->bytes &&
-            n <= d->bytes - (addr - d->dev_addr)) {
-            p->last_idx = i;
-            return (uint8_t *)d->host + (addr - d->dev_addr);
-        }
+    const struct hws_dma *d = &p->pieces[WINDOW_OF(addr) % HWS_EMU_PORT_MAX_PIECES];
+
+    if (d->host == NULL || addr < d->dev_addr || addr - d->dev_addr > d->bytes ||
+        n > d->bytes - (addr - d->dev_addr)) {
+        return NULL;
     }
-    return NULL;
+    return (uint8_t *)d->host + (addr - d->dev_addr);
 }
 
 static bool port_dma_read(void *data, uint64_t addr, void *dst, size_t n)
@@ -134,7 +133,10 @@ enum hws_code hws_emu_port_init(struct hws_emu_port *p, const struct hws_emu_pro
 {
     struct hws_emu_config mine = {0};
 
-    *p = (struct hws_emu_port){.bar = {.ops = &port_ops}, .next_addr = FIRST_ADDR};
+    *p = (struct hws_emu_port){.bar = {.ops = &port_ops}};
+    for (uint32_t i = 0; i < HWS_EMU_PORT_MAX_PIECES; i++) {
+        p->windows[i] = i;
+    }
     if (config != NULL) {
         mine = *config;
     }

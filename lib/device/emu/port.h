@@ -22,9 +22,8 @@ struct hws_emu_port {
     struct hws_emu emu;
     struct hws_dma pieces[HWS_EMU_PORT_MAX_PIECES]; /* owned; zeroed = free */
     void *blocks[HWS_EMU_PORT_MAX_PIECES];          /* owned; what to free */
-    uint32_t last_idx;                              /* where the last access was */
+    uint64_t windows[HWS_EMU_PORT_MAX_PIECES];      /* of device addresses: the last one used */
     size_t n_bytes;                                 /* handed out */
-    uint64_t next_addr;
 };
 
 /*

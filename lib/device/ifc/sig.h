@@ -18,9 +18,18 @@
 static inline uint8_t hws_sig_xor(const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
-    uint64_t wide = 0;
+    uint64_t lanes[4] = {0}; /* independent of each other: they are xored at once */
     size_t i = 0;
 
+    for (; i + sizeof(lanes) <= n; i += sizeof(lanes)) {
+        uint64_t words[4];
+        memcpy(words, p + i, sizeof(words));
+        lanes[0] ^= words[0];
+        lanes[1] ^= words[1];
+        lanes[2] ^= words[2];
+        lanes[3] ^= words[3];
+    }
+    uint64_t wide = lanes[0] ^ lanes[1] ^ lanes[2] ^ lanes[3];
     for (; i + sizeof(wide) <= n; i += sizeof(wide)) {
         uint64_t word;
         memcpy(&word, p + i, sizeof(word));
@@ -56,6 +65,16 @@ static inline void hws_sig_mbox_set(struct hws_mbox *m)
     m->ctl_sig =
         (uint8_t)~hws_sig_xor(ctl, offsetof(struct hws_mbox, ctl_sig) - HWS_MBOX_CTL_OFFSET);
     m->sig = (uint8_t)~hws_sig_xor(m, offsetof(struct hws_mbox, sig));
+}
+
+/* The same for a block whose data are all zero: they do not change a xor. */
+static inline void hws_sig_mbox_set_empty(struct hws_mbox *m)
+{
+    const uint8_t *ctl = (const uint8_t *)m + HWS_MBOX_CTL_OFFSET;
+
+    m->ctl_sig =
+        (uint8_t)~hws_sig_xor(ctl, offsetof(struct hws_mbox, ctl_sig) - HWS_MBOX_CTL_OFFSET);
+    m->sig = (uint8_t)~hws_sig_xor(ctl, offsetof(struct hws_mbox, sig) - HWS_MBOX_CTL_OFFSET);
 }
 
 static inline bool hws_sig_mbox_ctl_ok(const struct hws_mbox *m)
