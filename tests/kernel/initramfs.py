@@ -99,8 +99,8 @@ def add_programs(archive, folder, names):
         archive.copy(f"bin/{name}", program)
 
 
-def build(parts, bin_folder, extra):
-    """The archive's bytes. parts: from prepare.sh; extra: {path: bytes} of a run's own files."""
+def base(parts, bin_folder):
+    """The archive that every boot has. parts: from prepare.sh."""
     archive = Archive()
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3)
@@ -113,6 +113,12 @@ def build(parts, bin_folder, extra):
         archive.copy(f"modules/{name}", f"{parts['MODULES']}/{name}")
     add_tools(archive, parts["TOOLS"], parts["QEMU"])
     add_programs(archive, bin_folder, ("hawserd", "hawser-wire", "hawser-dev", "hawser"))
-    for path, data in extra.items():
+    return archive.bytes()
+
+
+def files(contents):
+    """An archive of a boot's own files, {path: bytes}, to follow the base: the kernel unpacks one after the other."""
+    archive = Archive()
+    for path, data in contents.items():
         archive.file(path, data, 0o644)
     return archive.bytes()

@@ -1,13 +1,16 @@
 """One boot of the guest with emulated adapters as its PCI devices, under a hard time limit."""
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
 LOADER = "lib64/ld-linux-x86-64.so.2"
 MEMORY = "512"
 OFF_SECONDS = 10  # from the end of a scenario to the power-off, in which the drivers shut down
+AGENT_PORT = 7443  # of the agent in the guest
 
 
 class Cards:
@@ -15,16 +18,21 @@ class Cards:
 
     def __init__(self, program, folder, profiles):
         self.sockets = [f"{folder}/card{i}.sock" for i in range(len(profiles))]
-        command = [program, "--state-dir", f"{folder}/state"]
+        self.program, self.control = program, f"{folder}/emu.control"
+        command = [program, "--state-dir", f"{folder}/state", "--control", self.control]
         for path, profile in zip(self.sockets, profiles):
             command += ["--vfio-user", path, "--profile", profile]
         self.log = open(f"{folder}/emu.log", "ab")
-        self.process = subprocess.Popen(command, stderr=self.log, stdout=self.log)
-        deadline = time.monotonic() + 10
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=self.log, stdout=self.log)
+        deadline = time.monotonic() + 20
         while not all(os.path.exists(s) for s in self.sockets):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"hawser-emu did not start, see {folder}/emu.log")
             time.sleep(0.02)
+
+    def tell(self, *words):
+        """A command for the adapters (hawser-emu --control), which must obey."""
+        subprocess.run([self.program, "--control", self.control, *words], check=True, capture_output=True, timeout=20)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -55,42 +63,79 @@ class Report:
         return self.sections[name][1] if name in self.sections else None
 
 
-def wait_for_end(process, log, seconds):
-    """Waits for the machine; ends it OFF_SECONDS after its scenario. True if it powered off by itself."""
-    limit = time.monotonic() + seconds
-    done_at = None
-    while process.poll() is None and time.monotonic() < limit:
-        if done_at is None:
-            with open(log, "rb") as f:
-                done_at = time.monotonic() if b"\n@@ done" in f.read() else None
-        elif time.monotonic() > done_at + OFF_SECONDS:
-            break
-        time.sleep(0.2)
-    if process.poll() is not None:
-        return process.returncode == 0
-    process.terminate()
-    process.wait(10)
-    return False
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
 
 
-def boot(parts, initramfs, scenario, sockets, seconds, log):
-    """Runs the guest to its power-off, at most that long. Returns its Report; log gets the console."""
-    tree = parts["QEMU"]
-    command = [
-        "timeout", "-k", "2", str(seconds), f"{tree}/{LOADER}",
-        "--library-path", f"{tree}/lib/x86_64-linux-gnu:{tree}/usr/lib/x86_64-linux-gnu",
-        f"{tree}/usr/bin/qemu-system-x86_64", "-L", f"{tree}/usr/share/qemu", "-L", f"{tree}/usr/share/seabios",
-        "-L", f"{tree}/usr/lib/ipxe/qemu", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY,
-        "-machine", "q35,memory-backend=mem", "-object", f"memory-backend-memfd,id=mem,size={MEMORY}M,share=on",
-        "-serial", "stdio", "-kernel", parts["KERNEL"], "-initrd", initramfs,
-        "-append", f"console=ttyS0 quiet panic=-1 hawser={scenario}",
-    ]
-    for i, path in enumerate(sockets):
-        device = '{"driver":"vfio-user-pci","bus":"port%d","socket":{"path":"%s","type":"unix"}}' % (i, path)
-        command += ["-device", f"pcie-root-port,id=port{i},slot={i + 1}", "-device", device]
-    with open(log, "wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-    powered_off = wait_for_end(process, log, seconds + 10)
-    with open(log, encoding="utf-8", errors="replace") as f:
-        return Report(f.read(), powered_off)
+class Machine:
+    """A guest that runs. The host's part of a scenario: where the guest prints "@@ host NAME", step(NAME, machine) runs, and
+    the guest goes on when it has returned."""
+
+    def __init__(self, parts, initramfs, scenario, sockets, seconds, log):
+        self.port = free_port()  # of the agent, on this host's loopback
+        self.log, self.limit = log, time.monotonic() + seconds
+        self.n_read, self.text = 0, ""
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                self.command(parts, initramfs, scenario, sockets, seconds),
+                stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
+
+    def command(self, parts, initramfs, scenario, sockets, seconds):
+        tree = parts["QEMU"]
+        command = [
+            "timeout", "-k", "2", str(seconds + OFF_SECONDS), f"{tree}/{LOADER}",
+            "--library-path", f"{tree}/lib/x86_64-linux-gnu:{tree}/usr/lib/x86_64-linux-gnu",
+            f"{tree}/usr/bin/qemu-system-x86_64", "-L", f"{tree}/usr/share/qemu", "-L", f"{tree}/usr/share/seabios",
+            "-L", f"{tree}/usr/lib/ipxe/qemu", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY,
+            "-machine", "q35,memory-backend=mem", "-object", f"memory-backend-memfd,id=mem,size={MEMORY}M,share=on",
+            "-serial", "stdio", "-kernel", parts["KERNEL"], "-initrd", initramfs,
+            "-append", f"console=ttyS0 quiet panic=-1 hawser={scenario}",
+            # The guest reaches nothing; the host reaches the agent in it.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:{AGENT_PORT}",
+            "-device", "virtio-net-pci,netdev=net,romfile=",
+        ]
+        for i, path in enumerate(sockets):
+            device = '{"driver":"vfio-user-pci","bus":"port%d","socket":{"path":"%s","type":"unix"}}' % (i, path)
+            command += ["-device", f"pcie-root-port,id=port{i},slot={i + 1}", "-device", device]
+        return command
+
+    def read(self):
+        """What the console has said since the last call is added to text."""
+        with open(self.log, "rb") as f:
+            f.seek(self.n_read)
+            data = f.read()
+        self.n_read += len(data)
+        self.text += data.decode(errors="replace").replace("\r", "")
+
+    def serve(self, step):
+        """Runs the host's steps until the scenario is over, the machine is gone or the time is up."""
+        n_steps = 0
+        while self.process.poll() is None and time.monotonic() < self.limit:
+            self.read()
+            asked = re.findall(r"^@@ host (\S+)\n", self.text, re.M)
+            if len(asked) > n_steps:
+                step(asked[n_steps], self)
+                with contextlib.suppress(BrokenPipeError):  # it is gone, which the next turn sees
+                    self.process.stdin.write(f"{asked[n_steps]}\n".encode())
+                    self.process.stdin.flush()
+                n_steps += 1
+            elif "\n@@ done" in self.text:
+                return
+            else:
+                time.sleep(0.1)
+
+    def stop(self):
+        """The Report, once the machine has powered off, or did not in time."""
+        limit = time.monotonic() + OFF_SECONDS if "\n@@ done" in self.text else 0
+        while self.process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.1)
+        powered_off = self.process.poll() == 0
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(10)
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.read()
+        return Report(self.text, powered_off)

@@ -1,6 +1,6 @@
-# what: the Linux mlx5 driver, fwctl and the vendor's tools in a machine whose adapters are hawser-emu's; our agent beside them
-# needs: the build packages, python3, busybox-static; once: root and the network, for QEMU, a guest kernel and mstflint
-# time: 3-4 min; the first time 20 min more
+# what: the Linux mlx5 driver, fwctl and the vendor's tools in a machine whose adapters are hawser-emu's; our agent beside them, driven from this host over mutual TLS
+# needs: the build packages, python3, busybox-static; once: root and the network, for QEMU, a guest kernel and mstflint; skipped where a package cannot be reached
+# time: 3-4 min; the first time 15-20 min more
 
 need_packages $BUILD_PACKAGES python3 busybox-static || { fail "$why"; return 0; }
 build dev hawserd hawser-wire hawser-dev hawser || return 0

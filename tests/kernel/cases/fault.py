@@ -1,0 +1,90 @@
+"""Firmware that refuses, firmware that never answers, firmware that dies and comes back."""
+import json
+
+import bed
+import vendor
+
+
+class Fault(bed.Boot):
+    scenario = "fault"
+    powers_off = False  # while a lost command is out, shutting down takes minutes
+    syndrome = bed.RNG.randrange(1, 1 << 32)
+    cost = 90
+    faults = (f"register: MTCAP, action: status, repeat: 0, status: BAD_PARAM, syndrome: 0x{syndrome:x}",
+              "register: MTMP, action: drop, countdown: 1, repeat: 1",
+              "register: MPEIN, action: drop_event, countdown: 1, repeat: 1")
+
+    def test_refused_command_shows_status_and_syndrome(self):
+        self.ok("agent")
+        self.assertIn(f"status 0x3, syndrome 0x{self.syndrome:x}", self.report.output("refused"))
+        self.assertNotEqual(self.report.status("tool_refused"), 0)
+
+    def test_command_without_an_answer_ends_unknown_on_time(self):
+        self.assertIn("outcome is UNKNOWN", self.report.output("hang"))
+        self.assertLess(int(self.ok("hang_seconds")), 10)
+        self.assertEqual(json.loads(self.ok("stuck"))["devices"][0]["state"], "stuck")
+
+    def test_agent_serves_on_while_the_kernel_waits(self):
+        self.ok("waiting")
+        self.ok("meanwhile")
+        self.assertIn("stuck in the kernel since", self.report.output("refused_meanwhile"))
+        row = json.loads(self.ok("stuck_meanwhile"))["devices"][0]
+        self.assertEqual(row["state"], "stuck")
+        self.assertIn("reset the card or reload its driver", row["state_reason"])
+
+    def test_adapter_serves_after_the_kernel_has_given_up(self):
+        self.ok("given_up")
+        self.assertGreater(int(self.ok("given_up_seconds")), 50)
+        self.ok("back")
+        self.ok("after")
+
+    def test_lost_event_is_a_lost_command_for_the_kernel_also_when_the_entry_is_back(self):
+        self.ok("lost_event_ended")
+        self.assertNotEqual(int(self.ok("lost_event_status")), 0)
+        self.assertGreater(int(self.ok("lost_event_seconds")), 50)
+        self.assertEqual(self.ok("dmesg").count("Will cause a leak of a command resource"), 2)
+
+    def test_driver_complains_about_the_planted_faults_only(self):
+        self.judge_log()
+
+
+class Health(bed.Boot):
+    scenario = "health"
+    cost = 60
+    syndrome = bed.RNG.choice((1, 7, 8, 9, 0xa, 0x10))
+
+    @classmethod
+    def host_warn(cls, guest):
+        cls.cards.tell("health", "0", str(cls.syndrome))
+
+    @classmethod
+    def host_calm(cls, guest):
+        cls.cards.tell("resume", "0")
+
+    @classmethod
+    def host_die(cls, guest):
+        cls.cards.tell("fatal", "0", str(cls.syndrome))
+
+    def test_syndrome_alone_is_reported_and_commands_go_on(self):
+        self.ok("reported")
+        self.ok("still")
+        self.assertIn(f"synd 0x{self.syndrome:x}: ", self.ok("dmesg"))
+
+    def test_fatal_health_takes_the_node_away(self):
+        self.ok("down")
+
+    def test_driver_resets_the_firmware_and_recovers(self):
+        self.ok("recovered")
+        self.assertIn("Issuing FW Reset", self.ok("dmesg"))
+
+    def test_agent_and_tools_see_the_card_again(self):
+        self.ok("back")
+        self.assertEqual(vendor.our_register(self.ok("after"))["psid"], self.adapters[0].psid)
+        self.judge_identity(vendor.register(self.ok("tool_after")), self.adapters[0])
+
+    def test_a_firmware_reset_makes_the_stored_values_run(self):
+        row = vendor.our_values(self.ok("our_get"))["NUM_OF_VFS"]
+        self.assertEqual((row["running"], row["pending"]), (str(self.values["OUR_VFS"]), False))
+
+    def test_driver_complains_about_the_planted_faults_only(self):
+        self.judge_log()

@@ -1,0 +1,103 @@
+"""The driver probes one adapter; the vendor's tools and our agent read and set it in turn, also after a power cycle."""
+import json
+import re
+
+import bed
+import vendor
+
+
+class Tools(bed.Boot):
+    scenario = "tools"
+
+    def test_driver_probes_and_offers_fwctl(self):
+        self.ok("node")
+        self.assertEqual(self.ok("pci"), "0000:01:00.0")
+        self.assertIn("firmware version: %d.%d.%d" % self.adapters[0].firmware, self.ok("dmesg"))
+
+    def test_driver_has_nothing_to_complain_about(self):
+        self.judge_log()
+
+    def test_mstreg_reads_the_identity(self):
+        self.judge_identity(vendor.register(self.ok("tool_mgir")), self.adapters[0])
+
+    def test_mstconfig_queries_every_record(self):
+        text = self.ok("tool_query")
+        self.assertIn(self.adapters[0].part, text)
+        values = vendor.parameters(text)
+        self.assertEqual(values["NUM_OF_VFS"], "0")
+        self.assertEqual(values["SRIOV_EN"], "False(0)")
+        self.assertGreater(len(values), 70)
+
+    def test_mstconfig_sets_and_reads_back(self):
+        self.ok("tool_set")
+        values = vendor.parameters(self.ok("tool_set_query"))
+        self.assertEqual(values["NUM_OF_VFS"], str(self.values["TOOL_VFS"]))
+        self.assertEqual(values["SRIOV_EN"], "True(1)")
+
+    def test_mstconfig_tells_the_images_apart(self):
+        row = re.search(r"NUM_OF_VFS +(\d+) +(\d+) +(\d+)", self.ok("tool_images"))
+        self.assertEqual(row.groups(), ("0", "0", str(self.values["TOOL_VFS"])))
+
+    def test_our_agent_finds_the_adapter(self):
+        self.ok("agent")
+        row = json.loads(self.ok("devices"))["devices"][0]
+        self.assertEqual(row["pci_address"], "0000:01:00.0")
+        self.assertEqual(row["serial"], self.adapters[0].serial)
+        self.assertEqual(row["backend"], "fwctl")
+        self.assertFalse(row["emulated"])
+
+    def test_our_register_read_equals_the_tools(self):
+        tool = vendor.register(self.ok("tool_mgir"))
+        mine = vendor.our_register(self.ok("our_mgir"))
+        for name in ("device_id", "hw_dev_id", "num_ports", "build_id", "year", "month", "day",
+                     "manufacturing_base_mac_47_32", "manufacturing_base_mac_31_0", "extended_sub_minor"):
+            self.assertEqual(int(mine[name], 0), tool[name], name)
+        self.assertEqual(mine["psid"], vendor.text_of(tool, "psid"))
+
+    def test_other_registers_are_what_the_tool_shows(self):
+        """Every field that we decode, as mstreg names and reads it; register masks against what the model has."""
+        for register in ("MSGI", "MTCAP", "MTMP", "PAOS"):
+            tool = vendor.register(self.ok(f"tool_{register}"))
+            mine = vendor.our_register(self.ok(f"our_{register}"))
+            self.assertGreater(len(mine), 2)
+            for name, value in mine.items():
+                with self.subTest(register=register, field=name):
+                    if re.fullmatch(r"0x[0-9a-f]+|\d+", value) and register != "MSGI":
+                        self.assertEqual(int(value, 0), vendor.number_of(tool, name))
+                    else:
+                        self.assertEqual(value, vendor.text_of(tool, name))
+        self.assertEqual(vendor.text_of(vendor.register(self.ok("tool_MSGI")), "serial_number"), self.adapters[0].serial)
+
+    def test_register_masks_name_the_registers_that_answer(self):
+        management = vendor.register(self.ok("tool_MCAM"))["mng_access_reg_cap_mask[3]"]
+        for register in (0x9009, 0x900A):
+            self.assertTrue(management >> (register & 31) & 1, hex(register))
+        port = vendor.register(self.ok("tool_PCAM"))["port_access_reg_cap_mask[3]"]
+        for register in (0x5002, 0x5004, 0x5006, 0x5008):
+            self.assertTrue(port >> (register & 31) & 1, hex(register))
+
+    def test_set_by_the_tool_is_read_by_us(self):
+        row = vendor.our_values(self.ok("our_get"))["NUM_OF_VFS"]
+        self.assertEqual((row["next_boot"], row["running"]), (str(self.values["TOOL_VFS"]), "0"))
+        self.assertTrue(row["pending"])
+
+    def test_set_by_us_is_read_by_the_tool(self):
+        self.ok("our_set")
+        values = vendor.parameters(self.ok("tool_query_ours"))
+        self.assertEqual(values["NUM_OF_VFS"], str(self.values["OUR_VFS"]))
+        self.assertEqual(values["SRIOV_EN"], "True(1)")
+        self.assertEqual(values["CQE_COMPRESSION"], "AGGRESSIVE(1)")
+
+
+class Reboot(bed.Boot):
+    scenario = "reboot"
+    after = Tools
+
+    def test_stored_values_run_after_a_power_cycle(self):
+        rows = vendor.our_values(self.ok("our_get"))
+        for name, value in (("NUM_OF_VFS", str(self.values["OUR_VFS"])), ("SRIOV_EN", "True"), ("CQE_COMPRESSION", "AGGRESSIVE")):
+            self.assertEqual((rows[name]["running"], rows[name]["pending"]), (value, False), name)
+        self.assertEqual(vendor.parameters(self.ok("tool_query"))["NUM_OF_VFS"], str(self.values["OUR_VFS"]))
+
+    def test_driver_has_nothing_to_complain_about(self):
+        self.judge_log()
