@@ -1,4 +1,4 @@
-# what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; every method of an agent from Python
+# what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; HTTP/2's rules by hand; every method of an agent from Python
 # needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
 # time: 2 min, the first time 3 more; with --long the full sizes of the soaks and more stacks: 30 min
 
@@ -24,6 +24,25 @@ report() {
 }
 
 report < <(timeout 900 tests/interop/run.sh build/asan/bin 2>&1)
+
+# HTTP/2 by hand: our server against a client that breaks its rules, our client against a server that misbehaves.
+work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-http2.XXXXXX")
+build/asan/bin/hawser-interop --listen "$work/sock" --seconds 240 >"$work/out" 2>"$work/err" &
+server=$!
+for _ in $(seq 200); do
+  grep -q listening "$work/out" && break
+  sleep 0.05
+done
+report < <(timeout 200 python3 tests/interop/conformance.py "$work/sock" 2>&1)
+report < <(timeout 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client 2>&1)
+kill "$server"
+if wait "$server" && ! grep -qE 'ERROR|runtime error' "$work/err"; then
+  pass "http2.server_ends_well"
+else
+  tail -n 20 "$work/err"
+  fail "http2.server_ends_well"
+fi
+rm -rf "$work"
 
 # The matrix: every stack, both directions, each transport. Fewer than three stacks is no result.
 stacks="python=$python"

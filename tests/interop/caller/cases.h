@@ -4,8 +4,10 @@
 
 #include "rig.h"
 
-#define INTEROP_CASE(name) bool case_##name(struct rig *rig);
+#define INTEROP_CASE(name)       bool case_##name(struct rig *rig);
+#define INTEROP_HTTP2_CASE(name) bool case_##name(struct rig *rig);
 #include "cases.def"
+#undef INTEROP_HTTP2_CASE
 #undef INTEROP_CASE
 
 #endif
