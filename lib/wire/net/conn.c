@@ -1,5 +1,5 @@
 /*
- * One connection's bytes and time.
+ * One connection's life and time; its bytes are net/pump.c's.
  *
  * Happy path of a server: start -> handshake bytes both ways -> on_open -> calls -> drain or close
  *   -> GOAWAY and close_notify leave -> handles close -> on_closed -> freed.
@@ -25,14 +25,6 @@ static const uint32_t s_moves[HWS_NET_N_STATES] = {
     [HWS_NET_CLOSING] = HWS_FSM_TO(HWS_NET_CLOSED),
 };
 
-static void pump(struct hws_net_conn *conn);
-static void woken(struct hws_grpc_conn *grpc, void *data);
-
-static bool has_tls(const struct hws_net_conn *conn)
-{
-    return conn->peer.transport == HWS_NET_TLS;
-}
-
 static uint64_t now_ms(const struct hws_net_conn *conn)
 {
     return hws_net_now_ms(conn->net);
@@ -45,7 +37,7 @@ static void refused(const struct hws_net_conn *conn)
 {
     const char *reason = "transport";
 
-    if (has_tls(conn) && conn->tls.state == HWS_TLS_STATE_FAILED) {
+    if (hws_net__has_tls(conn) && conn->tls.state == HWS_TLS_STATE_FAILED) {
         conn->net->stats.handshakes_refused[conn->tls.reason]++;
         reason = hws_tls_reason_name(conn->tls.reason);
     } else if (conn->err.code == HWS_E_BUSY) {
@@ -77,13 +69,13 @@ static void all_closed(struct hws_net_closer *closer)
         conn->ops->on_closed(conn, &err);
     }
     hws_tls_conn_deinit(&conn->tls);
-    hws_buf_deinit(&conn->sending);
+    hws_net__bufs_put(conn->net, &conn->sending);
     hws_mem_free(conn->expect);
     hws_mem_free(conn);
 }
 
 /* Closes the handles: the last step, in any state. */
-static void hang_up(struct hws_net_conn *conn)
+void hws_net__conn_hang_up(struct hws_net_conn *conn)
 {
     if (conn->hung_up) {
         return;
@@ -109,150 +101,81 @@ void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err)
     if (conn->err.code == HWS_OK) {
         conn->err = *err;
     }
-    hang_up(conn);
+    hws_net__conn_hang_up(conn);
 }
 
-static void fail_uv(struct hws_net_conn *conn, int status, const char *what)
+/* ---- time ---------------------------------------------------------------------------------------
+ */
+
+static uint32_t progress_ms(const struct hws_net_conn *conn)
 {
+    return conn->listener == NULL ? HWS_NET_PROGRESS_MS : conn->listener->limits.write_progress_ms;
+}
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
     struct hws_err err;
 
-    (void)hws_net_fail(&err, status, what);
-    hws_net__conn_fail(conn, &err);
+    conn->timer_at_ms = 0;
+    if (conn->hung_up) {
+        return;
+    }
+    if (conn->state == HWS_NET_HANDSHAKE &&
+        hws_tls_conn_expire(&conn->tls, now_ms(conn), &err) != HWS_OK) {
+        bool more = false;
+        (void)hws_net__flush(conn, &more); /* the alert */
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    if (conn->state == HWS_NET_CLOSING && now_ms(conn) >= conn->close_by_ms) {
+        hws_net__conn_hang_up(conn);
+        return;
+    }
+    if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= progress_ms(conn)) {
+        conn->net->stats.stalled++;
+        (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s",
+                          progress_ms(conn) / 1000);
+        hws_net__conn_fail(conn, &err);
+        return;
+    }
+    hws_net__pump(conn);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
+void hws_net__conn_arm(struct hws_net_conn *conn, uint64_t due_ms)
+{
+    if (conn->hung_up) {
+        return;
+    }
+    if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_deadline_ms(&conn->tls) < due_ms) {
+        due_ms = hws_tls_conn_deadline_ms(&conn->tls);
+    }
+    if (conn->write_since_ms != 0 && conn->write_since_ms + progress_ms(conn) < due_ms) {
+        due_ms = conn->write_since_ms + progress_ms(conn);
+    }
+    if (conn->state == HWS_NET_CLOSING && conn->close_by_ms < due_ms) {
+        due_ms = conn->close_by_ms;
+    }
+    if (conn->timer_at_ms != 0 && conn->timer_at_ms <= due_ms) {
+        return; /* it fires in time, and is set again then: cheaper than setting it at every turn */
+    }
+    if (due_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&conn->timer); /* net/dial.c's */
+        return;
+    }
+    uint64_t now = now_ms(conn);
+    due_ms = due_ms > now ? due_ms : now;
+    conn->timer_at_ms = due_ms;
+    (void)uv_timer_start(&conn->timer, timer_fired, due_ms - now, 0);
+}
+
+/* ---- the beginning ------------------------------------------------------------------------------
  */
 
-/* Moves what the engine has into TLS, until TLS has enough waiting. */
-static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
+static void woken(struct hws_grpc_conn *grpc, void *data)
 {
-    while (conn->opened && hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
-        const uint8_t *bytes = NULL;
-        size_t n = 0;
-        size_t taken = 0;
-
-        hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
-        if (n == 0) {
-            break;
-        }
-        enum hws_code rc = hws_tls_conn_write(&conn->tls, bytes, n, &taken, err);
-        if (rc != HWS_OK) {
-            return rc;
-        }
-        hws_grpc_conn_sent(&conn->grpc, taken, now_ms(conn));
-    }
-    return HWS_OK;
-}
-
-static void written(uv_write_t *req, int status)
-{
-    struct hws_net_conn *conn = req->data;
-
-    conn->write_since_ms = 0;
-    if (status == 0 && !conn->hung_up) {
-        if (has_tls(conn)) {
-            hws_buf_reset(&conn->sending);
-        } else {
-            hws_grpc_conn_sent(&conn->grpc, conn->grpc_in_flight, now_ms(conn));
-        }
-        conn->grpc_in_flight = 0;
-        pump(conn);
-    } else if (status != 0) {
-        fail_uv(conn, status, "write");
-    }
-    hws_net_closer_drop(&conn->closer);
-}
-
-/* Writes n bytes that stay in place until they are gone: at once if the socket takes them. Returns
- * what has left already; the rest, if any, is in flight. */
-static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
-{
-    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
-    int done = uv_try_write(&conn->io.stream, &buf, 1);
-
-    if (done == UV_EAGAIN) {
-        done = 0;
-    }
-    if (done < 0) {
-        fail_uv(conn, done, "write");
-        return 0;
-    }
-    conn->net->stats.bytes_out += n;
-    if ((size_t)done == n) {
-        return n;
-    }
-    buf = uv_buf_init((char *)(bytes + done), (unsigned)(n - (size_t)done));
-    conn->write_req.data = conn;
-    int status = uv_write(&conn->write_req, &conn->io.stream, &buf, 1, written);
-    if (status != 0) {
-        fail_uv(conn, status, "write");
-        return 0;
-    }
-    hws_net_closer_hold(&conn->closer);
-    conn->write_since_ms = now_ms(conn);
-    conn->grpc_in_flight = n - (size_t)done;
-    return (size_t)done;
-}
-
-/* Sends until nothing is left or a write is in flight. Returns false when the connection ended. */
-static bool flush(struct hws_net_conn *conn)
-{
-    while (!conn->hung_up && conn->write_since_ms == 0) {
-        if (has_tls(conn)) {
-            struct hws_err err;
-            if (seal(conn, &err) != HWS_OK) {
-                hws_net__conn_fail(conn, &err);
-                return false;
-            }
-            hws_buf_reset(&conn->sending);
-            if (hws_tls_conn_unsent(&conn->tls) == 0) {
-                return true;
-            }
-            hws_tls_conn_pull(&conn->tls, &conn->sending);
-            (void)write_some(conn, hws_buf_peek(&conn->sending), hws_buf_len(&conn->sending));
-        } else {
-            const uint8_t *bytes = NULL;
-            size_t n = 0;
-            if (conn->opened) {
-                hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
-            }
-            if (n == 0) {
-                return true;
-            }
-            size_t done = write_some(conn, bytes, n);
-            if (done > 0 && !conn->hung_up) {
-                hws_grpc_conn_sent(&conn->grpc, done, now_ms(conn));
-            }
-        }
-    }
-    return !conn->hung_up;
-}
-
-/* ---- reading ------------------------------------------------------------------------------------
- */
-
-static void read_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
-{
-    struct hws_net_conn *conn = (struct hws_net_conn *)handle->data;
-
-    (void)hint;
-    *buf = uv_buf_init((char *)conn->net->read, HWS_NET_READ_BYTES);
-}
-
-static bool wants_read(const struct hws_net_conn *conn)
-{
-    size_t unsent = hws_buf_len(&conn->sending);
-
-    if (conn->hung_up || conn->eof) {
-        return false;
-    }
-    /* A server makes a peer wait that does not read. A client reads on, whatever waits to leave, or
-     * the two would wait for each other; what may come is bounded by its windows and limits. */
-    if (conn->server && conn->write_since_ms != 0 &&
-        (has_tls(conn) ? unsent : conn->grpc_in_flight) > HWS_NET_UNSENT_BYTES) {
-        return false;
-    }
-    return !conn->opened || hws_grpc_conn_want_read(&conn->grpc);
+    (void)grpc;
+    hws_net__pump_soon((struct hws_net_conn *)data);
 }
 
 static void opened(struct hws_net_conn *conn)
@@ -293,219 +216,14 @@ static void opened(struct hws_net_conn *conn)
     hws_fsm_move(s_moves, &conn->state, HWS_NET_OPEN);
 }
 
-/* Plaintext for the engine. Its own errors queue a GOAWAY: the connection closes after the flush.
- */
-static void feed(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
+void hws_net__conn_identified(struct hws_net_conn *conn)
 {
-    struct hws_err err;
-
-    if (hws_grpc_conn_recv(&conn->grpc, bytes, n, now_ms(conn), &err) != HWS_OK &&
-        conn->err.code == HWS_OK) {
-        conn->err = err;
-    }
+    conn->peer.principal = conn->tls.peer.principal;
+    conn->peer.serial = conn->tls.peer.serial;
+    conn->peer.sha256 = conn->tls.peer.sha256;
+    conn->peer.not_after_s = conn->tls.peer.not_after_s;
+    opened(conn);
 }
-
-static void stream_ended(struct hws_net_conn *conn)
-{
-    struct hws_err err;
-
-    conn->eof = true;
-    (void)uv_read_stop(&conn->io.stream);
-    conn->reading = false;
-    if (has_tls(conn) && hws_tls_conn_eof(&conn->tls, &err) != HWS_OK) {
-        conn->net->stats.truncated += conn->opened ? 1 : 0;
-        hws_net__conn_fail(conn, &err);
-        return;
-    }
-    (void)hws_err_set(&err, HWS_E_GONE, "the peer closed the connection");
-    hws_net__conn_fail(conn, &err);
-}
-
-static void take_tls(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
-{
-    struct hws_err err;
-    size_t got = 0;
-    enum hws_code rc = hws_tls_conn_recv(&conn->tls, bytes, n, &err);
-
-    do {
-        if (rc == HWS_OK && conn->state == HWS_NET_HANDSHAKE &&
-            conn->tls.state >= HWS_TLS_STATE_OPEN && conn->tls.state != HWS_TLS_STATE_FAILED) {
-            conn->peer.principal = conn->tls.peer.principal;
-            conn->peer.serial = conn->tls.peer.serial;
-            conn->peer.sha256 = conn->tls.peer.sha256;
-            conn->peer.not_after_s = conn->tls.peer.not_after_s;
-            opened(conn);
-        }
-        if (rc != HWS_OK || conn->hung_up) {
-            break;
-        }
-        rc = hws_tls_conn_read(&conn->tls, conn->net->plain, HWS_NET_READ_BYTES, &got, &err);
-        if (rc == HWS_OK && got > 0) {
-            feed(conn, conn->net->plain, got);
-        }
-    } while (rc == HWS_OK && got > 0);
-
-    if (rc != HWS_OK && !conn->hung_up) {
-        (void)flush(conn); /* the alert, if any */
-        hws_net__conn_fail(conn, &err);
-    } else if (!conn->hung_up && conn->tls.state == HWS_TLS_STATE_PEER_DONE) {
-        stream_ended(conn);
-    }
-}
-
-static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct hws_net_conn *conn = (struct hws_net_conn *)stream->data;
-
-    if (n == UV_EOF) {
-        stream_ended(conn);
-        return;
-    }
-    if (n < 0) {
-        fail_uv(conn, (int)n, "read");
-        return;
-    }
-    if (n == 0 || conn->hung_up) {
-        return;
-    }
-    conn->net->stats.bytes_in += (uint64_t)n;
-    if (has_tls(conn)) {
-        take_tls(conn, (const uint8_t *)buf->base, (size_t)n);
-    } else {
-        feed(conn, (const uint8_t *)buf->base, (size_t)n);
-    }
-    pump(conn);
-}
-
-static void set_reading(struct hws_net_conn *conn)
-{
-    bool want = wants_read(conn);
-
-    if (want == conn->reading || conn->hung_up) {
-        return;
-    }
-    conn->reading = want;
-    if (!want) {
-        (void)uv_read_stop(&conn->io.stream);
-        return;
-    }
-    int status = uv_read_start(&conn->io.stream, read_alloc, read_done);
-    if (status != 0) {
-        fail_uv(conn, status, "read");
-    }
-}
-
-/* ---- time ---------------------------------------------------------------------------------------
- */
-
-static uint32_t progress_ms(const struct hws_net_conn *conn)
-{
-    return conn->listener == NULL ? HWS_NET_PROGRESS_MS : conn->listener->limits.write_progress_ms;
-}
-
-static void timer_fired(uv_timer_t *timer)
-{
-    struct hws_net_conn *conn = (struct hws_net_conn *)timer->data;
-    struct hws_err err;
-
-    if (conn->hung_up) {
-        return;
-    }
-    if (conn->state == HWS_NET_HANDSHAKE &&
-        hws_tls_conn_expire(&conn->tls, now_ms(conn), &err) != HWS_OK) {
-        (void)flush(conn);
-        hws_net__conn_fail(conn, &err);
-        return;
-    }
-    if (conn->state == HWS_NET_CLOSING && now_ms(conn) >= conn->close_by_ms) {
-        hang_up(conn);
-        return;
-    }
-    if (conn->write_since_ms != 0 && now_ms(conn) - conn->write_since_ms >= progress_ms(conn)) {
-        conn->net->stats.stalled++;
-        (void)hws_err_set(&err, HWS_E_TIMEOUT, "the peer took no bytes for %u s",
-                          progress_ms(conn) / 1000);
-        hws_net__conn_fail(conn, &err);
-        return;
-    }
-    pump(conn);
-}
-
-static void set_timer(struct hws_net_conn *conn, uint64_t due_ms)
-{
-    if (conn->hung_up) {
-        return;
-    }
-    if (conn->state == HWS_NET_HANDSHAKE && hws_tls_conn_deadline_ms(&conn->tls) < due_ms) {
-        due_ms = hws_tls_conn_deadline_ms(&conn->tls);
-    }
-    if (conn->write_since_ms != 0 && conn->write_since_ms + progress_ms(conn) < due_ms) {
-        due_ms = conn->write_since_ms + progress_ms(conn);
-    }
-    if (conn->state == HWS_NET_CLOSING && conn->close_by_ms < due_ms) {
-        due_ms = conn->close_by_ms;
-    }
-    if (due_ms == UINT64_MAX) {
-        (void)uv_timer_stop(&conn->timer);
-        return;
-    }
-    uint64_t now = now_ms(conn);
-    (void)uv_timer_start(&conn->timer, timer_fired, due_ms > now ? due_ms - now : 0, 0);
-}
-
-static void wake_due(uv_prepare_t *prepare)
-{
-    struct hws_net_conn *conn = (struct hws_net_conn *)prepare->data;
-
-    (void)uv_prepare_stop(prepare);
-    pump(conn);
-}
-
-static void woken(struct hws_grpc_conn *grpc, void *data)
-{
-    struct hws_net_conn *conn = (struct hws_net_conn *)data;
-
-    (void)grpc;
-    if (!conn->hung_up) {
-        (void)uv_prepare_start(&conn->wake, wake_due);
-    }
-}
-
-/* The one place where everything due is done: engine, writes, the end, reads, the timer. */
-static void pump(struct hws_net_conn *conn)
-{
-    uint64_t due_ms = UINT64_MAX;
-
-    if (conn->hung_up || conn->pumping) {
-        return;
-    }
-    conn->pumping = true;
-    if (conn->opened) {
-        due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
-    }
-    bool alive = flush(conn);
-    if (alive && conn->opened && !conn->worn && hws_tls_conn_is_worn(&conn->tls)) {
-        conn->worn = true; /* its keys have sealed enough: calls end, the peer dials again */
-        hws_grpc_conn_drain(&conn->grpc, 0);
-        (void)uv_prepare_start(&conn->wake, wake_due);
-    }
-    if (alive && conn->opened && conn->write_since_ms == 0 &&
-        hws_grpc_conn_want_close(&conn->grpc)) {
-        if (has_tls(conn)) {
-            hws_tls_conn_close(&conn->tls);
-            alive = flush(conn);
-        }
-        if (alive && conn->write_since_ms == 0) {
-            hang_up(conn);
-        }
-    }
-    set_reading(conn);
-    set_timer(conn, due_ms);
-    conn->pumping = false;
-}
-
-/* ---- the beginning ------------------------------------------------------------------------------
- */
 
 enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport transport, bool server,
                                 const struct hws_net_conn_ops *ops, void *owner,
@@ -593,14 +311,14 @@ void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundl
 {
     struct hws_err err;
 
-    if (has_tls(conn)) {
+    if (hws_net__has_tls(conn)) {
         start_tls(conn, bundle, expect, server_name);
     } else if (read_credentials(conn, &err) == HWS_OK) {
         opened(conn);
     } else {
         hws_net__conn_fail(conn, &err);
     }
-    pump(conn);
+    hws_net__pump(conn);
 }
 
 /* ---- for the user -------------------------------------------------------------------------------
@@ -640,7 +358,7 @@ void hws_net_conn_drain(struct hws_net_conn *conn, uint64_t grace_ms)
 {
     if (conn->opened && !conn->hung_up) {
         hws_grpc_conn_drain(&conn->grpc, grace_ms);
-        (void)uv_prepare_start(&conn->wake, wake_due);
+        hws_net__pump_soon(conn);
     } else {
         hws_net_conn_close(conn);
     }
@@ -652,11 +370,11 @@ void hws_net_conn_close(struct hws_net_conn *conn)
         return;
     }
     if (!conn->opened) {
-        hang_up(conn);
+        hws_net__conn_hang_up(conn);
         return;
     }
     hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSING);
     conn->close_by_ms = now_ms(conn) + HWS_NET_CLOSE_GRACE_MS;
     hws_grpc_conn_close(&conn->grpc);
-    (void)uv_prepare_start(&conn->wake, wake_due);
+    hws_net__pump_soon(conn);
 }

@@ -4,9 +4,9 @@
  *
  *     CONNECTING (dial) -> HANDSHAKE (TLS) -> OPEN -> CLOSING -> CLOSED
  *
- * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write in flight
- * at a time, so a peer that does not read makes us stop reading from it. The engine's work and
- * timers run from one prepare and one timer handle a connection.
+ * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write a turn of
+ * the loop and one in flight at a time, so a peer that does not read makes us stop reading from it.
+ * The engine's work and timers run from one prepare and one timer handle a connection.
  *
  * Ownership: made and freed by this layer; a pointer is good until on_closed returned.
  */
@@ -85,14 +85,16 @@ struct hws_net_conn {
     uv_timer_t timer;
     uv_prepare_t wake;
     uv_write_t write_req;
-    struct hws_buf sending; /* TLS: ciphertext in flight */
-    size_t grpc_in_flight;  /* plain: engine bytes in flight */
+    struct hws_buf
+        sending; /* TLS: ciphertext in flight; lent by net's pool, empty memory is not kept */
+    size_t grpc_in_flight; /* plain: engine bytes in flight */
     struct hws_tls_conn tls;
     struct hws_grpc_conn grpc;
     struct hws_net_peer peer;
     char unix_principal[32];
     struct hws_err err;      /* why it ends */
     uint64_t write_since_ms; /* a write is in flight since; 0 = none */
+    uint64_t timer_at_ms;    /* when conn.c's timer fires; 0 = it does not run */
     uint64_t close_by_ms;    /* CLOSING: when patience ends */
     uint64_t dial_by_ms; /* client: when connecting and the handshake must be over; 0 = server */
     struct hws_net__dial *dial; /* client: net/dial.c works on it; NULL when connected */

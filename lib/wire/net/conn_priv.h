@@ -1,4 +1,4 @@
-/* What listen, dial and conn share. */
+/* What listen, dial, conn and pump share. */
 #ifndef HWS_NET_CONN_PRIV_H
 #define HWS_NET_CONN_PRIV_H
 
@@ -16,6 +16,45 @@ enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport tran
  * Unix socket, opens at once. Failures end the connection through its own callbacks. */
 void hws_net__conn_start(struct hws_net_conn *conn, struct hws_tls_bundle *bundle,
                          const char *expect, const char *server_name);
+
+/* ---- conn.c, for pump.c ---- */
+
+static inline bool hws_net__has_tls(const struct hws_net_conn *conn)
+{
+    return conn->peer.transport == HWS_NET_TLS;
+}
+
+/* The handshake is over: admits the peer and makes the engine, or ends the connection. */
+void hws_net__conn_identified(struct hws_net_conn *conn);
+
+/* Closes the handles: the last step, in any state. */
+void hws_net__conn_hang_up(struct hws_net_conn *conn);
+
+/* Sets the timer for due_ms (UINT64_MAX: nothing) or for what is due by the connection's own state,
+ * whichever comes first. */
+void hws_net__conn_arm(struct hws_net_conn *conn, uint64_t due_ms);
+
+/* ---- pump.c ---- */
+
+/* The one place where everything due is done: engine, one write, the end, reads, the timer. */
+void hws_net__pump(struct hws_net_conn *conn);
+
+/* The same, before the loop waits again. */
+void hws_net__pump_soon(struct hws_net_conn *conn);
+
+/* Writes once, unless a write is in flight. False when the connection ended; *out_more: the next
+ * turn has more to write. */
+bool hws_net__flush(struct hws_net_conn *conn, bool *out_more);
+
+/* ---- net.c: output buffers, shared by the loop's connections ---- */
+
+/* Gives a buffer without memory that of a spare one, if there is one. */
+void hws_net__bufs_get(struct hws_net *net, struct hws_buf *buf);
+
+/* Takes back a buffer whose bytes nobody needs any more: kept as a spare or freed. */
+void hws_net__bufs_put(struct hws_net *net, struct hws_buf *buf);
+
+/* ---- conn.c, for all ---- */
 
 /* Ends it now, without goodbye: err is kept (the first one wins). */
 void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "net/conn_priv.h"
 #include "net/limits.h"
 
 enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err *err)
@@ -24,6 +25,9 @@ void hws_net_deinit(struct hws_net *net)
 {
     hws_mem_free(net->read);
     hws_mem_free(net->plain);
+    while (net->n_spare > 0) {
+        hws_buf_deinit(&net->spare[--net->n_spare]);
+    }
     memset(net, 0, sizeof(*net));
 }
 
@@ -34,6 +38,27 @@ void hws_net_limits_default(struct hws_net_limits *out)
 #include "net/limits.def"
 #undef HWS_NET_LIMIT
     };
+}
+
+void hws_net__bufs_get(struct hws_net *net, struct hws_buf *buf)
+{
+    if (buf->bytes == NULL && net->n_spare > 0) {
+        *buf = net->spare[--net->n_spare];
+    }
+}
+
+void hws_net__bufs_put(struct hws_net *net, struct hws_buf *buf)
+{
+    if (buf->bytes == NULL) {
+        return;
+    }
+    if (net->n_spare == HWS_NET_SPARE_BUFS || buf->cap > HWS_NET_SPARE_BYTES) {
+        hws_buf_deinit(buf);
+        return;
+    }
+    hws_buf_reset(buf);
+    net->spare[net->n_spare++] = *buf;
+    memset(buf, 0, sizeof(*buf));
 }
 
 uint64_t hws_net_now_ms(const struct hws_net *net)

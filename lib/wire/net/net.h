@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "grpc/limits.h"
 #include "tls/reason.h"
@@ -21,7 +22,9 @@
 #define HWS_NET_UNSENT_BYTES   ((size_t)64 * 1024) /* above this nothing more is read from a peer */
 #define HWS_NET_PEER_BYTES     128u                /* peer address as text */
 #define HWS_NET_PROGRESS_MS    60000u /* a dialed connection whose write moves nothing ends */
-#define HWS_NET_CLOSE_GRACE_MS 1000u  /* for close_notify and the last GOAWAY to leave */
+#define HWS_NET_SPARE_BUFS     4u     /* output buffers kept for the next write, of at most */
+#define HWS_NET_SPARE_BYTES    ((size_t)512 * 1024) /* so many bytes each */
+#define HWS_NET_CLOSE_GRACE_MS 1000u /* for close_notify and the last GOAWAY to leave */
 
 /* Counters, only ever growing; names in net_stats.def. */
 struct hws_net_stats {
@@ -33,9 +36,11 @@ struct hws_net_stats {
 };
 
 struct hws_net {
-    uv_loop_t *loop; /* borrowed */
-    uint8_t *read;   /* owned: HWS_NET_READ_BYTES from the transport */
-    uint8_t *plain;  /* owned: HWS_NET_READ_BYTES decrypted */
+    uv_loop_t *loop;                          /* borrowed */
+    uint8_t *read;                            /* owned: HWS_NET_READ_BYTES from the transport */
+    uint8_t *plain;                           /* owned: HWS_NET_READ_BYTES decrypted */
+    struct hws_buf spare[HWS_NET_SPARE_BUFS]; /* owned: empty output buffers */
+    uint32_t n_spare;
     struct hws_net_stats stats;
 };
 

@@ -290,6 +290,14 @@ void hws_tls_conn_pull(struct hws_tls_conn *conn, struct hws_buf *out)
     *out = mine;
 }
 
+void hws_tls_conn_lend(struct hws_tls_conn *conn, struct hws_buf *buf)
+{
+    hws_assert(hws_buf_len(buf) == 0);
+    if (conn->out.bytes == NULL) {
+        hws_tls_conn_pull(conn, buf);
+    }
+}
+
 size_t hws_tls_conn_unsent(const struct hws_tls_conn *conn)
 {
     return hws_buf_len(&conn->out);

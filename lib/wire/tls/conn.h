@@ -117,6 +117,10 @@ enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes
  */
 void hws_tls_conn_pull(struct hws_tls_conn *conn, struct hws_buf *out);
 
+/* Gives the connection the memory of an empty buffer to seal into, if it has none: *buf is empty
+ * afterwards, or as it was. */
+void hws_tls_conn_lend(struct hws_tls_conn *conn, struct hws_buf *buf);
+
 /* Bytes that wait to be pulled. */
 size_t hws_tls_conn_unsent(const struct hws_tls_conn *conn);
 

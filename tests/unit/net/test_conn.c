@@ -395,6 +395,60 @@ static void both_sides_full_do_not_wait_for_each_other(void **state)
     }
 }
 
+struct batch { /* calls that begin together */
+    struct hws_grpc_unary calls[16];
+    uint32_t n_left;
+    bool over;
+};
+
+static void one_of_batch(struct hws_grpc_unary *unary, const struct hws_grpc_outcome *outcome)
+{
+    struct batch *b = unary->data;
+
+    assert_int_equal(outcome->code, HWS_GRPC_OK);
+    b->over = --b->n_left == 0;
+}
+
+static void calls_of_one_turn_leave_in_one_write_and_their_answers_too(void **state)
+{
+    struct batch b;
+    struct hws_err err;
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "settings", 8); /* what the beginning owes is out */
+
+    memset(&b, 0, sizeof(b));
+    uint64_t before = s_world.net.stats.writes;
+    for (b.n_left = 0; b.n_left < 16; b.n_left++) {
+        struct hws_grpc_unary *u = &b.calls[b.n_left];
+        *u = (struct hws_grpc_unary){
+            .path = "/t.Echo/Once", .request = "x", .n_request = 1, .cb = one_of_batch, .data = &b};
+        assert_ok(
+            hws_grpc_unary_start(hws_net_conn_grpc(e.conn), u, hws_net_now_ms(&s_world.net), &err),
+            &err);
+    }
+    run_until(&b.over);
+
+    assert_int_equal(s_world.net.stats.writes - before, 2);
+    hang_up(&e);
+}
+
+static void an_idle_connection_holds_no_output_buffer(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+
+    call_echo(&e, "hello", 5);
+
+    assert_null(e.conn->sending.bytes);
+    assert_true(s_world.net.n_spare > 0);
+    hang_up(&e);
+}
+
 static void the_unix_socket_tells_who_by_the_kernels_word(void **state)
 {
     char target[128];
@@ -751,6 +805,8 @@ int main(void)
         cmocka_unit_test(a_call_over_mutual_tls_carries_both_identities),
         cmocka_unit_test(megabytes_pass_on_tls_and_on_the_unix_socket),
         cmocka_unit_test(both_sides_full_do_not_wait_for_each_other),
+        cmocka_unit_test(calls_of_one_turn_leave_in_one_write_and_their_answers_too),
+        cmocka_unit_test(an_idle_connection_holds_no_output_buffer),
         cmocka_unit_test(the_unix_socket_tells_who_by_the_kernels_word),
         cmocka_unit_test(a_client_of_another_ca_is_refused_in_the_handshake_and_counted),
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
