@@ -262,16 +262,21 @@ ssize_t hws_grpc__call_read(struct hws_grpc_call *call, size_t cap, uint32_t *da
     return (ssize_t)n;
 }
 
-void hws_grpc__call_take(struct hws_grpc_call *call, uint8_t *dst, size_t n)
+enum hws_code hws_grpc__call_give(struct hws_grpc_call *call, size_t n)
 {
-    hws_grpc_outq_take(&call->tx, &call->conn->chunks, dst, n);
-    call->conn->unsent_bytes -= n;
+    struct hws_grpc_conn *conn = call->conn;
+    size_t before = call->tx.n_bytes;
+    enum hws_code code = hws_grpc_out_move(&conn->out, &call->tx, &conn->chunks, n);
+
+    n = before - call->tx.n_bytes; /* what moved before memory ran out */
+    conn->unsent_bytes -= n;
     if (call->tx.n_bytes == 0) {
         call->check_ms = HWS_GRPC_NEVER;
         call->moved = 0;
     } else {
         hws_grpc__call_progress(call, n);
     }
+    return code;
 }
 
 /* ---- credit ---- */

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 
 #define MIN_CHUNK_BYTES ((size_t)4096 - sizeof(struct hws_grpc_chunk))
-#define MAX_SPARE       4u
-#define MAX_SPARE_BYTES ((size_t)256 * 1024) /* larger chunks go back to the allocator */
+#define MAX_SPARE       64u                   /* chunks that wait for the next message, */
+#define MAX_SPARE_BYTES ((size_t)1024 * 1024) /* together of so many bytes */
 
 static struct hws_grpc_chunk *chunk_get(struct hws_grpc_chunk_pool *pool, size_t n)
 {
@@ -17,7 +17,8 @@ static struct hws_grpc_chunk *chunk_get(struct hws_grpc_chunk_pool *pool, size_t
             struct hws_grpc_chunk *c = *at;
             *at = c->next;
             pool->n_spare--;
-            c->next = NULL;
+            pool->spare_bytes -= c->cap;
+            *c = (struct hws_grpc_chunk){.cap = c->cap};
             return c;
         }
     }
@@ -31,15 +32,14 @@ static struct hws_grpc_chunk *chunk_get(struct hws_grpc_chunk_pool *pool, size_t
 
 static void chunk_put(struct hws_grpc_chunk_pool *pool, struct hws_grpc_chunk *c)
 {
-    if (pool->n_spare >= MAX_SPARE || c->cap > MAX_SPARE_BYTES) {
+    if (pool->n_spare >= MAX_SPARE || c->cap > MAX_SPARE_BYTES - pool->spare_bytes) {
         hws_mem_free(c);
         return;
     }
-    c->head = 0;
-    c->tail = 0;
     c->next = pool->spare;
     pool->spare = c;
     pool->n_spare++;
+    pool->spare_bytes += c->cap;
 }
 
 enum hws_code hws_grpc_outq_reserve(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool,
@@ -76,7 +76,10 @@ static void drop_first(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool
     if (q->first == NULL) {
         q->last = NULL;
     }
-    chunk_put(pool, c);
+    c->left = true;
+    if (c->lent == 0) {
+        chunk_put(pool, c);
+    }
 }
 
 void hws_grpc_outq_take(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool, uint8_t *dst,
@@ -97,6 +100,43 @@ void hws_grpc_outq_take(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *poo
     }
 }
 
+size_t hws_grpc_outq_run(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool)
+{
+    /* An empty chunk at the front was reserved and not used. */
+    while (q->n_bytes > 0 && q->first->tail == q->first->head) {
+        drop_first(q, pool);
+    }
+    return q->n_bytes == 0 ? 0 : q->first->tail - q->first->head;
+}
+
+void hws_grpc_outq_lend(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool, size_t n,
+                        struct hws_grpc_lent *out_lent)
+{
+    struct hws_grpc_chunk *c = q->first;
+
+    hws_assert(n > 0 && c != NULL && n <= c->tail - c->head);
+    *out_lent = (struct hws_grpc_lent){c, c->bytes + c->head, n};
+    c->head += n;
+    c->lent += n;
+    q->n_bytes -= n;
+    if (c->head == c->tail) {
+        drop_first(q, pool);
+    }
+}
+
+void hws_grpc_outq_give_back(struct hws_grpc_chunk_pool *pool, struct hws_grpc_lent *lent, size_t n)
+{
+    struct hws_grpc_chunk *c = lent->chunk;
+
+    hws_assert(n <= lent->n && n <= c->lent);
+    lent->bytes += n;
+    lent->n -= n;
+    c->lent -= n;
+    if (c->left && c->lent == 0 && n > 0) {
+        chunk_put(pool, c);
+    }
+}
+
 void hws_grpc_outq_clear(struct hws_grpc_outq *q, struct hws_grpc_chunk_pool *pool)
 {
     while (q->first != NULL) {
@@ -113,4 +153,5 @@ void hws_grpc_chunk_pool_deinit(struct hws_grpc_chunk_pool *pool)
         hws_mem_free(c);
     }
     pool->n_spare = 0;
+    pool->spare_bytes = 0;
 }

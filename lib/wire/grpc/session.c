@@ -324,6 +324,7 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     hws_list_init(&conn->blocked);
     enum hws_code code = hws_grpc__h2_open(conn, err);
     if (code != HWS_OK) {
+        hws_grpc_pool_trim(&conn->pool);
         memset(conn, 0, sizeof(*conn));
     }
     return code;
@@ -338,9 +339,10 @@ void hws_grpc__conn_trim(struct hws_grpc_conn *conn)
     conn->n_spare = 0;
     hws_grpc_chunk_pool_deinit(&conn->chunks);
     hws_buf_deinit(&conn->scratch);
-    if (hws_buf_len(&conn->out) == 0) {
-        hws_buf_deinit(&conn->out);
+    if (conn->out.n_bytes == 0) {
+        hws_grpc_out_deinit(&conn->out, &conn->chunks);
     }
+    hws_grpc_pool_trim(&conn->pool);
 }
 
 void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
@@ -350,7 +352,7 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
     }
     hws_grpc_conn_lost(conn, "connection closed");
     nghttp2_session_del(conn->h2);
-    hws_buf_deinit(&conn->out);
+    hws_grpc_out_deinit(&conn->out, &conn->chunks);
     hws_grpc__conn_trim(conn);
     memset(conn, 0, sizeof(*conn));
 }
@@ -383,7 +385,7 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
 /* Collects frames until there are enough or none. */
 static void fill_out(struct hws_grpc_conn *conn)
 {
-    while (hws_buf_len(&conn->out) < PULL_BYTES) {
+    while (conn->out.n_bytes < PULL_BYTES) {
         const uint8_t *bytes = NULL;
         ssize_t n = nghttp2_session_mem_send(conn->h2, &bytes);
         if (n == 0) {
@@ -393,7 +395,7 @@ static void fill_out(struct hws_grpc_conn *conn)
             (void)hws_grpc__conn_end_by_h2(conn, (int)n);
             return;
         }
-        if (hws_buf_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
+        if (hws_grpc_out_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
             /* Part of a frame is lost: the stream of bytes may not go on. */
             (void)hws_grpc__conn_end_by_h2(conn, NGHTTP2_ERR_NOMEM);
             hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
@@ -403,33 +405,41 @@ static void fill_out(struct hws_grpc_conn *conn)
     }
 }
 
-void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8_t **out_bytes,
-                        size_t *out_n)
+size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, struct hws_span *spans,
+                                size_t cap)
 {
-    if (hws_buf_len(&conn->out) == 0 && conn->state != HWS_GRPC_CONN_CLOSED) {
+    if (conn->out.n_bytes == 0 && conn->state != HWS_GRPC_CONN_CLOSED) {
         hws_grpc__conn_enter(conn, now_ms);
         settle(conn);
         fill_out(conn);
-        if (hws_buf_len(&conn->out) > 0) {
+        if (conn->out.n_bytes > 0) {
             conn->last_moved_ms = conn->now_ms;
         }
         hws_grpc__conn_leave(conn);
     }
-    *out_bytes = hws_buf_peek(&conn->out);
-    *out_n = hws_buf_len(&conn->out);
+    return hws_grpc_out_spans(&conn->out, spans, cap);
+}
+
+void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8_t **out_bytes,
+                        size_t *out_n)
+{
+    struct hws_span span = {(const uint8_t *)"", 0};
+
+    (void)hws_grpc_conn_pull_spans(conn, now_ms, &span, 1);
+    *out_bytes = span.bytes;
+    *out_n = span.n;
 }
 
 void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
 {
-    hws_assert(n <= hws_buf_len(&conn->out));
-    hws_buf_take(&conn->out, n);
+    hws_grpc_out_sent(&conn->out, &conn->chunks, n);
     conn->stats->bytes_out += n;
     conn->last_moved_ms = now_ms;
 }
 
 bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn)
 {
-    bool room = conn->cfg.server == NULL || hws_buf_len(&conn->out) <= (size_t)PULL_BYTES * 2;
+    bool room = conn->cfg.server == NULL || conn->out.n_bytes <= (size_t)PULL_BYTES * 2;
 
     return conn->state < HWS_GRPC_CONN_CLOSING && room;
 }
@@ -441,7 +451,7 @@ bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)
     }
     bool over = conn->state == HWS_GRPC_CONN_CLOSING ||
                 (conn->state == HWS_GRPC_CONN_DRAINING && conn->n_calls == 0);
-    return over && hws_buf_len(&conn->out) == 0 && nghttp2_session_want_write(conn->h2) == 0;
+    return over && conn->out.n_bytes == 0 && nghttp2_session_want_write(conn->h2) == 0;
 }
 
 /* ---- public: ends ---- */

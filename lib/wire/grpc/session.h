@@ -32,7 +32,9 @@
 #include "base/list.h"
 #include "grpc/account.h"
 #include "grpc/limits.h"
+#include "grpc/out.h"
 #include "grpc/outq.h"
+#include "grpc/pool.h"
 #include "grpc/rate.h"
 
 struct hws_grpc_server;
@@ -83,13 +85,14 @@ struct hws_grpc_conn {
     unsigned depth;       /* > 0 inside recv, turn, pull, lost */
     bool woken;           /* on_wake ran since the last turn */
 
-    struct hws_buf out;     /* owned: bytes pulled from nghttp2, not yet sent */
-    struct hws_buf scratch; /* owned: encoded field values */
+    struct hws_grpc_out out; /* owned: frames pulled from nghttp2, not yet sent */
+    struct hws_buf scratch;  /* owned: encoded field values */
     struct hws_grpc_chunk_pool chunks;
-    size_t unsent_bytes;  /* message bytes queued by all calls */
-    size_t recv_bytes;    /* message bytes of all calls that no handler has taken yet */
-    size_t charged_bytes; /* of both, as the accounts have them */
-    uint64_t retry_ms;    /* when calls that an account keeps from sending try again */
+    struct hws_grpc_pool pool; /* owned: nghttp2's small blocks */
+    size_t unsent_bytes;       /* message bytes queued by all calls */
+    size_t recv_bytes;         /* message bytes of all calls that no handler has taken yet */
+    size_t charged_bytes;      /* of both, as the accounts have them */
+    uint64_t retry_ms;         /* when calls that an account keeps from sending try again */
 
     uint32_t block_fields; /* of the header block being read */
     uint32_t block_bytes;
@@ -147,15 +150,19 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
 uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms);
 
 /*
- * What to write: *out_bytes, *out_n; 0 when there is nothing. The bytes stay where they are, and
- * the same until hws_grpc_conn_sent has taken all of them or the connection is deinitialised,
- * whatever else is called; calling pull again before that gives the rest of the same bytes.
- * Typically up to 64 KiB at a time.
+ * What to write: at most cap spans, in order; returns how many, 0 when there is nothing. The bytes
+ * stay where they are, and the same until hws_grpc_conn_sent has taken all of them or the
+ * connection is deinitialised, whatever else is called; calling it again before that gives the rest
+ * of the same bytes. Typically 64 KiB at a time; message bytes lie where their producer put them.
  */
+size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, struct hws_span *spans,
+                                size_t cap);
+
+/* The first of these spans: *out_bytes, *out_n; *out_n 0 when there is nothing. */
 void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8_t **out_bytes,
                         size_t *out_n);
 
-/* Counts n bytes of the last pull as written. */
+/* Counts n bytes of what was pulled as written. */
 void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms);
 
 /* False while the owner should not read from the transport: the connection ends, or (server) too

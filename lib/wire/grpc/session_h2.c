@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "base/mem.h"
 #include "session_priv.h"
 
 #define FRAME_HEAD_BYTES 9u
@@ -277,11 +276,14 @@ static ssize_t on_data_length(nghttp2_session *h2, uint8_t type, int32_t stream_
                               void *data)
 {
     const struct hws_grpc_conn *conn = data;
+    const struct hws_grpc_call *call = call_of(h2, stream_id);
     uint32_t n = conn->cfg.limits.max_frame_bytes;
 
-    (void)h2;
     (void)type;
-    (void)stream_id;
+    /* nghttp2 makes room for what is said here: no more than there is. */
+    if (call != NULL && call->tx.n_bytes < n) {
+        n = call->tx.n_bytes == 0 ? 1 : (uint32_t)call->tx.n_bytes;
+    }
     n = n < peer_frame ? n : peer_frame;
     n = (int64_t)n < conn_window ? n : (uint32_t)(conn_window < 0 ? 0 : conn_window);
     n = (int64_t)n < stream_window ? n : (uint32_t)(stream_window < 0 ? 0 : stream_window);
@@ -294,18 +296,15 @@ static int on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t
 {
     struct hws_grpc_conn *conn = data;
     struct hws_grpc_call *call = call_of(h2, frame->hd.stream_id);
-    uint8_t *space = NULL;
 
     (void)source;
     if (call == NULL) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    if (hws_buf_reserve(&conn->out, FRAME_HEAD_BYTES + n, &space) != HWS_OK) {
+    if (hws_grpc_out_put(&conn->out, head, FRAME_HEAD_BYTES) != HWS_OK ||
+        hws_grpc__call_give(call, n) != HWS_OK) {
         return hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
     }
-    memcpy(space, head, FRAME_HEAD_BYTES);
-    hws_grpc__call_take(call, space + FRAME_HEAD_BYTES, n);
-    hws_buf_commit(&conn->out, FRAME_HEAD_BYTES + n);
     return 0;
 }
 
@@ -384,26 +383,22 @@ static int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, in
 
 static void *h2_malloc(size_t n, void *data)
 {
-    (void)data;
-    return hws_mem_alloc(n);
+    return hws_grpc_pool_alloc(data, n);
 }
 
 static void h2_free(void *p, void *data)
 {
-    (void)data;
-    hws_mem_free(p);
+    hws_grpc_pool_free(data, p);
 }
 
 static void *h2_calloc(size_t count, size_t size, void *data)
 {
-    (void)data;
-    return hws_mem_zalloc(count, size);
+    return hws_grpc_pool_zalloc(data, count, size);
 }
 
 static void *h2_realloc(void *p, size_t n, void *data)
 {
-    (void)data;
-    return hws_mem_realloc(p, n);
+    return hws_grpc_pool_realloc(data, p, n);
 }
 
 static void set_callbacks(nghttp2_session_callbacks *cb)
@@ -459,7 +454,7 @@ enum hws_code hws_grpc__h2_open(struct hws_grpc_conn *conn, struct hws_err *err)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
-    nghttp2_mem mem = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
+    nghttp2_mem mem = {&conn->pool, h2_malloc, h2_free, h2_calloc, h2_realloc};
     int rc = nghttp2_session_callbacks_new(&callbacks);
 
     if (rc == 0) {

@@ -229,8 +229,9 @@ void hws_grpc__call_close(struct hws_grpc_call *call);
 /* Frees an object that is in no list. */
 void hws_grpc__call_free(struct hws_grpc_call *call);
 
-/* Room for data of this call: the length of its next DATA frame, and filling it. */
+/* Data of this call: the length of its next DATA frame, and its move to the connection's output
+ * (HWS_E_NOMEM). */
 ssize_t hws_grpc__call_read(struct hws_grpc_call *call, size_t cap, uint32_t *data_flags);
-void hws_grpc__call_take(struct hws_grpc_call *call, uint8_t *dst, size_t n);
+enum hws_code hws_grpc__call_give(struct hws_grpc_call *call, size_t n) HWS_MUST_USE;
 
 #endif

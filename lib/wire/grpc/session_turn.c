@@ -85,9 +85,8 @@ static uint64_t after(uint64_t since_ms, uint32_t limit_ms)
 
 static uint64_t stalled_at(const struct hws_grpc_conn *conn)
 {
-    return hws_buf_len(&conn->out) == 0
-               ? HWS_GRPC_NEVER
-               : after(conn->last_moved_ms, conn->cfg.limits.conn_progress_ms);
+    return conn->out.n_bytes == 0 ? HWS_GRPC_NEVER
+                                  : after(conn->last_moved_ms, conn->cfg.limits.conn_progress_ms);
 }
 
 static uint64_t preface_at(const struct hws_grpc_conn *conn)
@@ -113,9 +112,8 @@ static uint64_t retire_at(const struct hws_grpc_conn *conn)
 static uint64_t trim_at(const struct hws_grpc_conn *conn)
 {
     bool holds = conn->n_spare > 0 || conn->chunks.n_spare > 0 || conn->scratch.bytes != NULL ||
-                 conn->out.bytes != NULL;
-    return holds && hws_buf_len(&conn->out) == 0 ? after(conn->idle_since_ms, TRIM_MS)
-                                                 : HWS_GRPC_NEVER;
+                 conn->out.own.bytes != NULL || !hws_grpc_pool_empty(&conn->pool);
+    return holds && conn->out.n_bytes == 0 ? after(conn->idle_since_ms, TRIM_MS) : HWS_GRPC_NEVER;
 }
 
 static void run_timers(struct hws_grpc_conn *conn)

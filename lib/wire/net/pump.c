@@ -70,12 +70,24 @@ static void written(uv_write_t *req, int status)
     hws_net_closer_drop(&conn->closer);
 }
 
-/* Writes n bytes that stay in place until they are gone: at once if the socket takes them. Returns
- * what has left already; the rest, if any, is in flight. */
-static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
+/* Takes what has left off the front of the buffers; returns the first that has something left. */
+static unsigned skip(uv_buf_t *bufs, size_t done)
 {
-    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)n);
-    int done = uv_try_write(&conn->io.stream, &buf, 1);
+    unsigned at = 0;
+
+    while (done >= bufs[at].len) {
+        done -= bufs[at++].len;
+    }
+    bufs[at].base += done;
+    bufs[at].len -= done;
+    return at;
+}
+
+/* Writes n bytes in n_bufs buffers that stay in place until they are gone: at once if the socket
+ * takes them. Returns what has left already; the rest, if any, is in flight. */
+static size_t write_some(struct hws_net_conn *conn, uv_buf_t *bufs, unsigned n_bufs, size_t n)
+{
+    int done = uv_try_write(&conn->io.stream, bufs, n_bufs);
 
     if (done == UV_EAGAIN) {
         done = 0;
@@ -89,9 +101,9 @@ static size_t write_some(struct hws_net_conn *conn, const uint8_t *bytes, size_t
     if ((size_t)done == n) {
         return n;
     }
-    buf = uv_buf_init((char *)(bytes + done), (unsigned)(n - (size_t)done));
+    unsigned at = skip(bufs, (size_t)done);
     conn->write_req.data = conn;
-    int status = uv_write(&conn->write_req, &conn->io.stream, &buf, 1, written);
+    int status = uv_write(&conn->write_req, &conn->io.stream, bufs + at, n_bufs - at, written);
     if (status != 0) {
         fail_uv(conn, status, "write");
         return 0;
@@ -114,7 +126,8 @@ static void flush_tls(struct hws_net_conn *conn, bool *out_more)
     hws_tls_conn_pull(&conn->tls, &conn->sending);
     size_t n = hws_buf_len(&conn->sending);
     if (n > 0) {
-        (void)write_some(conn, hws_buf_peek(&conn->sending), n);
+        uv_buf_t buf = uv_buf_init((char *)hws_buf_peek(&conn->sending), (unsigned)n);
+        (void)write_some(conn, &buf, 1, n);
     }
     if (conn->write_since_ms == 0) {
         hws_net__bufs_put(conn->net, &conn->sending);
@@ -123,16 +136,21 @@ static void flush_tls(struct hws_net_conn *conn, bool *out_more)
 
 static void flush_plain(struct hws_net_conn *conn, bool *out_more)
 {
-    const uint8_t *bytes = NULL;
+    struct hws_span spans[HWS_GRPC_OUT_SPANS];
+    uv_buf_t bufs[HWS_GRPC_OUT_SPANS];
     size_t n = 0;
+    size_t n_spans = !conn->opened ? 0
+                                   : hws_grpc_conn_pull_spans(&conn->grpc, now_ms(conn), spans,
+                                                              HWS_GRPC_OUT_SPANS);
 
-    if (conn->opened) {
-        hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
+    for (size_t i = 0; i < n_spans; i++) {
+        bufs[i] = uv_buf_init((char *)spans[i].bytes, (unsigned)spans[i].n);
+        n += spans[i].n;
     }
     if (n == 0) {
         return;
     }
-    size_t done = write_some(conn, bytes, n);
+    size_t done = write_some(conn, bufs, (unsigned)n_spans, n);
     if (done > 0 && !conn->hung_up) {
         hws_grpc_conn_sent(&conn->grpc, done, now_ms(conn));
     }

@@ -139,6 +139,7 @@ static const struct hws_grpc_call_ops call_ops = {
 
 static void fill_limits(struct hws_grpc_limits *limits, uint64_t not_after_s)
 {
+    hws_grpc_limits_server(limits);
     hws_limits_fill(limits, not_after_s, hws_net_now_s());
     limits->default_deadline_ms = DEADLINE_MS;
 }

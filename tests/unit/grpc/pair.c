@@ -254,6 +254,7 @@ static size_t pump(struct pair *p, struct hws_grpc_conn *from, struct hws_grpc_c
         }
         n = n < max ? n : max;
         uint8_t *exact = hws_mem_dup(bytes, n); /* so that a read past the end is seen */
+        p->n_moves++;
         if (exact == NULL) {
             hws_grpc_conn_lost(from, "test out of memory");
             return moved;

@@ -743,7 +743,8 @@ static void idle_connection_gives_its_memory_back(void **state)
     pair_advance(p, 1000);
 
     assert_int_equal(p->server.n_spare, 0);
-    assert_null(p->server.out.bytes);
+    assert_null(p->server.out.own.bytes);
+    assert_true(hws_grpc_pool_empty(&p->server.pool));
 }
 
 /* ---- unary helper, memory ---- */
