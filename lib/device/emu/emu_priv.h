@@ -56,6 +56,14 @@ static inline void hws_emu__reg_refuse(struct hws_emu__reg *r, enum hws_fw_statu
     r->syndrome = syndrome;
 }
 
+/* A text into a field of cap bytes, cut to it, without its NUL; the rest of the field is kept. */
+static inline void hws_emu__put_text(uint8_t *dst, size_t cap, const char *text)
+{
+    for (size_t i = 0; i < cap && text[i] != '\0'; i++) {
+        dst[i] = (uint8_t)text[i];
+    }
+}
+
 typedef void (*hws_emu__reg_cb)(struct hws_emu *e, struct hws_emu__reg *r);
 
 struct hws_emu__reg_row {

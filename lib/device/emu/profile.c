@@ -117,8 +117,7 @@ static enum hws_code read_pci_address(struct hws_emu__yaml *y, struct fy_node *n
 {
     struct hws_emu_profile *p = obj;
     char text[HWS_EMU__YAML_TEXT_BYTES];
-    uint8_t bus = 0;
-    uint8_t device = 0;
+    uint8_t at[2] = {0};
     size_t n = 0;
     enum hws_code rc = hws_emu__yaml_text(y, node, key->name, text);
 
@@ -127,15 +126,17 @@ static enum hws_code read_pci_address(struct hws_emu__yaml *y, struct fy_node *n
     }
     bool ok = strlen(text) == 12 && text[4] == ':' && text[7] == ':' && text[10] == '.' &&
               text[11] >= '0' && text[11] <= '7' && strspn(text, "0123456789abcdef") == 4;
-    char bus_text[3] = {ok ? text[5] : '0', ok ? text[6] : '0', '\0'};
-    char device_text[3] = {ok ? text[8] : '0', ok ? text[9] : '0', '\0'};
-    ok = ok && hws_hex_decode(bus_text, &bus, 1, &n) == HWS_OK &&
-         hws_hex_decode(device_text, &device, 1, &n) == HWS_OK && device < 32;
+    char hex[5] = "0000"; /* bus and device */
+    if (ok) {
+        memcpy(hex, text + 5, 2);
+        memcpy(hex + 2, text + 8, 2);
+    }
+    ok = ok && hws_hex_decode(hex, at, sizeof(at), &n) == HWS_OK && at[1] < 32;
     if (!ok) {
         return hws_emu__yaml_bad(y, node, "%s: \"%s\" is not like 0000:3b:00.0", key->name, text);
     }
     (void)hws_str_copy(p->pci_address, sizeof(p->pci_address), text);
-    p->bdf = (uint16_t)(bus << 8 | device << 3 | (text[11] - '0'));
+    p->bdf = (uint16_t)(at[0] << 8 | at[1] << 3 | (text[11] - '0'));
     return HWS_OK;
 }
 

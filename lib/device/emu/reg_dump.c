@@ -87,7 +87,7 @@ static void emit_error(struct window *w, uint16_t syndrome, const char *text)
 
     put_header(s, sizeof(s), SEGMENT_ERROR);
     hws_store_be16(s + 6, syndrome);
-    memcpy(s + 16, text, strlen(text));
+    hws_emu__put_text(s + 16, sizeof(s) - 16, text);
     emit(w, s, sizeof(s));
 }
 
@@ -153,8 +153,8 @@ static void emit_menu(struct window *w)
         uint8_t record[RECORD_BYTES] = {0};
         hws_store_be32(record, SUPPORTS_ALL | SUPPORTS_NUM | MUST_INDEX | SUPPORTS_INDEX |
                                    resources[i].type);
-        memcpy(record + 4, resources[i].name, strlen(resources[i].name));
-        memcpy(record + 4 + RECORD_NAME, resources[i].index_name, strlen(resources[i].index_name));
+        hws_emu__put_text(record + 4, RECORD_NAME, resources[i].name);
+        hws_emu__put_text(record + 4 + RECORD_NAME, RECORD_NAME, resources[i].index_name);
         emit(w, record, sizeof(record));
     }
 }

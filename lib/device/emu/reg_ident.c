@@ -11,12 +11,6 @@
 #define CAP_REGISTERS_LAST_DW 0x14u
 #define CAP_FEATURES_LAST_DW  0x34u
 
-static void put_text(uint8_t *dst, size_t cap, const char *text)
-{
-    size_t n = strlen(text);
-    memcpy(dst, text, n < cap ? n : cap);
-}
-
 void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r)
 {
     const struct hws_emu_profile *p = e->profile;
@@ -39,11 +33,11 @@ void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r)
     d[0x28] = fw->month;
     d[0x29] = fw->day;
     hws_store_be16(d + 0x2a, fw->year);
-    put_text(d + 0x30, 16, p->psid);
+    hws_emu__put_text(d + 0x30, 16, p->psid);
     hws_store_be32(d + 0x44, fw->major);
     hws_store_be32(d + 0x48, fw->minor);
     hws_store_be32(d + 0x4c, fw->subminor);
-    put_text(d + 0x80, 28, fw->branch);
+    hws_emu__put_text(d + 0x80, 28, fw->branch);
 }
 
 void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r)
@@ -51,10 +45,10 @@ void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r)
     const struct hws_emu_profile *p = e->profile;
 
     memset(r->data, 0, 0x80);
-    put_text(r->data + 0x00, 24, p->serial);
-    put_text(r->data + 0x20, 20, p->part);
-    put_text(r->data + 0x38, 8, p->revision);
-    put_text(r->data + 0x40, 64, p->product);
+    hws_emu__put_text(r->data + 0x00, 24, p->serial);
+    hws_emu__put_text(r->data + 0x20, 20, p->part);
+    hws_emu__put_text(r->data + 0x38, 8, p->revision);
+    hws_emu__put_text(r->data + 0x40, 64, p->product);
 }
 
 /* Information strings, eight bytes at a time: info_type B3, info_length u16@6, read_offset u16@8,

@@ -113,7 +113,7 @@ static void page_troubleshooting(const struct hws_emu *e, uint32_t port, uint8_t
     struct issue issue = issue_of(e, port);
 
     hws_store_be16(d + 6, issue.opcode);
-    memcpy(d + 0x0c, issue.text, strlen(issue.text));
+    hws_emu__put_text(d + 0x0c, PAGE_BYTES - 0x0c, issue.text);
 }
 
 static void page_phy(const struct hws_emu *e, uint32_t port, uint8_t *d)
@@ -146,10 +146,10 @@ static void page_module(const struct hws_emu *e, uint32_t port, uint8_t *d)
     d[5] = m->length_m;
     d[6] = m->identifier == SFF_QSFP_PLUS ? CABLE_QSFP_PLUS : CABLE_QSFP28;
     d[7] = m->power_class;
-    memcpy(d + 0x14, m->vendor, strlen(m->vendor));
-    memcpy(d + 0x24, m->part, strlen(m->part));
-    memcpy(d + 0x34, m->revision, strlen(m->revision));
-    memcpy(d + 0x3c, m->serial, strlen(m->serial));
+    hws_emu__put_text(d + 0x14, 16, m->vendor);
+    hws_emu__put_text(d + 0x24, 16, m->part);
+    hws_emu__put_text(d + 0x34, 4, m->revision);
+    hws_emu__put_text(d + 0x3c, 16, m->serial);
     hws_store_be16(d + 0x4c, (uint16_t)(hws_emu__module_celsius_8(e, m) * 32));
     hws_store_be16(d + 0x4e, (uint16_t)(m->millivolt * 10u));
     for (size_t lane = 0; lane < e->profile->ports[port].n_lanes && lane < 8; lane++) {
@@ -159,7 +159,7 @@ static void page_module(const struct hws_emu *e, uint32_t port, uint8_t *d)
     }
     hws_store_be16(d + 0x96, m->wavelength_nm);
     hws_bits_put(d + 0x94, 29, 3, MODULE_READY);
-    memcpy(d + 0xb0, m->date, strlen(m->date));
+    hws_emu__put_text(d + 0xb0, 8, m->date);
     d[0xb8] = m->connector;
     d[0xb9] = (uint8_t)(m->oui >> 16);
     hws_store_be16(d + 0xba, (uint16_t)m->oui);

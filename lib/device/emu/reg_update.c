@@ -350,7 +350,7 @@ static void info_version(const struct hws_emu_version *v, uint8_t *info)
     hws_store_be16(info + 0x0c, v->year);
     info[0x0e] = v->month;
     info[0x0f] = v->day;
-    memcpy(info + 0x20, text, strlen(text));
+    hws_emu__put_text(info + 0x20, INFO_BYTES - 0x20, text);
 }
 
 void hws_emu__mcqi(struct hws_emu *e, struct hws_emu__reg *r)
