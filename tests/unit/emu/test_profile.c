@@ -28,10 +28,11 @@ static void shipped_profiles_load(void **state)
         const char *name;
         uint16_t hw_dev_id;
         uint16_t pci_device_id;
+        uint32_t n_ports;
     } rows[] = {
-        {"connectx7.yaml", 0x218, 0x1021},
-        {"connectx6dx.yaml", 0x212, 0x101d},
-        {"bluefield3.yaml", 0x21c, 0xa2dc},
+        {"connectx7.yaml", 0x218, 0x1021, 2},   {"connectx7-1p.yaml", 0x218, 0x1021, 1},
+        {"connectx6dx.yaml", 0x212, 0x101d, 2}, {"connectx6dx-1p.yaml", 0x212, 0x101d, 1},
+        {"bluefield3.yaml", 0x21c, 0xa2dc, 2},  {"bluefield3-1p.yaml", 0x21c, 0xa2dc, 1},
     };
     static struct hws_emu_profile p;
     struct hws_err err = {0};
@@ -45,7 +46,7 @@ static void shipped_profiles_load(void **state)
 
         assert_int_equal(p.hw_dev_id, rows[i].hw_dev_id);
         assert_int_equal(p.pci_device_id, rows[i].pci_device_id);
-        assert_int_equal(p.n_ports, 2);
+        assert_int_equal(p.n_ports, rows[i].n_ports);
         assert_true(p.n_tlvs > 25);
         hws_emu_profile_deinit(&p);
     }
