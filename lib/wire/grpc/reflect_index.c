@@ -64,8 +64,7 @@ bool hws_grpc__reflect_next(struct hws_span *in, struct hws_grpc_reflect_field *
     return ok;
 }
 
-/* The last length-delimited field of a number; empty if there is none. */
-static struct hws_span find_span(struct hws_span in, uint32_t number, bool *out_bad)
+struct hws_span hws_grpc__reflect_span(struct hws_span in, uint32_t number, bool *out_bad)
 {
     struct hws_span found = {(const uint8_t *)"", 0};
     struct hws_grpc_reflect_field f;
@@ -160,8 +159,8 @@ static enum hws_code add_extension(struct hws_grpc_reflect *r, const char *scope
 {
     bool bad = false;
     const char *name = NULL;
-    struct hws_span extendee = find_span(field, 2, &bad);
-    enum hws_code code = add_symbol(r, scope, find_span(field, 1, &bad), &name);
+    struct hws_span extendee = hws_grpc__reflect_span(field, 2, &bad);
+    enum hws_code code = add_symbol(r, scope, hws_grpc__reflect_span(field, 1, &bad), &name);
     uint64_t number = 0;
     struct hws_grpc_reflect_field f;
 
@@ -201,7 +200,7 @@ static enum hws_code add_members(struct hws_grpc_reflect *r, const char *scope, 
     while (hws_grpc__reflect_next(&in, &f, &bad)) {
         if (f.number == number && f.span.bytes != NULL) {
             const char *name = NULL;
-            enum hws_code code = add_symbol(r, scope, find_span(f.span, 1, &bad), &name);
+            enum hws_code code = add_symbol(r, scope, hws_grpc__reflect_span(f.span, 1, &bad), &name);
             if (code != HWS_OK) {
                 return code;
             }
@@ -246,7 +245,7 @@ static enum hws_code add_part(struct hws_grpc_reflect *r, const struct level *le
     if (part == PART_EXTENSION) {
         return add_extension(r, level->scope, body);
     }
-    enum hws_code code = add_symbol(r, level->scope, find_span(body, 1, &bad), &name);
+    enum hws_code code = add_symbol(r, level->scope, hws_grpc__reflect_span(body, 1, &bad), &name);
     if (code != HWS_OK || bad) {
         return code != HWS_OK ? code : HWS_E_PROTO;
     }
@@ -264,7 +263,7 @@ static enum hws_code index_file(struct hws_grpc_reflect *r, struct hws_span file
 {
     struct level levels[HWS_GRPC_REFLECT_DEPTH];
     bool bad = false;
-    struct hws_span package = find_span(file, 2, &bad);
+    struct hws_span package = hws_grpc__reflect_span(file, 2, &bad);
     char scope[NAME_BYTES];
     size_t depth = 1;
     struct hws_grpc_reflect_field f;
@@ -317,7 +316,7 @@ const struct hws_grpc_reflect_file *hws_grpc__reflect_file(const struct hws_grpc
 static enum hws_code add_file(struct hws_grpc_reflect *r, struct hws_span bytes)
 {
     bool bad = false;
-    struct hws_span name = find_span(bytes, 1, &bad);
+    struct hws_span name = hws_grpc__reflect_span(bytes, 1, &bad);
 
     if (bad || name.n == 0) {
         return HWS_E_PROTO;

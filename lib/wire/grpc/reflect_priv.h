@@ -1,4 +1,4 @@
-/* The reflection index as the answers see it. */
+/* The reflection index as the answers see it, and reading descriptors. */
 #ifndef HWS_GRPC_REFLECT_PRIV_H
 #define HWS_GRPC_REFLECT_PRIV_H
 
@@ -15,6 +15,9 @@ struct hws_grpc_reflect_field {
 /* Takes the next field off the front of *in; false at the end, or at malformed bytes (then *out_bad
  * is set too). */
 bool hws_grpc__reflect_next(struct hws_span *in, struct hws_grpc_reflect_field *f, bool *out_bad);
+
+/* The last length-delimited field of a number; empty if there is none. */
+struct hws_span hws_grpc__reflect_span(struct hws_span in, uint32_t number, bool *out_bad);
 
 /* The file by its name, by a symbol it declares (a leading dot is ignored), or by an extension;
  * NULL if there is none. */

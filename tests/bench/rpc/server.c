@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "bench.pb-c.h"
 #include "grpc/protobuf.h"
+#include "grpc/service.h"
 #include "limits.h"
 #include "net/listen.h"
 #include "pem.h"
@@ -25,12 +26,8 @@
 #define DEADLINE_MS     60000u /* of a call that names none; the agent gives its methods one each */
 #define MAX_CHUNK_BYTES (1u << 20)
 
-enum { METHOD_ECHO, METHOD_POUR };
-
-static const struct hws_grpc_method methods[] = {
-    [METHOD_ECHO] = {"/hawser.bench.Bench/Echo", HWS_GRPC_UNARY, false},
-    [METHOD_POUR] = {"/hawser.bench.Bench/Pour", HWS_GRPC_SERVER_STREAM, false},
-};
+extern const unsigned char hws_bench_proto_descriptors[];
+extern const unsigned long hws_bench_proto_descriptors_bytes;
 
 struct pour { /* a stream being poured */
     uint64_t left_bytes;
@@ -43,19 +40,16 @@ struct program {
     struct hws_net net;
     struct hws_tls_bundle *bundle;
     struct hws_grpc_server server;
+    struct hws_grpc_service service;
     struct hws_net_listener listener;
     uint8_t *fill; /* what is poured */
 };
 
 /* ---- the service ---- */
 
-static void echo(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+static void echo(struct hws_grpc_call *call, const ProtobufCMessage *message)
 {
-    Hawser__Bench__Blob *blob = hawser__bench__blob__unpack(hws_grpc_pb_allocator(), n, bytes);
-    bool ok = blob != NULL && hws_grpc_pb_send(call, &blob->base, NULL) == HWS_OK;
-
-    hawser__bench__blob__free_unpacked(blob, hws_grpc_pb_allocator());
-    hws_grpc_call_finish_text(call, ok ? HWS_GRPC_OK : HWS_GRPC_INTERNAL, "");
+    hws_grpc_service_reply(call, message);
 }
 
 /* Sends until the call has enough unsent; on_writable goes on. */
@@ -82,58 +76,31 @@ static void pour_on(struct hws_grpc_call *call)
     hws_grpc_call_finish_text(call, HWS_GRPC_OK, "");
 }
 
-static void begin_pour(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+static void pour(struct hws_grpc_call *call, const ProtobufCMessage *message)
 {
+    const Hawser__Bench__PourRequest *request = (const Hawser__Bench__PourRequest *)message;
     struct pour *pour = hws_mem_zalloc(1, sizeof(*pour));
-    Hawser__Bench__PourRequest *request =
-        hawser__bench__pour_request__unpack(hws_grpc_pb_allocator(), n, bytes);
 
-    if (pour == NULL || request == NULL || request->chunk_bytes == 0 ||
-        request->chunk_bytes > MAX_CHUNK_BYTES) {
+    if (pour == NULL || request->chunk_bytes == 0 || request->chunk_bytes > MAX_CHUNK_BYTES) {
         hws_mem_free(pour);
         hws_grpc_call_finish_text(call, HWS_GRPC_INVALID_ARGUMENT, "chunk_bytes: 1 to 1048576");
-    } else {
-        *pour = (struct pour){request->total_bytes, request->chunk_bytes};
-        hws_grpc_call_set_data(call, pour);
-        pour_on(call);
+        return;
     }
-    hawser__bench__pour_request__free_unpacked(request, hws_grpc_pb_allocator());
+    *pour = (struct pour){request->total_bytes, request->chunk_bytes};
+    hws_grpc_call_set_data(call, pour);
+    pour_on(call);
 }
 
-static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
-{
-    (void)data;
-    hws_grpc_call_set_data(call, NULL);
-    return HWS_GRPC_OK;
-}
-
-static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
-{
-    if (hws_grpc_call_method(call) == METHOD_ECHO) {
-        echo(call, bytes, n);
-    } else {
-        begin_pour(call, bytes, n);
-    }
-}
-
-static void on_cancel(struct hws_grpc_call *call, const struct hws_grpc_outcome *why)
-{
-    hws_grpc_call_finish_text(call, why->code, "");
-}
-
-static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+static void end_pour(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
 {
     (void)outcome;
-    hws_mem_free(hws_grpc_call_data(call));
+    hws_mem_free(hws_grpc_call_data(call)); /* NULL if there was no request */
 }
 
-static const struct hws_grpc_call_ops call_ops = {
-    .on_call = on_call,
-    .on_message = on_message,
-    .on_writable = pour_on,
-    .on_cancel = on_cancel,
-    .on_close = on_close,
-};
+static const struct hws_grpc_call_ops pour_ops = {.on_writable = pour_on, .on_close = end_pour};
+
+static const struct hws_grpc_service_method methods[] = {{"Echo", echo, NULL, false},
+                                                         {"Pour", pour, &pour_ops, false}};
 
 /* ---- connections ---- */
 
@@ -221,8 +188,12 @@ static enum hws_code start(struct program *p, const char *address,
     hws_grpc_server_init(&p->server);
     enum hws_code code = hws_net_init(&p->net, &p->loop, err);
     if (code == HWS_OK) {
-        code = hws_grpc_server_add(&p->server, methods, sizeof(methods) / sizeof(methods[0]),
-                                   &call_ops, p, err);
+        const struct hws_grpc_service_def def = {.descriptor = &hawser__bench__bench__descriptor,
+                                                 .set = hws_bench_proto_descriptors,
+                                                 .n_set = hws_bench_proto_descriptors_bytes,
+                                                 .methods = methods,
+                                                 .n_methods = sizeof(methods) / sizeof(methods[0])};
+        code = hws_grpc_service_add(&p->service, &p->server, &def, err);
     }
     if (code != HWS_OK) {
         return code;
@@ -269,6 +240,7 @@ int main(int argc, char **argv)
     (void)fflush(stdout);
     (void)uv_run(&p->loop, UV_RUN_DEFAULT);
     hws_grpc_server_deinit(&p->server);
+    hws_grpc_service_deinit(&p->service);
     hws_tls_bundle_unref(p->bundle);
     hws_tls_rng_free(rng);
     hws_net_deinit(&p->net);
