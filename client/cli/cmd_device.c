@@ -58,6 +58,26 @@ static void device_cells(const char *host, const Hawser__V1__Device *d, const ch
     memcpy(cells, row, sizeof(row));
 }
 
+/* Why an adapter is not ready is shown where one is not. */
+static void choose_columns(const struct hws_cli *cli, struct hws_column *columns)
+{
+    bool all_well = true;
+
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        const struct hws_cli_host *h = &cli->hosts[i];
+        const Hawser__V1__ListDevicesResponse *list = hws_cli_answer(h, ListDevicesResponse);
+        for (size_t k = 0; !h->failed && k < list->n_devices; k++) {
+            all_well = all_well && list->devices[k]->state_reason[0] == '\0';
+        }
+    }
+    memcpy(columns, device_columns, sizeof(device_columns));
+    for (size_t i = 0; i < HWS_CLI_N_OF(device_columns) && !all_well; i++) {
+        if (hws_str_eq(columns[i].key, "state_reason")) {
+            columns[i].title = "REASON";
+        }
+    }
+}
+
 int hws_cmd_device_list(struct hws_cli *cli)
 {
     const Hawser__V1__ListDevicesRequest all = HAWSER__V1__LIST_DEVICES_REQUEST__INIT;
@@ -71,7 +91,9 @@ int hws_cmd_device_list(struct hws_cli *cli)
     }
     hws_cli_wait(cli);
     hws_out_begin(&cli->out, "hawser.device.list", 1, false);
-    hws_out_table(&cli->out, "devices", device_columns, HWS_CLI_N_OF(device_columns));
+    struct hws_column columns[HWS_CLI_N_OF(device_columns)];
+    choose_columns(cli, columns);
+    hws_out_table(&cli->out, "devices", columns, HWS_CLI_N_OF(columns));
     for (size_t i = 0; i < cli->n_hosts; i++) {
         const struct hws_cli_host *h = &cli->hosts[i];
         const Hawser__V1__ListDevicesResponse *list = hws_cli_answer(h, ListDevicesResponse);

@@ -137,6 +137,7 @@ class Host:
                 f"devices: {{backend: emu, profiles: [nic0.yaml, nic1.yaml]}}\n"
             )
         self.proc = None
+        self.arguments = []
         self.n_ready = len(self.adapters)
         self.log = os.path.join(self.dir, "log")
 
@@ -144,7 +145,7 @@ class Host:
         with open(self.log, "ab") as out:
             begin = out.tell()
             self.proc = subprocess.Popen(
-                [os.path.join(BIN, "hawserd"), "--config", self.config, "--supervise"],
+                [os.path.join(BIN, "hawserd"), "--config", self.config, "--supervise", *self.arguments],
                 stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
 
         def serves():

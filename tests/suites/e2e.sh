@@ -3,7 +3,7 @@
 # time: 1-2 min
 
 need_packages $BUILD_PACKAGES python3 openssl procps || { fail "$why"; return 0; }
-build asan hawserd hawser-wire hawser-emu hawser-dev hawser || return 0
+build asan hawserd hawser-wire hawser-emu hawser-dev hawser-dev-scripted hawser || return 0
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 while read -r verdict name reason; do
   case $verdict in
