@@ -75,6 +75,8 @@ static void device_args(struct hws_children *c, const struct hws_config *cfg)
     if (cfg->backend == HWS_BACKEND_EMU) {
         *a++ = "--state-dir";
         *a++ = cfg->state_dir;
+        *a++ = "--control";
+        *a++ = c->control;
         for (size_t i = 0; i < cfg->n_profiles; i++) {
             *a++ = "--profile";
             *a++ = cfg->profiles[i];
@@ -104,6 +106,7 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
                        c->device.name) ||
         !hws_str_print(c->socket, sizeof(c->socket), "%s/hawserd.sock", cfg->run_dir) ||
         !hws_str_print(c->local, sizeof(c->local), "%s/hawser.sock", cfg->run_dir) ||
+        !hws_str_print(c->control, sizeof(c->control), "%s/emu.control", cfg->run_dir) ||
         !hws_str_print(c->wire.lock, sizeof(c->wire.lock), "%s/wire.lock", cfg->run_dir) ||
         !hws_str_print(c->device.lock, sizeof(c->device.lock), "%s/dev.lock", cfg->run_dir)) {
         return hws_err_set(err, HWS_E_INVALID, "a path of the other programs is too long");

@@ -44,8 +44,9 @@ struct hws_children {
     uv_timer_t timer; /* runs only while somebody is away or started */
     bool open;
     bool stopping;
-    char socket[HWS_CHILDREN_PATH_BYTES]; /* RUN/hawserd.sock */
-    char local[HWS_CHILDREN_PATH_BYTES];  /* RUN/hawser.sock */
+    char socket[HWS_CHILDREN_PATH_BYTES];  /* RUN/hawserd.sock */
+    char local[HWS_CHILDREN_PATH_BYTES];   /* RUN/hawser.sock */
+    char control[HWS_CHILDREN_PATH_BYTES]; /* RUN/emu.control: faults for emulated adapters */
 };
 
 /* Finds programs and makes their arguments; starts nothing. HWS_E_INVALID: a path is too long. */

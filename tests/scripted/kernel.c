@@ -200,11 +200,21 @@ static int sys_close(void *data, int fd)
     return close(fd) == 0 ? 0 : -errno;
 }
 
+/* A pointer that came as a number, as the kernel's interface has it. */
+static void *pointer_of(uint64_t address)
+{
+    uintptr_t value = (uintptr_t)address;
+    void *p;
+
+    memcpy(&p, &value, sizeof p);
+    return p;
+}
+
 static int rpc(struct card *card, struct hws_fwctl_rpc *rpc)
 {
-    struct hws_ctl_call call = {.in = (const uint8_t *)(uintptr_t)rpc->in,
+    struct hws_ctl_call call = {.in = pointer_of(rpc->in),
                                 .in_bytes = rpc->in_len,
-                                .out = (uint8_t *)(uintptr_t)rpc->out,
+                                .out = pointer_of(rpc->out),
                                 .out_cap_bytes = rpc->out_len,
                                 .scope = (uint8_t)rpc->scope,
                                 .deadline_ms = hws_ctl_now_ms() + 60000};
