@@ -141,7 +141,7 @@ static void page_module(const struct hws_emu *e, uint32_t port, uint8_t *d)
     if (m == NULL) {
         return; /* unidentified */
     }
-    d[0] = m->technology;
+    d[0] = (uint8_t)(m->technology << 4); /* byte 147 of SFF-8636 */
     hws_bits_put(d + 4, 28, 4, m->cable);
     d[5] = m->length_m;
     d[6] = m->identifier == SFF_QSFP_PLUS ? CABLE_QSFP_PLUS : CABLE_QSFP28;
