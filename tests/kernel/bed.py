@@ -34,7 +34,7 @@ AGENT = (
 class Adapter:
     """A shipped profile with an identity of its own."""
 
-    def __init__(self, folder, base, number, faults=()):
+    def __init__(self, folder, base, number, faults=(), edit=None):
         self.path = f"{folder}/nic{number}.yaml"
         self.serial = "MT%04dX%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))
         self.psid = "MT_%010d" % RNG.randrange(10**10)
@@ -49,6 +49,7 @@ class Adapter:
         }
         with open(f"{TOP}/agent/emu/profiles/{base}") as f:
             text = f.read()
+        text = edit(text, number) if edit else text
         for key, value in values.items():
             text, n = re.subn(rf"^(\s*{key}:)[^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
             assert n == 1, f"{base} has no {key}"
@@ -175,6 +176,7 @@ class Boot(unittest.TestCase):
     scenario = None
     profiles = ("connectx7.yaml",)
     faults = ()
+    edit = None  # (profile's text, number of the adapter) -> text
     after = None  # another class, whose adapters and their state this one gets
     cost = 20  # about how many seconds it takes; the long ones start first
     powers_off = True
@@ -185,7 +187,7 @@ class Boot(unittest.TestCase):
         cls.folder = source.folder if source else f"{run.folder}/{cls.scenario}"
         os.makedirs(cls.folder, exist_ok=True)
         cls.adapters = source.adapters if source else [
-            Adapter(cls.folder, p, i, cls.faults) for i, p in enumerate(cls.profiles)]
+            Adapter(cls.folder, p, i, cls.faults, cls.edit) for i, p in enumerate(cls.profiles)]
         cls.values = source.values if source else {"TOOL_VFS": RNG.randrange(1, 60), "OUR_VFS": RNG.randrange(61, 120)}
         cls.host_said = {}
 

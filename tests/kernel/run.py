@@ -10,12 +10,12 @@ import sys
 import unittest
 
 import bed
-from cases import fault, life, remote, tools
+from cases import fault, life, link, registers, remote, tools
 
 FAILED = 4  # exit status: cases failed, and each was reported
 UNREACHABLE, NOT_HERE = 3, 5  # of prepare.sh: a package cannot be reached; this machine lacks what only its owner can give
 BOOTS = (
-    tools.Tools, tools.Reboot, remote.Remote, remote.Reload, life.Replug, life.Two, fault.Fault, fault.Health,
+    tools.Tools, tools.Reboot, registers.Walk, link.Link, remote.Remote, remote.Reload, life.Replug, life.Two, fault.Fault, fault.Health,
 )
 
 

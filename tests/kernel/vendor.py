@@ -42,9 +42,20 @@ def parameters(text):
     return dict(re.findall(r"^ {8}(\S+) +(\S+) *$", text, re.M))
 
 
+def link(text):
+    """Rows of mstlink: name -> value, without the colours."""
+    text = re.sub(r"\033\[[0-9;]*m", "", text)
+    return {name: value.strip() for name, value in re.findall(r"^(\S[^:\n]*?) *: (.*)$", text, re.M)}
+
+
 def our_register(text):
     """Fields of `hawser reg get -o json` by the last part of their name."""
     return {r["field"].split(".")[-1]: r["value"] for r in json.loads(text)["fields"]}
+
+
+def our_fields(text):
+    """Fields of `hawser reg get -o json` by their full name."""
+    return {r["field"]: r["value"] for r in json.loads(text)["fields"]}
 
 
 def our_values(text):
@@ -67,5 +78,5 @@ class Registers:
 
 
 def path_leaves(text):
-    """Every field of `mstreg --get --full_path`: path below the register -> value."""
-    return {path.split(".", 1)[-1]: value for path, value in leaves(text)}
+    """Every field of `mstreg --get --full_path`: full path -> value."""
+    return {path: value for path, value in leaves(text)}

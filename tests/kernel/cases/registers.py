@@ -1,0 +1,165 @@
+"""Every register of the list, as the vendor's mstreg shows it and as our agent decodes it; both ports in mstlink."""
+import json
+import re
+
+import bed
+import vendor
+
+PORTS = (1, 2)
+PPCNT_GROUPS = (0x0, 0x1, 0x2, 0x3, 0x5, 0x6, 0x10, 0x11, 0x12, 0x16, 0x20)
+PDDR_PAGES = (0, 1, 2, 3)
+# (register, its index fields that are not 0): what mstreg shows and our agent reads.
+WALK = (
+    [(r, {}) for r in ("MGIR", "MSGI", "MNVGC", "MFRL", "MTCAP", "PCAM", "QCAM", "MCQI", "MCC", "MPEIN", "MPCNT",
+                       "HOST_ENDIANNESS")]
+    + [("MTMP", {"sensor_index": s}) for s in (0, 64, 65)]
+    + [("MNVQC", {"type": t}) for t in (0x80, 0x81, 0x1010012)]
+    + [("MCAM", {"access_reg_group": g}) for g in (0, 1, 2)]
+    + [("MCQS", {"component_index": 0})]
+    + [(r, {"local_port": p}) for r in ("PAOS", "PMLP", "PPLM", "PPCR") for p in PORTS]
+    + [("PTYS", {"local_port": p, "proto_mask": 4}) for p in PORTS]
+    + [("PPCNT", {"local_port": p, "grp": g}) for p in PORTS for g in PPCNT_GROUPS]
+    + [("PDDR", {"local_port": p, "page_select": g}) for p in PORTS for g in PDDR_PAGES]
+    + [("PMAOS", {"module": m}) for m in (0, 1)]
+    + [("MCIA", {"module": m, "i2c_device_address": 0x50, "size": 48}) for m in (0, 1)]
+)
+
+
+# Read by us before the tool, too: fields of these move by themselves.
+MOVING = {"MGIR", "PPCNT", "PDDR", "MPCNT", "MTMP"}
+# Fields of ours that the tool shows in parts: {part of the tool: its lowest bit in ours}.
+PARTS = {
+    ("MGIR", "hw_info.flags"): {"hw_info.module_master_fw_default": 16, "hw_info.cpo_indication": 27, "hw_info.ga_valid": 28,
+                                "hw_info.development": 30, "hw_info.pci_switch_only_mode": 31},
+    ("MGIR", "fw_info.isfu"): {"fw_info.isfu_major": 0, "fw_info.disabled_tiles_bitmap": 16},
+    ("MGIR", "sw_info.version"): {"sw_info.sub_minor": 0, "sw_info.minor": 8, "sw_info.major": 16},
+    ("MGIR", "sw_info.rom_types"): {f"sw_info.rom{3 - n}_{what}": 8 * n + bit
+                                    for n in range(4) for what, bit in (("type", 0), ("arch", 4))},
+    **{("MGIR", f"sw_info.rom{n}_version"): {f"sw_info.rom{n}_version.{part}": bit
+                                             for part, bit in (("build", 0), ("minor", 16), ("major", 24))} for n in range(4)},
+    ("MFRL", "reset_level"): {"reset_trigger": 0},
+    **{("PMLP", f"lane{n}_module_mapping.{part}"): {f"lane_module_mapping[{n}].{part}_{n}": 0} for n in range(8)
+       for part in ("module", "slot_index", "sub_module", "tx_lane", "rx_lane", "bidi_map")},
+}
+# Fields of ours that the tool has no name for: nobody else judges them.
+UNSHOWN = {
+    "MPCNT": {"life_time_counter_high", "life_time_counter_low", "l0_to_recovery_eieos", "l0_to_recovery_ts",
+              "l0_to_recovery_framing", "l0_to_recovery_retrain"},
+    "PDDR": {"dp_st_lane"},
+}
+# Arrays whose names differ.
+ARRAYS = {("MCIA", "data"): "dword"}
+# The list of registers that the model is asked for beside those in WALK, and who judges them instead, or why nobody does.
+ELSEWHERE = {
+    "MNVDA": "mstconfig reads and writes every record with it; its type is no index for mstreg",
+    "MNVDI": "unjudged: mstconfig reset uses it over other backends only; our agent does",
+    "MNVIA": "unjudged: as MNVDI",
+    "MNVGN": "unjudged: the model has none",
+    "MQIS": "mstconfig shows the name and the description of the device from it; our agent cannot name its index",
+    "MROQ": "unjudged: the model has none",
+    "MRSI": "unjudged: the model has none",
+    "MCDA": "unjudged: written only inside an update",
+    "MPIR": "unjudged: the model has none",
+    "MTRC_CAP": "unjudged: the model has none", "MTRC_CONF": "unjudged: the model has none",
+    "MTRC_STDB": "unjudged: the model has none", "MTRC_CTRL": "unjudged: the model has none",
+    "RESOURCE_DUMP": "unjudged: the model has none; mstreg calls it Resource_dump_registers",
+    "DTOR": "unjudged: the model has none",
+}
+LIST = ("MGIR MSGI MNVDA MNVQC MNVDI MNVIA MNVGC MNVGN MFRL MROQ MRSI MTCAP MTMP MCAM PCAM QCAM MCQS MCQI MCC MCDA MQIS PAOS PTYS "
+        "PPCNT PPCR PDDR PMLP PMAOS PPLM MPEIN MPCNT MPIR MCIA MTRC_CAP MTRC_CONF MTRC_STDB MTRC_CTRL RESOURCE_DUMP DTOR").split()
+
+
+def shown(register, tool, name):
+    """What the tool shows for our field: numbers, most significant first; None if it has no such field."""
+    parts = PARTS.get((register, name))
+    if parts:
+        return [sum(tool[part] << bit for part, bit in parts.items())]
+    name = ARRAYS.get((register, name), name)
+    for suffixes in (("",), ("_high", "_low"), ("_hi", "_lo")):
+        found = [[v for p, v in tool.items() if p == name + s or p.endswith("." + name + s)] for s in suffixes]
+        if all(len(f) == 1 for f in found):
+            return [f[0] for f in found]
+    array = {}
+    for path, value in tool.items():
+        at = re.search(rf"(^|\.){re.escape(name)}\[(\d+)\]$", path)
+        if at:
+            array[int(at[2])] = value
+    if array:
+        return [array[i] for i in sorted(array)]
+    below = [v for p, v in tool.items() if f".{name}." in f".{p}"]  # a union: the one member that applies
+    return below if len(below) == 1 else None
+
+
+def readings(values, ours):
+    """The ways in which the tool's numbers can be written as ours is: a number, bytes, a text."""
+    words = b"".join(v.to_bytes(4, "big") for v in values)
+    if re.fullmatch(r"-?(0x[0-9a-f]+|\d+)", ours) and len(values) < 3:
+        yield int(ours, 0), int.from_bytes(words, "big")
+    else:
+        yield ours, words.hex()
+    text = bytes(values) if len(values) > 2 and max(values) < 256 else words
+    yield ours, text.strip(b"\0").decode("latin-1")
+
+
+class Walk(bed.Boot):
+    scenario = "registers"
+    cost = 100
+
+    @classmethod
+    def draw(cls, run):
+        super().draw(run)
+        cls.database = vendor.Registers(run.parts["TOOLS"])
+
+    @classmethod
+    def extra(cls):
+        lines = []
+        for n, (name, given) in enumerate(WALK):
+            indexes = {i: 0 for i in cls.database.indexes(name)} | given
+            tool = ",".join(f"{k}={v:#x}" for k, v in indexes.items()) or "-"
+            ours = " ".join(f"{k}={v}" for k, v in given.items())
+            lines.append(f"r{n} {'moves' if name in MOVING else 'stays'} {name} {tool} {ours}\n")
+        return {"registers": "".join(lines).encode()}
+
+    def compare(self, register, tool, before, after):
+        """Fields of ours that are not what the tool shows, and how many were compared."""
+        bad, n_same = [], 0
+        for name, value in after.items():
+            values = shown(register, tool, name)
+            if values is None or name in UNSHOWN.get(register, ()):
+                if name not in UNSHOWN.get(register, ()):
+                    bad.append(f"{name}: the tool has no such field")
+                continue
+            first = before.get(name, value)
+            pairs = [(a, c, b) for (a, c), (b, _) in zip(readings(values, first), readings(values, value))]
+            if any(a == c or b == c or (isinstance(c, int) and a <= c <= b) for a, c, b in pairs):
+                n_same += 1
+            else:
+                bad.append(f"{name}: ours {first} and {value}, the tool's {values}")
+        return bad, n_same
+
+    def test_every_field_that_we_decode_is_what_mstreg_shows(self):
+        counts = {}
+        for n, (name, given) in enumerate(WALK):
+            what = name + "".join(f" {k}={v:#x}" for k, v in given.items())
+            with self.subTest(register=what):
+                tool = vendor.path_leaves(self.ok(f"tool_r{n}"))
+                after = vendor.our_fields(self.ok(f"ours_r{n}"))
+                before = vendor.our_fields(self.ok(f"before_r{n}")) if name in MOVING else {}
+                bad, n_same = self.compare(name, tool, before, after)
+                self.assertEqual(bad, [])
+                self.assertGreater(n_same, 0)
+                counts[name] = counts.get(name, 0) + n_same
+        print("fields equal in mstreg and our agent:", ", ".join(f"{r} {n}" for r, n in sorted(counts.items())), flush=True)
+
+    def test_every_register_of_the_list_is_judged_or_named(self):
+        walked = {name for name, _ in WALK}
+        names = set(self.ok("names").split())
+        self.assertEqual(sorted(set(LIST) - walked - set(ELSEWHERE)), [])
+        self.assertEqual(sorted(walked & set(ELSEWHERE)), [])
+        self.assertEqual(sorted(walked - names), [])
+        print("registers that mstreg shows:", " ".join(sorted(walked)), flush=True)
+        for name, why in sorted(ELSEWHERE.items()):
+            print(f"register {name}: {why}", flush=True)
+
+    def test_driver_has_nothing_to_complain_about(self):
+        self.judge_log()
