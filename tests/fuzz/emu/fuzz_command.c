@@ -18,6 +18,12 @@ static const char profile[] =
     "pcie: {width: 16, width_cap: 16, generation: 5, generation_cap: 5}\n"
     "ports: [{type: eth, lanes: 4, speed: 200G, eth: [200G], ib: [EDR], rx_frames_per_s: 1000}]\n"
     "sensors: [{index: 0, name: asic, celsius: 50}]\n"
+    "modules: [{index: 0, cable: optical, identifier: 0x11, connector: 0x0c, technology: 0, "
+    "vendor: "
+    "V,\n"
+    "  part: P, serial: S, revision: A, date: \"240101\", oui: 1}]\n"
+    "tracer: {base: 4096, first_string: 1, n_strings: 1, strings: [one, two]}\n"
+    "timeouts: {command: 60000}\n"
     "capabilities: {uctx_cap: 7, cmdif_checksum: 3}\n"
     "parameters:\n"
     "  - {name: pci, type: 0x80, bytes: 12, fields: [{name: N, dw: 4, lsb: 0, bits: 16, max: "
@@ -69,6 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     /* Each input meets the same card: nothing stored, no fault matched yet, freshly up. */
     memset(g.emu.nv.values, 0, g.profile.n_tlvs * sizeof(*g.emu.nv.values));
+    g.emu.nv.running = g.profile.version;
+    g.emu.nv.updated = false;
+    g.emu.nv.has_pending = false;
+    g.emu.update.handle = 0;
     memset(g.emu.fault_counts, 0, sizeof(g.emu.fault_counts));
     memset(g.mem, 0, sizeof(g.mem));
     g.token = 1;
