@@ -141,26 +141,28 @@ static bool listed(uint16_t id)
     return false;
 }
 
-static void every_listed_register_has_a_layout(void **state)
+/* How many registers of first to last are listed; each has a layout. */
+static unsigned count_with_layout(uint16_t first, uint16_t last)
 {
-    static const uint16_t first[] = {0x4000, 0x5000, 0x9000};
-    static const uint16_t last[] = {0x407f, 0x507f, 0x91ff};
     unsigned n = 0;
 
-    (void)state;
-    start();
-    for (size_t space = 0; space < 3; space++) {
-        for (uint32_t id = first[space]; id <= last[space]; id++) {
-            if (!listed((uint16_t)id)) {
-                continue;
-            }
-            n++;
-            if (hws_reg_by_id((uint16_t)id) == NULL) {
-                fail_msg("register 0x%04x has no layout", id);
-            }
+    for (uint32_t id = first; id <= last; id++) {
+        bool is_listed = listed((uint16_t)id);
+        n += is_listed ? 1 : 0;
+        if (is_listed && hws_reg_by_id((uint16_t)id) == NULL) {
+            fail_msg("register 0x%04x has no layout", id);
         }
     }
-    assert_true(n >= 35);
+    return n;
+}
+
+static void every_listed_register_has_a_layout(void **state)
+{
+    (void)state;
+    start();
+    assert_int_equal(count_with_layout(0x4000, 0x407f), 1);
+    assert_true(count_with_layout(0x5000, 0x507f) >= 12);
+    assert_true(count_with_layout(0x9000, 0x91ff) >= 25);
     guest_stop(&g);
 }
 
@@ -174,6 +176,16 @@ static const struct ask *ask_for(const char *name)
     return NULL;
 }
 
+/* The model has it, and it is not write-only. */
+static bool can_be_read(const struct hws_reg *reg)
+{
+    uint8_t d[HWS_REG_MAX_BYTES] = {0};
+    uint32_t syndrome = 0;
+
+    return guest_reg(&g, reg->id, false, d, reg->size_bytes, &syndrome) == 0 ||
+           (syndrome != 0xe30022 && syndrome != 0xe30020);
+}
+
 static void every_answer_is_decoded_to_its_last_bit(void **state)
 {
     (void)state;
@@ -183,17 +195,11 @@ static void every_answer_is_decoded_to_its_last_bit(void **state)
         assert_non_null(reg);
         read_and_decode(reg, &asks[i]);
     }
-    /* The rest is read without an index; what is write-only says so. */
     for (size_t i = 0; i < hws_reg_count(); i++) {
         const struct hws_reg *reg = hws_reg_at(i);
-        uint8_t d[HWS_REG_MAX_BYTES] = {0};
-        uint32_t syndrome = 0;
-        if (ask_for(reg->name) != NULL ||
-            (guest_reg(&g, reg->id, false, d, reg->size_bytes, &syndrome) != 0 &&
-             (syndrome == 0xe30022 || syndrome == 0xe30020))) {
-            continue;
+        if (ask_for(reg->name) == NULL && can_be_read(reg)) {
+            read_and_decode(reg, NULL);
         }
-        read_and_decode(reg, NULL);
     }
     guest_stop(&g);
 }

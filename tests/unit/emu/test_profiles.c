@@ -182,8 +182,8 @@ static void everything_stated_is_served(void **state)
         start(names[i]);
         assert_int_equal(g.profile.n_ports, strstr(names[i], "-1p") != NULL ? 1 : 2);
         identity_and_firmware();
-        for (uint8_t port = 1; port <= g.profile.n_ports; port++) {
-            one_port(port);
+        for (uint32_t port = 1; port <= g.profile.n_ports; port++) {
+            one_port((uint8_t)port);
         }
         uint8_t none[0x10] = {0, (uint8_t)(g.profile.n_ports + 1)};
         assert_int_equal(guest_reg(&g, 0x5006, false, none, sizeof(none), NULL), 0x03);
