@@ -109,6 +109,27 @@ def stream_error(codes, *parts, stream=1):
     return run
 
 
+def goaway_ends(path):
+    judge = Judge(path)
+    if not judge.lives():
+        return "no connection"
+    judge.connection.send(frame(GOAWAY, 0, 0, bytes(8)), frame(PING, 0, 0, PING_BYTES))
+    got = judge.end()
+    judge.connection.close()
+    return None if got == CLOSED else f"GOAWAY {got}" if got else "it is neither answered nor closed"
+
+
+def after_the_end(path):
+    """A whole call, then another head on its stream."""
+    judge = Judge(path, request())
+    while 1 not in judge.statuses and judge.next() is not None:
+        pass
+    judge.connection.send(headers(1, GRPC))
+    got = judge.end()
+    judge.connection.close()
+    return None if got in (STREAM, PROTOCOL) else f"{got or 'the connection lives'}, where {STREAM} is due"
+
+
 def nothing_or(codes, *parts, stream=1):
     """The stream is over: what comes for it is an error of the connection, or has no effect (an endpoint need not remember)."""
 
@@ -222,8 +243,11 @@ CASES = {
     "5.1.headers_after_end_stream": stream_error(f"{STREAM}|{PROTOCOL}", headers(1, GRPC, END_HEADERS | END_STREAM), headers(1, GRPC)),
     "5.1.continuation_after_end_stream": connection_error(
         f"{STREAM}|{PROTOCOL}", headers(1, GRPC, END_HEADERS | END_STREAM), frame(CONTINUATION, END_HEADERS, 1, block(GRPC))),
-    "5.1.headers_after_its_reset_do_nothing": nothing_or(
+    "5.1.headers_after_its_reset": connection_error(
         f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), headers(1, GRPC)),
+    "5.1.data_after_its_reset_does_nothing": nothing_or(
+        f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(DATA, 0, 1, EMPTY)),
+    "5.1.headers_after_the_end_of_a_call": after_the_end,
     "5.1.1.even_stream_number": connection_error(PROTOCOL, request(2)),
     "5.1.1.number_below_an_earlier_one_does_nothing": nothing_or(f"{PROTOCOL}|{STREAM}", request(5), request(3), stream=3),
     "5.1.2.more_streams_than_allowed": stream_error(
@@ -268,6 +292,7 @@ CASES = {
     # ---- 6.8: GOAWAY
     "6.8.goaway_on_a_stream": connection_error(PROTOCOL, frame(GOAWAY, 0, 1, bytes(8))),
     "6.8.calls_go_on_after_goaway": accepted(headers(1, GRPC), frame(GOAWAY, 0, 0, bytes(8)), frame(DATA, END_STREAM, 1, EMPTY), goes_on=False),
+    "6.8.idle_connection_ends_after_goaway": goaway_ends,
     # ---- 6.9: WINDOW_UPDATE
     "6.9.increment_of_0_on_the_connection": connection_error(PROTOCOL, window(0, 0)),
     "6.9.increment_of_0_on_a_stream": stream_error(PROTOCOL, headers(1, DUPLEX), window(1, 0)),

@@ -449,9 +449,11 @@ bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn)
     if (conn->state == HWS_GRPC_CONN_CLOSED) {
         return true;
     }
-    bool over = conn->state == HWS_GRPC_CONN_CLOSING ||
-                (conn->state == HWS_GRPC_CONN_DRAINING && conn->n_calls == 0);
-    return over && conn->out.n_bytes == 0 && nghttp2_session_want_write(conn->h2) == 0;
+    /* After a peer's GOAWAY and its last call nghttp2 reads no more: the end is ours to make. */
+    bool idle = conn->n_calls == 0 &&
+                (conn->state == HWS_GRPC_CONN_DRAINING || nghttp2_session_want_read(conn->h2) == 0);
+    return (conn->state == HWS_GRPC_CONN_CLOSING || idle) && conn->out.n_bytes == 0 &&
+           nghttp2_session_want_write(conn->h2) == 0;
 }
 
 /* ---- public: ends ---- */

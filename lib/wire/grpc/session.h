@@ -37,6 +37,9 @@
 #include "grpc/pool.h"
 #include "grpc/rate.h"
 
+#define HWS_GRPC_OVER_STREAMS                                                                      \
+    32u /* remembered, to know a peer that goes on with what it has ended */
+
 struct hws_grpc_server;
 struct hws_grpc_conn;
 struct nghttp2_session;
@@ -113,6 +116,9 @@ struct hws_grpc_conn {
     bool sent_since_ping; /* data or headers went out since the peer's last ping */
     struct hws_grpc_rate control;
     struct hws_grpc_rate resets;
+    int32_t over[HWS_GRPC_OVER_STREAMS]; /* server: the latest streams that the peer has ended or
+                                            reset, and that are closed */
+    uint32_t n_over;                     /* ever */
     uint32_t n_provoked;
     uint64_t provoked_since_ms;
 

@@ -32,12 +32,34 @@ static int count_control(struct hws_grpc_conn *conn)
                               "too_many_control_frames");
 }
 
+/* The peer has said its last word on this stream, and the stream is closed. */
+static void note_over(struct hws_grpc_conn *conn, int32_t stream_id)
+{
+    conn->over[conn->n_over++ % HWS_GRPC_OVER_STREAMS] = stream_id;
+}
+
+/* A peer may still send on a stream that we reset, but not on one that it ended (RFC 9113, section
+ * 5.1); nghttp2 has forgotten both. */
+static bool is_over(const struct hws_grpc_conn *conn, int32_t stream_id)
+{
+    for (size_t i = 0; conn->cfg.server != NULL && i < HWS_GRPC_OVER_STREAMS; i++) {
+        if (conn->over[i] == stream_id && stream_id != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *data)
 {
     struct hws_grpc_conn *conn = data;
     bool end = (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0;
 
     (void)h2;
+    if ((hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_DATA) && is_over(conn, hd->stream_id)) {
+        return hws_grpc__conn_end(conn, NGHTTP2_STREAM_CLOSED, HWS_E_PROTO,
+                                  "frame on a stream that the peer has ended");
+    }
     if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
         (hd->type == NGHTTP2_DATA && (hd->length > 0 || end))) {
         return hws_grpc__outbound_check(conn);
@@ -180,9 +202,10 @@ static int on_ping(struct hws_grpc_conn *conn, const nghttp2_ping *ping)
     return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY, "too_many_pings");
 }
 
-static int on_rst(struct hws_grpc_conn *conn)
+static int on_rst(struct hws_grpc_conn *conn, int32_t stream_id)
 {
     conn->stats->resets_in++;
+    note_over(conn, stream_id);
     if (conn->cfg.server == NULL || hws_grpc_rate_take(&conn->resets, conn->now_ms)) {
         return 0;
     }
@@ -232,7 +255,7 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     case NGHTTP2_PING:
         return on_ping(conn, &frame->ping);
     case NGHTTP2_RST_STREAM:
-        return on_rst(conn);
+        return on_rst(conn, frame->hd.stream_id);
     case NGHTTP2_GOAWAY:
         on_goaway(conn);
         break;
@@ -260,7 +283,9 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t h2_e
 {
     struct hws_grpc_call *call = call_of(h2, stream_id);
 
-    (void)data;
+    if (nghttp2_session_get_stream_remote_close(h2, stream_id) == 1) {
+        note_over(data, stream_id);
+    }
     if (call != NULL) {
         hws_grpc__call_stream_gone(call, h2_error);
     }
