@@ -25,7 +25,10 @@ bool hws_str_copy_n(char *dst, size_t cap, const void *src, size_t n);
 /* snprintf that returns false if the text was cut. */
 bool hws_str_print(char *dst, size_t cap, const char *fmt, ...) HWS_PRINTF(3, 4);
 
+/* Of two NUL-terminated texts. */
 bool hws_str_eq(const char *a, const char *b);
+
+/* True if s begins with the prefix. */
 bool hws_str_starts(const char *s, const char *prefix);
 
 /*

@@ -32,6 +32,8 @@ grep -ln '#include <uv.h>' $ours /dev/null | grep -vE '^(lib/wire/net|agent/haws
 grep -ln '#include <mbedtls' $ours /dev/null | grep -vE '^(lib/wire/tls|tests/)' | rule "only lib/wire/tls knows mbedTLS"
 grep -nE '__attribute__' $ours /dev/null | grep -v '^lib/base/attr.h:' | rule "attributes have names in base/attr.h"
 grep -nE '\b(memcmp)\(.*(key|secret|token|passw)' $ours /dev/null | rule "secrets are compared in constant time"
+git ls-files lib/wire lib/base | grep -E '\.(c|h|def|md)$' | xargs grep -niE '\b(nics?|mlx5?|connectx|mellanox|nvidia|fwctl)\b' /dev/null |
+  rule "lib/wire and lib/base know no hardware"
 for h in $(printf '%s\n' $ours | grep '_priv\.h$'); do
   grep -ln "\"$(basename "$(dirname "$h")")/$(basename "$h")\"" $ours /dev/null | grep -v "^$(dirname "$h")/"
 done | rule "a _priv.h is included from its own folder only"

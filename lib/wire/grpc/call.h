@@ -81,6 +81,7 @@ void *hws_grpc_call_data(const struct hws_grpc_call *call);
  * borrowed. */
 void hws_grpc_call_set_ops(struct hws_grpc_call *call, const struct hws_grpc_call_ops *ops);
 
+/* Borrowed for the call's life. */
 struct hws_grpc_conn *hws_grpc_call_conn(const struct hws_grpc_call *call);
 
 /* Server: the index of the method in the table it was added with. */

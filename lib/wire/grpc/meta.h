@@ -49,7 +49,7 @@ void hws_grpc_meta_reset(struct hws_grpc_meta *m);
 enum hws_code hws_grpc_meta_add(struct hws_grpc_meta *m, const char *name, const void *value,
                                 size_t n_value, struct hws_err *err) HWS_MUST_USE;
 
-/* hws_grpc_meta_add of a NUL-terminated text. */
+/* As hws_grpc_meta_add, with its errors, of a NUL-terminated text. */
 enum hws_code hws_grpc_meta_add_text(struct hws_grpc_meta *m, const char *name, const char *value,
                                      struct hws_err *err) HWS_MUST_USE;
 

@@ -195,7 +195,7 @@ static void opened(struct hws_net_conn *conn)
         hws_grpc_limits_client(&cfg.limits);
     }
     cfg.stats = &conn->net->stats.grpc;
-    enum hws_code rc = conn->ops->on_open(conn, &cfg, &err);
+    enum hws_code rc = conn->ops->on_open == NULL ? HWS_OK : conn->ops->on_open(conn, &cfg, &err);
     if (rc != HWS_OK) {
         err.code = rc;
         hws_net__conn_fail(conn, &err);
@@ -214,6 +214,9 @@ static void opened(struct hws_net_conn *conn)
     conn->opened = true;
     conn->net->stats.identified++;
     hws_fsm_move(s_moves, &conn->state, HWS_NET_OPEN);
+    if (conn->ops->on_ready != NULL) {
+        conn->ops->on_ready(conn);
+    }
 }
 
 void hws_net__conn_identified(struct hws_net_conn *conn)

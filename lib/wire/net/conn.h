@@ -55,10 +55,12 @@ struct hws_net_conn_ops {
     /*
      * The peer is identified (TLS handshake done, or Unix credentials read). Fill cfg (zeroed but
      * for on_wake and data, which are this layer's; use hws_net_conn_set_data for yours). Anything
-     * but HWS_OK refuses the peer, with err's text for the log.
+     * but HWS_OK refuses the peer, with err's text for the log. A client may leave it NULL.
      */
     enum hws_code (*on_open)(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                              struct hws_err *err);
+    /* Calls may be started from here on: right after on_open said HWS_OK. May be NULL. */
+    void (*on_ready)(struct hws_net_conn *conn);
     /* Exactly once for each on_open that said HWS_OK, and for each failed dial; err tells why
      * (HWS_OK: orderly). The pointer is dead after it. May be NULL. */
     void (*on_closed)(struct hws_net_conn *conn, const struct hws_err *err);
@@ -120,7 +122,10 @@ struct hws_grpc_conn *hws_net_conn_grpc(struct hws_net_conn *conn);
 /* The connection of an engine that this layer made. */
 struct hws_net_conn *hws_net_conn_of(const struct hws_grpc_conn *grpc);
 
+/* Who is at the other end; valid from on_open to on_closed. */
 const struct hws_net_peer *hws_net_conn_peer(const struct hws_net_conn *conn);
+
+/* The user's pointer, NULL until it is set. */
 void hws_net_conn_set_data(struct hws_net_conn *conn, void *data);
 void *hws_net_conn_data(const struct hws_net_conn *conn);
 

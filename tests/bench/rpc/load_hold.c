@@ -30,6 +30,7 @@ static struct {
     uint64_t cpu_ns;
     uint64_t storm_ns; /* when the first connection was lost; 0 = not yet */
     uint32_t n_turned_away;
+    uint32_t n_failed; /* calls */
     bool storm;
     uv_timer_t timer;
 } s_run;
@@ -68,8 +69,9 @@ static void too_late(uv_timer_t *timer)
 static void storm_over(void)
 {
     uv_close((uv_handle_t *)&s_run.timer, NULL);
-    (void)printf("storm_s %.3f\nstorm_lost 0\nstorm_turned_away %u\n",
-                 (double)(load_now_ns() - s_run.storm_ns) / LOAD_NS_PER_S, s_run.n_turned_away);
+    (void)printf("storm_s %.3f\nstorm_lost 0\nstorm_turned_away %u\nstorm_failed_calls %u\n",
+                 (double)(load_now_ns() - s_run.storm_ns) / LOAD_NS_PER_S, s_run.n_turned_away,
+                 s_run.n_failed);
     load_close(s_run.load);
 }
 
@@ -121,7 +123,9 @@ static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *
         if (!s_run.storm) {
             load_die("call", outcome->message);
         }
-        return; /* its connection is lost too */
+        s_run.n_failed++;
+        hws_net_conn_close(c->net); /* unless it is lost already: lost dials again */
+        return;
     }
     if (c->served) {
         return;
