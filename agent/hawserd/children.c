@@ -139,10 +139,12 @@ static void on_exit_cb(uv_process_t *process, int64_t status, int signal)
     for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
         if (p->left[i] == process) {
             p->left[i] = NULL;
+            hws_devices_process_ended(&p->all->agent->devices);
             return; /* another one runs in its place */
         }
     }
     p->spawned = NULL;
+    hws_devices_process_ended(&p->all->agent->devices);
     if (!p->all->stopping) {
         hws_log("process_ended", "name=%s pid=%d status=%lld signal=%d", p->name,
                 (int)uv_process_get_pid(process), (long long)status, signal);
@@ -303,6 +305,17 @@ void hws_children_lost(struct hws_children *c, enum hws_link_role role, const st
     }
     hws_child_lost(&p->child, hws_agent_now(c->agent));
     turn(c);
+}
+
+bool hws_children_device_lingers(const struct hws_children *c)
+{
+    const struct hws_process *p = &c->device;
+    bool lingers = p->spawned != NULL && p->child.state == HWS_CHILD_AWAY;
+
+    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
+        lingers = lingers || p->left[i] != NULL;
+    }
+    return lingers;
 }
 
 void hws_children_stop(struct hws_children *c)

@@ -60,6 +60,10 @@ void hws_children_start(struct hws_children *c);
 void hws_children_hello(struct hws_children *c, const struct hws_link_hello *hello);
 void hws_children_lost(struct hws_children *c, enum hws_link_role role, const struct hws_err *why);
 
+/* True while a device process that we started has lost its connection and has not been reaped: the
+ * kernel may still be at work for it. */
+bool hws_children_device_lingers(const struct hws_children *c);
+
 /* No restarts from now on. */
 void hws_children_stop(struct hws_children *c);
 

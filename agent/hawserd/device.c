@@ -75,13 +75,14 @@ static void print_utc(uint64_t unix_ms, char out[UTC_BYTES])
 static void explain_stuck(const struct hws_adapter *a, char *reason, size_t cap)
 {
     char utc[UTC_BYTES];
+    unsigned n = a->port->n_stalled + a->n_orphaned;
 
-    if (a->port->n_stalled > 0) {
+    if (n > 0) {
         print_utc(a->stalled_unix_ms, utc);
         hws_str_print(reason, cap,
                       "%u command%s stuck in the kernel since %s; the driver gives up after about "
                       "60 s; if it does not, reset the card or reload its driver",
-                      a->port->n_stalled, a->port->n_stalled == 1 ? " is" : "s are", utc);
+                      n, n == 1 ? " is" : "s are", utc);
         return;
     }
     print_utc(a->hung_unix_ms, utc);
@@ -108,7 +109,7 @@ static enum hws_device_state judge(const struct hws_adapter *a, char *reason, si
         hws_str_print(reason, cap, "cannot be opened: %s", p->reason);
         return HWS_DEVICE_FAILED;
     }
-    if (p->n_stalled > 0 || has_hung(a)) {
+    if (p->n_stalled > 0 || a->n_orphaned > 0 || has_hung(a)) {
         explain_stuck(a, reason, cap);
         return HWS_DEVICE_STUCK;
     }
@@ -245,8 +246,9 @@ static void start_identify(struct hws_adapter *a)
     a->identify_run.queue_deadline_ms = a->identify_run.deadline_ms;
     a->retry_ms = UINT64_MAX;
     enum hws_code code =
-        a->n_hung > 0 ? hws_run_probe(&a->identify_run, a, &s, &err)
-                      : hws_run_start(&a->identify_run, a, HWS_SCHED_READ, "hawserd", &s, &err);
+        hws_sched_breaker_open(&a->sched) || a->n_hung > 0
+            ? hws_run_probe(&a->identify_run, a, &s, &err)
+            : hws_run_start(&a->identify_run, a, HWS_SCHED_READ, "hawserd", &s, &err);
     if (code != HWS_OK) {
         a->identify_err = err;
         retry_later(a);
@@ -314,11 +316,11 @@ static void take_stalled(struct hws_adapter *a)
 {
     bool before = hws_sched_breaker_open(&a->sched);
 
-    if (a->port->n_stalled > 0) {
+    if (a->port->n_stalled > 0 && a->n_orphaned == 0) {
         a->stalled_unix_ms = hws_agent_unix_ms() - a->port->stalled_ms;
     }
-    hws_sched_set_stalled(&a->sched, a->port->n_stalled);
-    if (before && a->port->n_stalled == 0 && a->n_hung > 0) {
+    hws_sched_set_stalled(&a->sched, a->port->n_stalled + a->n_orphaned);
+    if (before && !hws_sched_breaker_open(&a->sched) && a->n_hung > 0) {
         a->n_tries = 0;
         a->retry_ms = hws_agent_now(a->agent);
     }
@@ -346,6 +348,9 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
         a->n_tries = 0;
         hws_err_clear(&a->identify_err);
     }
+    if (!port->present && a->sched.n_stalled > a->n_orphaned && d->agent->children.device.spawned) {
+        a->n_orphaned = a->sched.n_stalled; /* the process is gone, what it waited for is not */
+    }
     take_stalled(a);
     make_id(a); /* its kind may only be known by now */
     bool came = up && !a->was_up;
@@ -353,6 +358,22 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
     update(a);
     if (came) {
         start_identify(a);
+    }
+    hws_devices_kick(d);
+}
+
+void hws_devices_process_ended(struct hws_devices *d)
+{
+    if (hws_children_device_lingers(&d->agent->children)) {
+        return;
+    }
+    for (size_t i = 0; i < d->n; i++) {
+        struct hws_adapter *a = d->adapters[i];
+        if (a->n_orphaned > 0) {
+            a->n_orphaned = 0;
+            take_stalled(a);
+            update(a);
+        }
     }
     hws_devices_kick(d);
 }
@@ -381,7 +402,7 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
 /* Commands given up earlier have returned, and the card answers: their turns end. */
 static void release_lingering(struct hws_adapter *a)
 {
-    if (a->port->n_abandoned > 0 || a->port->n_stalled > 0 || a->n_hung > 0) {
+    if (a->port->n_abandoned > 0 || a->port->n_stalled > 0 || a->n_orphaned > 0 || a->n_hung > 0) {
         return;
     }
     HWS_LIST_FOREACH (it, tmp, &a->lingering) {

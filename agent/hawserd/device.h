@@ -52,6 +52,8 @@ struct hws_adapter {
     struct hws_list lingering; /* struct hws_lease: turns whose command has not returned */
     uint64_t hung_unix_ms;     /* when the first of n_hung got no answer */
     uint64_t stalled_unix_ms;  /* since when the device process waits for one that is stuck below */
+    unsigned n_orphaned;       /* commands stuck below when their device process ended, until that
+                                  process has been reaped */
     unsigned n_hung;           /* commands that did not return in time, until a probe is answered */
     unsigned n_tries;          /* failed identifications and probes in a row */
     bool was_up;               /* the last announcement said UP */
@@ -96,6 +98,9 @@ enum hws_code hws_devices_attach(struct hws_devices *d, int sock_fd,
 
 /* Something is due: the next loop turn looks. */
 void hws_devices_kick(struct hws_devices *d);
+
+/* A process of ours has been reaped; the kernel has returned what it had of it. */
+void hws_devices_process_ended(struct hws_devices *d);
 
 /* The loop's turn: moves commands, grants turns, judges states. */
 void hws_devices_turn(struct hws_devices *d);

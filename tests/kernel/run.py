@@ -15,7 +15,8 @@ from cases import fault, life, link, registers, remote, tools
 FAILED = 4  # exit status: cases failed, and each was reported
 UNREACHABLE, NOT_HERE = 3, 5  # of prepare.sh: a package cannot be reached; this machine lacks what only its owner can give
 BOOTS = (
-    tools.Tools, tools.Reboot, registers.Walk, link.Link, remote.Remote, remote.Reload, life.Replug, life.Two, fault.Fault, fault.Health,
+    tools.Tools, tools.Reboot, registers.Walk, link.Link, remote.Remote, remote.Reload, life.Replug, life.Two, fault.Fault, fault.Killed,
+    fault.Health,
 )
 
 

@@ -20,7 +20,7 @@ class Fault(bed.Boot):
         self.assertNotEqual(self.report.status("tool_refused"), 0)
 
     def test_command_without_an_answer_ends_unknown_on_time(self):
-        self.assertIn("outcome is UNKNOWN", self.report.output("hang"))
+        self.assertIn("UNKNOWN", self.report.output("hang"))
         self.assertLess(int(self.ok("hang_seconds")), 10)
         self.assertEqual(json.loads(self.ok("stuck"))["devices"][0]["state"], "stuck")
 
@@ -43,6 +43,29 @@ class Fault(bed.Boot):
         self.assertNotEqual(int(self.ok("lost_event_status")), 0)
         self.assertGreater(int(self.ok("lost_event_seconds")), 50)
         self.assertEqual(self.ok("dmesg").count("Will cause a leak of a command resource"), 2)
+
+    def test_driver_complains_about_the_planted_faults_only(self):
+        self.judge_log()
+
+
+class Killed(bed.Boot):
+    scenario = "killed"
+    profiles = ("connectx7.yaml", "connectx6dx.yaml")
+    faults = ("register: MTMP, action: drop, countdown: 1, repeat: 1",)
+    powers_off = False  # as above
+    cost = 90
+
+    def test_killed_device_process_is_replaced_while_the_kernel_keeps_a_thread_of_it(self):
+        self.ok("agent")
+        self.assertIn("UNKNOWN", self.report.output("hang"))
+        for name in ("waiting", "killed", "replaced", "other", "still_waiting", "left_behind"):
+            self.ok(name)
+
+    def test_its_adapter_takes_nothing_until_the_kernel_has_returned_the_command(self):
+        self.assertNotEqual(self.report.status("same"), 0)
+        self.assertIn("stuck in the kernel since", self.report.output("same"))
+        for name in ("given_up", "returned", "after"):
+            self.ok(name)
 
     def test_driver_complains_about_the_planted_faults_only(self):
         self.judge_log()
