@@ -28,7 +28,7 @@ static EVP_PKEY *make_key(const char *kind)
 {
     EVP_PKEY *key = NULL;
 
-    if (kind == NULL || kind[0] == 'P') {
+    if (kind == NULL || kind[0] == 'P' || kind[0] == 's') {
         key = EVP_EC_gen(kind == NULL ? "P-256" : kind);
     } else if (kind[0] == 'R') {
         key = EVP_RSA_gen((unsigned)strtoul(kind + 4, NULL, 10));

@@ -31,7 +31,7 @@ struct hws_mint_spec {
     const char *cn;     /* NULL = "mint" */
     const char *serial; /* hex of the number, "-" first for a negative one; NULL = random */
     const char *ext;    /* extension lines; NULL = a version 1 certificate without any */
-    const char *key;    /* "P-256" (NULL), "P-384", "P-521", "RSA-2048", "RSA-3072", "ED25519" */
+    const char *key;    /* "P-256" (NULL), "P-384", "P-521", "secp256k1", "RSA-2048", ... */
     const char *digest; /* "SHA256" (NULL), "SHA384", "SHA1", ... */
     long from_s;        /* notBefore, seconds from now; 0 = an hour ago */
     long until_s;       /* notAfter, seconds from now; 0 = in ten days */

@@ -1,7 +1,7 @@
 /*
  * Loading a bundle:
  *   1. parse the three PEM inputs, each bounded;
- *   2. every CA is a CA, the key fits the leaf;
+ *   2. every CA is a CA, the key fits the leaf, the lists are signed by our CAs;
  *   3. the chain verifies against our own CAs by the rules that a peer will apply to it;
  *   4. enough time is left;
  *   5. one configuration for each side of TLS is built, to be shared by all connections.
@@ -35,8 +35,8 @@ static enum hws_code lib_error(struct hws_err *err, const char *what, int rc)
 }
 
 /* mbedTLS tells PEM from DER by a final NUL, so each input is copied with one. */
-static enum hws_code copy_pem(struct hws_span in, const char *what, uint8_t **out, size_t *out_n,
-                              struct hws_err *err)
+enum hws_code hws_tls__copy_pem(struct hws_span in, const char *what, uint8_t **out, size_t *out_n,
+                                struct hws_err *err)
 {
     size_t n = in.n > 0 && in.bytes[in.n - 1] == '\0' ? in.n - 1 : in.n;
 
@@ -61,12 +61,12 @@ static enum hws_code copy_pem(struct hws_span in, const char *what, uint8_t **ou
     return HWS_OK;
 }
 
-static enum hws_code parse_certs(mbedtls_x509_crt *crt, struct hws_span pem, const char *what,
-                                 struct hws_err *err)
+enum hws_code hws_tls__parse_certs(mbedtls_x509_crt *crt, struct hws_span pem, const char *what,
+                                   struct hws_err *err)
 {
     uint8_t *text = NULL;
     size_t n = 0;
-    enum hws_code rc = copy_pem(pem, what, &text, &n, err);
+    enum hws_code rc = hws_tls__copy_pem(pem, what, &text, &n, err);
 
     if (rc != HWS_OK) {
         return rc;
@@ -80,7 +80,7 @@ static enum hws_code parse_key(struct hws_tls_bundle *b, struct hws_span pem, st
 {
     uint8_t *text = NULL;
     size_t n = 0;
-    enum hws_code rc = copy_pem(pem, "key", &text, &n, err);
+    enum hws_code rc = hws_tls__copy_pem(pem, "key", &text, &n, err);
 
     if (rc != HWS_OK) {
         return rc;
@@ -93,25 +93,6 @@ static enum hws_code parse_key(struct hws_tls_bundle *b, struct hws_span pem, st
 #endif
     hws_mem_free_secret(text, n);
     return lib == 0 ? HWS_OK : lib_error(err, "key", lib);
-}
-
-static enum hws_code check_cas(const struct hws_tls_bundle *b, struct hws_err *err)
-{
-    unsigned n = 0;
-
-    for (const mbedtls_x509_crt *ca = &b->ca; ca != NULL; ca = ca->next) {
-        if (++n > HWS_TLS_MAX_CAS) {
-            return hws_err_set(err, HWS_E_INVALID, "ca: more than %u certificates",
-                               HWS_TLS_MAX_CAS);
-        }
-        struct hws_tls_leaf ext;
-        struct hws_span raw = {.bytes = ca->v3_ext.p, .n = ca->v3_ext.len};
-        enum hws_code rc = hws_tls_leaf_parse(raw, &ext, err);
-        if (rc != HWS_OK || !ext.ca) {
-            return hws_err_set(err, HWS_E_INVALID, "ca: certificate %u is not a CA", n);
-        }
-    }
-    return HWS_OK;
 }
 
 static enum hws_code check_pair(struct hws_tls_bundle *b, struct hws_err *err)
@@ -129,7 +110,7 @@ static enum hws_code check_pair(struct hws_tls_bundle *b, struct hws_err *err)
 
 static enum hws_code check_chain(struct hws_tls_bundle *b, uint64_t now_s, struct hws_err *err)
 {
-    struct hws_tls__verify v = {.now_s = now_s};
+    struct hws_tls__verify v = {.bundle = b, .now_s = now_s};
     uint32_t flags = 0;
     int lib = mbedtls_x509_crt_verify_with_profile(&b->cert, &b->ca, NULL, &hws_tls__profile, NULL,
                                                    &flags, hws_tls__verify_cb, &v);
@@ -148,19 +129,16 @@ static enum hws_code check_chain(struct hws_tls_bundle *b, uint64_t now_s, struc
     }
     b->self = v.peer;
     b->eku = v.leaf.eku;
-    return HWS_OK;
+    return hws_tls__trust_own(b, err);
 }
 
 static enum hws_code load(struct hws_tls_bundle *b, const struct hws_tls_pem *pem, uint64_t now_s,
                           struct hws_err *err)
 {
-    enum hws_code rc = parse_certs(&b->ca, pem->ca, "ca", err);
+    enum hws_code rc = hws_tls__trust_load(b, pem, err);
 
     if (rc == HWS_OK) {
-        rc = check_cas(b, err);
-    }
-    if (rc == HWS_OK) {
-        rc = parse_certs(&b->cert, pem->cert, "cert", err);
+        rc = hws_tls__parse_certs(&b->cert, pem->cert, "cert", err);
     }
     if (rc == HWS_OK) {
         rc = parse_key(b, pem->key, err);
@@ -170,6 +148,12 @@ static enum hws_code load(struct hws_tls_bundle *b, const struct hws_tls_pem *pe
     }
     if (rc == HWS_OK) {
         rc = check_chain(b, now_s, err);
+    }
+    if (rc == HWS_OK && pem->crl.n > 0) {
+        rc = hws_tls__trust_load_crl(b, pem->crl, err);
+    }
+    if (rc == HWS_OK && pem->deny.n > 0) {
+        rc = hws_tls_deny_parse(pem->deny, &b->deny, err);
     }
     if (rc == HWS_OK) {
         rc = hws_tls__config_init(&b->server, HWS_TLS_SERVER, b, err);
@@ -195,6 +179,7 @@ enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_p
     b->records = pem->records;
     mbedtls_x509_crt_init(&b->cert);
     mbedtls_x509_crt_init(&b->ca);
+    mbedtls_x509_crl_init(&b->crl);
     mbedtls_pk_init(&b->key);
     mbedtls_ssl_config_init(&b->server);
     mbedtls_ssl_config_init(&b->client);
@@ -227,6 +212,7 @@ void hws_tls_bundle_unref(struct hws_tls_bundle *bundle)
     mbedtls_pk_free(&bundle->key);
     mbedtls_x509_crt_free(&bundle->cert);
     mbedtls_x509_crt_free(&bundle->ca);
+    hws_tls__trust_free(bundle);
     hws_mem_free(bundle);
 }
 

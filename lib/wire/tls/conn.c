@@ -101,6 +101,7 @@ static enum hws_code finish_handshake(struct hws_tls_conn *conn)
                              hws_tls_reason_text(HWS_TLS_REASON_ALPN));
     }
     conn->peer = e->verify.peer;
+    conn->path = e->verify.path;
     e->verify.expect = NULL;
     conn->version = mbedtls_ssl_get_version(&e->ssl);
     conn->suite = mbedtls_ssl_get_ciphersuite(&e->ssl);
@@ -161,6 +162,7 @@ static enum hws_code setup_engine(struct hws_tls_conn *conn, const struct hws_tl
         return hws_err_set(err, bad_name ? HWS_E_INVALID : HWS_E_NOMEM, "TLS connection: %s",
                            bad_name ? "bad server name" : "out of memory");
     }
+    e->verify.bundle = conn->bundle;
     e->verify.now_s = o->now_s;
     e->verify.eku = server ? HWS_TLS_EKU_CLIENT : HWS_TLS_EKU_SERVER;
     e->verify.expect = server ? NULL : o->expect;

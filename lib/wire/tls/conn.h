@@ -61,6 +61,7 @@ struct hws_tls_conn {
     struct hws_err err;                       /* of a failure: code and text */
     uint64_t deadline_ms;                     /* of the handshake */
     struct hws_tls_peer peer;                 /* valid from OPEN on */
+    struct hws_tls_path path;                 /* the same */
     struct hws_tls_bundle *bundle;            /* owned reference */
     struct hws_tls_engine *engine;            /* owned; NULL when it is not needed any more */
     struct hws_tls_records *records;          /* owned; NULL while mbedTLS moves the records */

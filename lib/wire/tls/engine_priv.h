@@ -12,10 +12,12 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
+#include <mbedtls/x509_crl.h>
 #include <mbedtls/x509_crt.h>
 
 #include "tls/bundle.h"
 #include "tls/conn.h"
+#include "tls/deny.h"
 #include "tls/keys.h"
 #include "tls/record_priv.h"
 
@@ -48,7 +50,14 @@ struct hws_tls_bundle {
     struct hws_tls_rng *rng; /* borrowed */
     mbedtls_x509_crt cert;   /* our chain, leaf first */
     mbedtls_pk_context key;
-    mbedtls_x509_crt ca;
+    mbedtls_x509_crt ca;                  /* of all trust domains, in one list */
+    char *domains[1 + HWS_TLS_MAX_TRUST]; /* owned; 0 is ours, NULL if our leaf has no SPIFFE ID */
+    unsigned n_domains;
+    uint8_t domain_of_ca[HWS_TLS_MAX_CAS]; /* by position in ca */
+    mbedtls_x509_crl crl;
+    bool has_crl;
+    uint8_t domain_of_crl[HWS_TLS_MAX_CRLS];
+    struct hws_tls_deny *deny; /* owned; NULL = empty */
     mbedtls_ssl_config server; /* shared by the connections of this bundle */
     mbedtls_ssl_config client;
     struct hws_tls_peer self;
@@ -60,6 +69,7 @@ struct hws_tls_bundle {
 
 /* One verification of a chain: what is asked for, and the verdict with its reason. */
 struct hws_tls__verify {
+    const struct hws_tls_bundle *bundle; /* whose CAs and lists judge */
     uint64_t now_s;
     unsigned eku;             /* what the leaf must allow; 0 = either side (our own certificate) */
     const char *expect;       /* hws_tls_san_expect form, or NULL */
@@ -67,6 +77,8 @@ struct hws_tls__verify {
     bool seen;                /* the leaf has been judged */
     struct hws_tls_leaf leaf; /* spans into the certificate: valid during the callback only */
     struct hws_tls_peer peer;
+    const mbedtls_x509_crt *anchor; /* the CA of ours; valid during the verification only */
+    struct hws_tls_path path;
     enum hws_tls_reason reason;
     struct hws_err err;
 };
@@ -92,6 +104,33 @@ enum hws_tls_reason hws_tls__flags_reason(uint32_t flags);
 /* Reads and judges a leaf: usage, identity, expectation; fills v->peer, or reason and err. */
 enum hws_code hws_tls__judge_leaf(struct hws_tls__verify *v, const mbedtls_x509_crt *crt)
     HWS_MUST_USE;
+
+/* The PEM of what (a name for errors) with a final NUL, as mbedTLS wants it; freed by the caller.
+ * HWS_E_INVALID, HWS_E_NOMEM. */
+enum hws_code hws_tls__copy_pem(struct hws_span in, const char *what, uint8_t **out, size_t *out_n,
+                                struct hws_err *err) HWS_MUST_USE;
+
+/* Appends the certificates of a PEM text to a list. Errors as copy_pem. */
+enum hws_code hws_tls__parse_certs(mbedtls_x509_crt *crt, struct hws_span pem, const char *what,
+                                   struct hws_err *err) HWS_MUST_USE;
+
+/* trust.c: a bundle's CAs of all domains; then its own domain's name; then its lists. */
+enum hws_code hws_tls__trust_load(struct hws_tls_bundle *b, const struct hws_tls_pem *pem,
+                                  struct hws_err *err) HWS_MUST_USE;
+enum hws_code hws_tls__trust_own(struct hws_tls_bundle *b, struct hws_err *err) HWS_MUST_USE;
+enum hws_code hws_tls__trust_load_crl(struct hws_tls_bundle *b, struct hws_span pem,
+                                      struct hws_err *err) HWS_MUST_USE;
+void hws_tls__trust_free(struct hws_tls_bundle *b);
+
+/* May the CA that a chain ends in name this principal? */
+bool hws_tls__trust_names(const struct hws_tls_bundle *b, const mbedtls_x509_crt *anchor,
+                          const char *principal);
+
+/* SHA-256 by mbedTLS; 0, or its error. */
+int hws_tls__sha256(const uint8_t *bytes, size_t n, uint8_t out[HWS_TLS_SHA256_BYTES]);
+
+/* A serial number without DER's sign byte. */
+struct hws_span hws_tls__serial(const mbedtls_x509_buf *der);
 
 /* Seconds since 1970 of a certificate's time. */
 uint64_t hws_tls__time_s(const mbedtls_x509_time *t);

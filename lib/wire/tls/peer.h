@@ -47,6 +47,18 @@ struct hws_tls_peer {
     uint64_t not_after_s;
 };
 
+#define HWS_TLS_MAX_CHAIN 3u /* certificates above a leaf, the CA of ours included */
+
+/* The certificates of a chain below the CA of ours, by what a revocation list names. */
+struct hws_tls_path {
+    unsigned n;
+    struct {
+        uint8_t issuer[HWS_TLS_SHA256_BYTES]; /* of the issuer's name in DER */
+        uint8_t serial[HWS_TLS_SERIAL_MAX_BYTES];
+        uint8_t n_serial;
+    } certs[HWS_TLS_MAX_CHAIN];
+};
+
 /* What the extensions of a leaf say; spans point into the DER that was read. */
 struct hws_tls_leaf {
     struct hws_span san; /* content of the SubjectAltName SEQUENCE; n = 0 if absent */

@@ -5,8 +5,6 @@
  */
 #include <string.h>
 
-#include <mbedtls/sha256.h>
-
 #include "tls/engine_priv.h"
 
 #define TIME_FLAGS ((uint32_t)MBEDTLS_X509_BADCERT_EXPIRED | (uint32_t)MBEDTLS_X509_BADCERT_FUTURE)
@@ -46,6 +44,7 @@ enum hws_tls_reason hws_tls__flags_reason(uint32_t flags)
         {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
              MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
          HWS_TLS_REASON_KEY_USAGE},
+        {MBEDTLS_X509_BADCERT_REVOKED, HWS_TLS_REASON_REVOKED},
         {MBEDTLS_X509_BADCERT_OTHER, HWS_TLS_REASON_CHAIN},
     };
 
@@ -57,15 +56,6 @@ enum hws_tls_reason hws_tls__flags_reason(uint32_t flags)
     return HWS_TLS_REASON_LOCAL;
 }
 
-static int sha256(const mbedtls_x509_crt *crt, uint8_t out[HWS_TLS_SHA256_BYTES])
-{
-#if MBEDTLS_VERSION_MAJOR >= 3
-    return mbedtls_sha256(crt->raw.p, crt->raw.len, out, 0);
-#else
-    return mbedtls_sha256_ret(crt->raw.p, crt->raw.len, out, 0);
-#endif
-}
-
 /*
  * The serial as people and `openssl x509 -serial` write it: the number, without the zero byte that
  * DER puts before a high bit. A negative one or one of another form than the shortest is refused,
@@ -73,21 +63,18 @@ static int sha256(const mbedtls_x509_crt *crt, uint8_t out[HWS_TLS_SHA256_BYTES]
  */
 static enum hws_code read_serial(struct hws_tls__verify *v, const mbedtls_x509_buf *der)
 {
-    const uint8_t *bytes = der->p;
-    size_t n = der->len;
+    struct hws_span serial = hws_tls__serial(der);
 
-    if (n > 1 && bytes[0] == 0 && bytes[1] >= 0x80) {
-        bytes++;
-        n--;
-    } else if (n > 0 && (bytes[0] >= 0x80 || (n > 1 && bytes[0] == 0))) {
+    if (der->len > 0 && serial.n == der->len &&
+        (serial.bytes[0] >= 0x80 || (serial.n > 1 && serial.bytes[0] == 0))) {
         return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial is %s",
-                           bytes[0] == 0 ? "padded with zeros" : "negative");
+                           serial.bytes[0] == 0 ? "padded with zeros" : "negative");
     }
-    if (n == 0 || n > HWS_TLS_SERIAL_MAX_BYTES) {
-        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial of %zu bytes (1 to %u)", n,
-                           HWS_TLS_SERIAL_MAX_BYTES);
+    if (serial.n == 0 || serial.n > HWS_TLS_SERIAL_MAX_BYTES) {
+        return hws_err_set(&v->err, HWS_E_DENIED, "certificate serial of %zu bytes (1 to %u)",
+                           serial.n, HWS_TLS_SERIAL_MAX_BYTES);
     }
-    hws_hex_encode(bytes, n, v->peer.serial);
+    hws_hex_encode(serial.bytes, serial.n, v->peer.serial);
     return HWS_OK;
 }
 
@@ -100,7 +87,7 @@ static enum hws_code read_identity(struct hws_tls__verify *v, const mbedtls_x509
     if (rc != HWS_OK) {
         return rc;
     }
-    if (sha256(crt, p->sha256) != 0) {
+    if (hws_tls__sha256(crt->raw.p, crt->raw.len, p->sha256) != 0) {
         v->reason = HWS_TLS_REASON_LOCAL;
         return hws_err_set(&v->err, HWS_E_IO, "SHA-256 of the certificate failed");
     }
@@ -134,9 +121,50 @@ enum hws_code hws_tls__judge_leaf(struct hws_tls__verify *v, const mbedtls_x509_
         rc = hws_tls_san_expect(v->leaf.san, v->peer.principal, v->expect, &v->err);
     }
     if (rc == HWS_OK) {
-        v->reason = HWS_TLS_REASON_NONE;
+        v->reason = hws_tls_bundle_judge(v->bundle, &v->peer, &v->path);
+        rc = v->reason == HWS_TLS_REASON_NONE
+                 ? HWS_OK
+                 : hws_err_set(&v->err, HWS_E_DENIED, "%s", hws_tls_reason_text(v->reason));
     }
     return rc;
+}
+
+/* May the CA at the end of the chain give the name that the leaf has? */
+static enum hws_code judge_anchor(struct hws_tls__verify *v)
+{
+    if (hws_tls__trust_names(v->bundle, v->anchor, v->peer.principal)) {
+        return HWS_OK;
+    }
+    v->reason = HWS_TLS_REASON_TRUST_DOMAIN;
+    return hws_err_set(&v->err, HWS_E_DENIED, "%s", hws_tls_reason_text(v->reason));
+}
+
+/* Notes a certificate below the CA of ours; false if no list could name it. */
+static bool note(struct hws_tls_path *path, const mbedtls_x509_crt *crt)
+{
+    struct hws_span serial = hws_tls__serial(&crt->serial);
+
+    if (path->n == HWS_TLS_MAX_CHAIN || serial.n == 0 || serial.n > HWS_TLS_SERIAL_MAX_BYTES ||
+        hws_tls__sha256(crt->issuer_raw.p, crt->issuer_raw.len, path->certs[path->n].issuer) != 0) {
+        return false;
+    }
+    memcpy(path->certs[path->n].serial, serial.bytes, serial.n);
+    path->certs[path->n].n_serial = (uint8_t)serial.n;
+    path->n++;
+    return true;
+}
+
+/* What makes mbedTLS refuse, with the alert that fits best. */
+static uint32_t flag_of(enum hws_tls_reason reason)
+{
+    switch ((int)reason) {
+    case HWS_TLS_REASON_KEY_USAGE:
+        return MBEDTLS_X509_BADCERT_KEY_USAGE;
+    case HWS_TLS_REASON_REVOKED:
+        return MBEDTLS_X509_BADCERT_REVOKED;
+    default:
+        return MBEDTLS_X509_BADCERT_OTHER;
+    }
 }
 
 int hws_tls__verify_cb(void *data, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
@@ -148,18 +176,25 @@ int hws_tls__verify_cb(void *data, mbedtls_x509_crt *crt, int depth, uint32_t *f
     if (depth > (int)HWS_TLS_MAX_CHAIN) {
         *flags |= MBEDTLS_X509_BADCERT_OTHER;
     }
+    if (v->anchor == NULL) { /* the first is the top */
+        v->anchor = crt;
+    } else if (!note(&v->path, crt) && depth > 0) { /* of a leaf, judge_leaf says it better */
+        *flags |= MBEDTLS_X509_BADCERT_OTHER;
+    }
     v->flags |= *flags;
     if (depth > 0) {
         return 0;
     }
     v->seen = true;
     enum hws_code rc = hws_tls__judge_leaf(v, crt);
+    if (rc == HWS_OK) {
+        rc = judge_anchor(v);
+    }
     if (v->flags != 0) { /* the chain is worse news than the leaf */
         v->reason = hws_tls__flags_reason(v->flags);
         (void)hws_err_set(&v->err, HWS_E_DENIED, "%s", hws_tls_reason_text(v->reason));
     } else if (rc != HWS_OK) {
-        *flags |= v->reason == HWS_TLS_REASON_KEY_USAGE ? MBEDTLS_X509_BADCERT_KEY_USAGE
-                                                        : MBEDTLS_X509_BADCERT_OTHER;
+        *flags |= flag_of(v->reason);
     }
     return 0;
 }
