@@ -123,6 +123,7 @@ enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err)
     hws_policy_unref(agent->policy);
     agent->policy = policy;
     log_policy(agent, "policy_loaded");
+    hws_children_reload(&agent->children);
     return HWS_OK;
 }
 

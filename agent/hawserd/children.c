@@ -57,6 +57,18 @@ static void wire_args(struct hws_children *c, const struct hws_config *cfg)
         *a++ = cfg->tls_key;
         *a++ = "--ca";
         *a++ = cfg->tls_ca;
+        if (cfg->tls_crl[0] != '\0') {
+            *a++ = "--crl";
+            *a++ = cfg->tls_crl;
+        }
+        if (cfg->tls_deny[0] != '\0') {
+            *a++ = "--deny";
+            *a++ = cfg->tls_deny;
+        }
+        for (size_t i = 0; i < cfg->n_tls_trust; i++) {
+            *a++ = "--trust";
+            *a++ = cfg->tls_trust[i];
+        }
         *a++ = "--records";
         *a++ = cfg->tls_records;
     }
@@ -335,6 +347,13 @@ static bool runs(const struct hws_process *p)
 bool hws_children_running(const struct hws_children *c)
 {
     return runs(&c->wire) || runs(&c->device);
+}
+
+void hws_children_reload(struct hws_children *c)
+{
+    if (hws_child_connected(&c->wire.child)) {
+        kill_process(&c->wire, SIGHUP);
+    }
 }
 
 void hws_children_kill(struct hws_children *c, int signal)

@@ -70,6 +70,9 @@ void hws_children_stop(struct hws_children *c);
 /* True while one of them holds its lock. */
 bool hws_children_running(const struct hws_children *c);
 
+/* Tells hawser-wire, if it is connected, to read its certificates again. */
+void hws_children_reload(struct hws_children *c);
+
 /* Kills what is still connected or was started by us. */
 void hws_children_kill(struct hws_children *c, int signal);
 

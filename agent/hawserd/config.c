@@ -21,6 +21,7 @@ enum field_kind {
     FIELD_PATH,
     FIELD_BACKEND,
     FIELD_RECORDS,
+    FIELD_TRUST,
     FIELD_PATHS,
     FIELD_MAP
 };
@@ -41,9 +42,10 @@ struct field {
     }
 
 static const struct field tls_fields[] = {
-    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert), TEXT_FIELD("key", FIELD_PATH, true, tls_key),
-    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),     {"records", FIELD_RECORDS, false, 0, 0, NULL},
-    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert),  TEXT_FIELD("key", FIELD_PATH, true, tls_key),
+    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),      TEXT_FIELD("crl", FIELD_PATH, false, tls_crl),
+    TEXT_FIELD("deny", FIELD_PATH, false, tls_deny), {"trust", FIELD_TRUST, false, 0, 0, NULL},
+    {"records", FIELD_RECORDS, false, 0, 0, NULL},   {NULL, FIELD_TEXT, false, 0, 0, NULL},
 };
 static const struct field device_fields[] = {
     {"backend", FIELD_BACKEND, true, 0, 0, NULL},
@@ -165,6 +167,37 @@ static enum hws_code read_records(struct reader *r, struct fy_node *node, unsign
     return refuse(r, line, "records", "must be auto, libcrypto or mbedtls");
 }
 
+/* trust: {other.example: other-ca.crt}, kept as "domain=path". */
+static enum hws_code read_trust(struct reader *r, struct fy_node *map, unsigned line)
+{
+    char domain[HWS_CONFIG_PATH_BYTES];
+    char path[HWS_CONFIG_PATH_BYTES];
+    void *it = NULL;
+    struct fy_node_pair *pair;
+
+    if (map == NULL || fy_node_get_type(map) != FYNT_MAPPING) {
+        return refuse(r, line, "trust", "must be a mapping of trust domains to files");
+    }
+    while ((pair = fy_node_mapping_iterate(map, &it)) != NULL) {
+        struct fy_node *key = fy_node_pair_key(pair);
+        enum hws_code code = read_text(r, key, line_of(key), "trust", domain, sizeof(domain));
+        if (code == HWS_OK) {
+            code = read_path(r, fy_node_pair_value(pair), line_of(key), "trust", path);
+        }
+        if (code != HWS_OK) {
+            return code;
+        }
+        if (r->cfg.n_tls_trust == HWS_CONFIG_MAX_TRUST) {
+            return refuse(r, line, "trust", "has more than 8 domains");
+        }
+        if (!hws_str_print(r->cfg.tls_trust[r->cfg.n_tls_trust++], HWS_CONFIG_TRUST_BYTES, "%s=%s",
+                           domain, path)) {
+            return refuse(r, line, "trust", "is too long");
+        }
+    }
+    return HWS_OK;
+}
+
 static enum hws_code read_paths(struct reader *r, struct fy_node *node, unsigned line)
 {
     void *it = NULL;
@@ -203,6 +236,8 @@ static enum hws_code read_leaf(struct reader *r, const struct field *f, struct f
         return read_backend(r, value, line);
     case FIELD_RECORDS:
         return read_records(r, value, line);
+    case FIELD_TRUST:
+        return read_trust(r, value, line);
     case FIELD_PATHS:
         return read_paths(r, value, line);
     case FIELD_MAP:

@@ -27,7 +27,9 @@
 #define HWS_CONFIG_LISTEN_BYTES  128u
 #define HWS_CONFIG_RECORDS_BYTES 16u
 #define HWS_CONFIG_MAX_PROFILES  16u
-#define HWS_CONFIG_RUN_DIR_MAX   80u /* a socket's path must fit in sockaddr_un */
+#define HWS_CONFIG_MAX_TRUST     8u   /* other trust domains */
+#define HWS_CONFIG_TRUST_BYTES   512u /* domain, "=" and path */
+#define HWS_CONFIG_RUN_DIR_MAX   80u  /* a socket's path must fit in sockaddr_un */
 
 enum hws_config_backend {
     HWS_BACKEND_EMU,  /* hawser-emu, one adapter per profile */
@@ -43,6 +45,10 @@ struct hws_config {
     char tls_cert[HWS_CONFIG_PATH_BYTES];  /* PEM files; empty without listen */
     char tls_key[HWS_CONFIG_PATH_BYTES];
     char tls_ca[HWS_CONFIG_PATH_BYTES];
+    char tls_crl[HWS_CONFIG_PATH_BYTES];                          /* empty = none */
+    char tls_deny[HWS_CONFIG_PATH_BYTES];                         /* empty = none */
+    char tls_trust[HWS_CONFIG_MAX_TRUST][HWS_CONFIG_TRUST_BYTES]; /* "domain=file" */
+    size_t n_tls_trust;
     char tls_records[HWS_CONFIG_RECORDS_BYTES]; /* "auto", "libcrypto" or "mbedtls" */
     enum hws_config_backend backend;
     char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */

@@ -16,6 +16,9 @@ static const struct option table[] = {
     {"ca", required_argument, NULL, 'a'},
     {"limit", required_argument, NULL, 'm'},
     {"limits", no_argument, NULL, 'M'},
+    {"crl", required_argument, NULL, 'R'},
+    {"deny", required_argument, NULL, 'D'},
+    {"trust", required_argument, NULL, 'T'},
     {"records", required_argument, NULL, 'e'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -38,9 +41,13 @@ const char *hws_wire_options_help(void)
            "      --local-socket PATH    Unix socket to serve\n"
            "      --run-dir DIR          where `listen`, the real TCP address, is written\n"
            "      --listen ADDRESS:PORT  port 0: the one in DIR/listen again, or any\n"
-           "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers\n"
+           "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers of our "
+           "domain\n"
            "      --limit NAME=VALUE     another limit than the default; may be repeated\n"
            "      --limits               lists the limits with their defaults\n"
+           "      --trust DOMAIN=FILE    CAs of callers of another trust domain; may be repeated\n"
+           "      --crl FILE             revocation lists of those CAs\n"
+           "      --deny FILE            callers kept out: principal, serial or sha256 a line\n"
            "      --records ENGINE       who seals and opens TLS records: auto (default; libcrypto "
            "where\n"
            "                             it can), libcrypto or mbedtls\n"
@@ -48,6 +55,7 @@ const char *hws_wire_options_help(void)
            "  -V, --version              version\n"
            "\n"
            "Signals: SIGTERM finishes running calls and exits 0; again: within a second.\n"
+           "SIGHUP reads the certificates again; so does a change of their folders.\n"
            "Example: hawser-wire --hawserd-socket run/hawserd.sock --lock run/wire.lock \\\n"
            "             --local-socket run/hawser.sock --run-dir run\n";
 }
@@ -72,8 +80,16 @@ static bool take_records(struct hws_wire_options *o, const char *name)
 static bool take(struct hws_wire_options *o, int opt)
 {
     const char **slot[128] = {
-        ['s'] = &o->hawserd_socket, ['l'] = &o->lock, ['u'] = &o->local_socket, ['r'] = &o->run_dir,
-        ['t'] = &o->listen,         ['c'] = &o->cert, ['k'] = &o->key,          ['a'] = &o->ca,
+        ['s'] = &o->hawserd_socket,
+        ['l'] = &o->lock,
+        ['u'] = &o->local_socket,
+        ['r'] = &o->run_dir,
+        ['t'] = &o->listen,
+        ['c'] = &o->cert,
+        ['k'] = &o->key,
+        ['a'] = &o->ca,
+        ['R'] = &o->crl,
+        ['D'] = &o->deny,
     };
 
     if (opt == 'h') {
@@ -90,6 +106,10 @@ static bool take(struct hws_wire_options *o, int opt)
     }
     if (opt == 'm' && o->n_limits < HWS_WIRE_MAX_LIMITS) {
         o->limits[o->n_limits++] = optarg;
+        return true;
+    }
+    if (opt == 'T' && o->n_trust < HWS_TLS_MAX_TRUST && strchr(optarg, '=') != NULL) {
+        o->trust[o->n_trust++] = optarg;
         return true;
     }
     if (opt == 'e') {

@@ -22,6 +22,10 @@ struct hws_wire_options {
     const char *limits[HWS_WIRE_MAX_LIMITS]; /* "name=value" */
     size_t n_limits;
     bool list_limits;
+    const char *crl;                      /* NULL = none */
+    const char *deny;                     /* NULL = none */
+    const char *trust[HWS_TLS_MAX_TRUST]; /* "domain=file" */
+    size_t n_trust;
     enum hws_tls_records_choice records; /* --records */
     bool help;
     bool version;

@@ -69,7 +69,9 @@ struct hws_relay {
     uv_prepare_t prepare; /* before each wait: what is queued is sent */
     bool hello_due;
     bool stats_due;
-    bool reset_due; /* the keeper broke the protocol */
+    bool tls_reads_only;   /* the owner's: revocation lists are overdue, nothing may be changed */
+    uint64_t n_reads_only; /* calls refused for it */
+    bool reset_due;        /* the keeper broke the protocol */
     uint64_t generation;
     uint64_t next_id;
     struct hws_list table[HWS_RELAY_BUCKETS]; /* calls by id */

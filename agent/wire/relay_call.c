@@ -28,6 +28,22 @@ struct hws_relay__call *hws_relay__find(struct hws_relay *r, uint64_t id)
     return NULL;
 }
 
+#define OVERDUE                                                                                    \
+    "the revocation lists are overdue: nothing may be changed until they are renewed (reads go "   \
+    "on)"
+
+/* Does a call over TLS change something, or may it? Raw commands may; reading the policy and the
+ * certificates again must always be possible. */
+static bool is_change(const struct hws_relay *r, struct hws_grpc_call *grpc)
+{
+    const struct hws_method *row = hws_method_at(hws_grpc_call_method(grpc));
+    struct hws_relay_peer peer;
+
+    r->config.peer_of(r->config.data, hws_grpc_call_conn(grpc), &peer);
+    return peer.transport == HWS_LINK_TRANSPORT_TLS && row->audit != HWS_METHOD_AUDIT_READ &&
+           row != hws_method_at(HWS_METHOD_AGENT_RELOAD);
+}
+
 static struct hws_relay__call *new_call(struct hws_relay *r, struct hws_grpc_call *grpc)
 {
     struct hws_relay__call *c = hws_mem_zalloc(1, sizeof(*c));
@@ -134,6 +150,11 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *grpc, void *data)
     if (!r->up) {
         r->n_refused++;
         hws_grpc_call_finish_text(grpc, HWS_GRPC_UNAVAILABLE, RESTARTING);
+        return HWS_GRPC_OK;
+    }
+    if (r->tls_reads_only && is_change(r, grpc)) {
+        r->n_reads_only++;
+        hws_grpc_call_finish_text(grpc, HWS_GRPC_FAILED_PRECONDITION, OVERDUE);
         return HWS_GRPC_OK;
     }
     if (r->n_calls >= HWS_RELAY_MAX_CALLS) {

@@ -218,6 +218,10 @@ static void stats(void *data, char *dst, size_t cap)
     add(&w, "connections_opened", s->n_conns_opened);
     add(&w, "calls_refused_keeper_away", s->relay.n_refused);
     add(&w, "calls_cut_off", s->relay.n_lost);
+    add(&w, "calls_refused_lists_overdue", s->relay.n_reads_only);
+    add(&w, "certificates_loaded", s->certs.n_loaded);
+    add(&w, "certificates_refused", s->certs.n_refused);
+    add(&w, "revocation_lists_late", s->certs.freshness);
     for (unsigned i = 0; i < HWS_TLS_N_REASONS; i++) {
         hws_str_print(name, sizeof(name), "handshakes_refused.%s",
                       hws_tls_reason_name((enum hws_tls_reason)i));
@@ -270,8 +274,14 @@ static void drain(void *data)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct hws_service *s = handle->data;
-    (void)number;
 
+    if (number == SIGHUP) {
+        struct hws_err err;
+        if (s->certs.watching) {
+            (void)!hws_certs_reload(&s->certs, &err); /* logged there */
+        }
+        return;
+    }
     if (!s->draining) {
         drain(s);
         return;
@@ -286,6 +296,7 @@ static void close_all(struct hws_service *s)
         return;
     }
     s->closing = true;
+    hws_certs_close(&s->certs);
     hws_relay_close(&s->relay);
     if (s->has_tcp) {
         hws_net_listener_close(&s->tcp, NULL);
@@ -301,48 +312,16 @@ static void close_all(struct hws_service *s)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static enum hws_code read_pem(const char *path, struct hws_buf *out, struct hws_span *span,
-                              struct hws_err *err)
+/* A new bundle, or revocation lists of another age. */
+static void on_certs(void *data)
 {
-    enum hws_code code = hws_file_read(path, HWS_TLS_PEM_MAX_BYTES, out, err);
+    struct hws_service *s = data;
 
-    span->bytes = hws_buf_peek(out);
-    span->n = hws_buf_len(out);
-    return code;
-}
-
-static void wipe(struct hws_buf *b)
-{
-    if (b->bytes != NULL) {
-        hws_mem_wipe(b->bytes, b->cap);
+    s->relay.tls_reads_only = s->certs.freshness == HWS_TLS_OVERDUE;
+    if (s->has_tcp && !s->closing) {
+        hws_net_listener_set_bundle(&s->tcp, s->certs.bundle);
     }
-    hws_buf_deinit(b);
-}
-
-static enum hws_code load_bundle(struct hws_service *s, struct hws_err *err)
-{
-    struct hws_buf files[3];
-    struct hws_tls_pem pem;
-    enum hws_code code = hws_tls_rng_open(&s->rng, err);
-
-    if (code != HWS_OK) {
-        return code;
-    }
-    memset(&pem, 0, sizeof(pem));
-    pem.allow_tls12 = true;
-    pem.records = s->options->records;
-    for (size_t i = 0; i < 3; i++) {
-        hws_buf_init(&files[i], 0);
-    }
-    if ((code = read_pem(s->options->cert, &files[0], &pem.cert, err)) == HWS_OK &&
-        (code = read_pem(s->options->key, &files[1], &pem.key, err)) == HWS_OK &&
-        (code = read_pem(s->options->ca, &files[2], &pem.ca, err)) == HWS_OK) {
-        code = hws_tls_bundle_new(s->rng, &pem, hws_net_now_s(), &s->bundle, err);
-    }
-    for (size_t i = 0; i < 3; i++) {
-        wipe(&files[i]);
-    }
-    return code;
+    hws_relay_stats_changed(&s->relay);
 }
 
 /* With port 0 the address of the last run is tried first, so that clients find a restarted process
@@ -385,7 +364,7 @@ static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
 {
     char last[HWS_NET_PEER_BYTES];
     struct hws_net_listen_config c = {
-        .bundle = s->bundle, .ops = &conn_ops, .owner = s, .limits = &s->limits->listener};
+        .bundle = s->certs.bundle, .ops = &conn_ops, .owner = s, .limits = &s->limits->listener};
     enum hws_code code = HWS_E_EXISTS;
 
     last_address(s, last, sizeof(last));
@@ -477,7 +456,7 @@ static enum hws_code build_server(struct hws_service *s, struct hws_err *err)
 
 static void watch_signals(struct hws_service *s)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t set;
 
     sigemptyset(&set);
@@ -496,7 +475,7 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     enum hws_code code = hws_net_init(&s->net, &s->loop, err);
 
     if (code == HWS_OK && s->options->listen != NULL) {
-        code = load_bundle(s, err);
+        code = hws_certs_open(&s->certs, &s->loop, s->options, err);
     }
     if (code == HWS_OK) {
         code = build_server(s, err);
@@ -509,7 +488,11 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     watch_signals(s);
     s->handles_open = true;
     code = open_local(s, err);
-    return code == HWS_OK && s->options->listen != NULL ? open_tcp(s, err) : code;
+    code = code == HWS_OK && s->options->listen != NULL ? open_tcp(s, err) : code;
+    if (code == HWS_OK && s->has_tcp) {
+        hws_certs_watch(&s->certs, on_certs, s);
+    }
+    return code;
 }
 
 static void deinit(struct hws_service *s)
@@ -518,8 +501,7 @@ static void deinit(struct hws_service *s)
     hws_grpc_reflect_deinit(&s->reflect);
     hws_grpc_server_deinit(&s->server);
     hws_net_deinit(&s->net);
-    hws_tls_bundle_unref(s->bundle);
-    hws_tls_rng_free(s->rng);
+    hws_certs_deinit(&s->certs);
 }
 
 int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits)

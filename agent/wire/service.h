@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "certs.h"
 #include "grpc/health.h"
 #include "grpc/reflect.h"
 #include "grpc/server.h"
@@ -19,8 +20,6 @@
 #include "net/net.h"
 #include "options.h"
 #include "relay.h"
-#include "tls/bundle.h"
-#include "tls/rng.h"
 
 #define HWS_SERVICE_DRAIN_MS 25000u /* running calls get this long */
 #define HWS_SERVICE_HURRY_MS 500u   /* after the second SIGTERM */
@@ -31,8 +30,7 @@ struct hws_service {
     const struct hws_wire_limits *limits;   /* borrowed */
     char build_id[48];
     struct hws_net net;
-    struct hws_tls_rng *rng;       /* owned; NULL without TCP */
-    struct hws_tls_bundle *bundle; /* one reference; NULL without TCP */
+    struct hws_certs certs; /* zeroed without TCP */
     struct hws_grpc_server server;
     struct hws_grpc_health health;
     struct hws_grpc_reflect reflect;
@@ -41,7 +39,7 @@ struct hws_service {
     struct hws_net_listener tcp;
     bool has_local; /* opened */
     bool has_tcp;
-    uv_signal_t signals[2];
+    uv_signal_t signals[3];
     uv_timer_t hurry;
     struct hws_limits_log refusals;
     uint64_t n_conns_opened;

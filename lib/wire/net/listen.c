@@ -425,6 +425,19 @@ void hws_net_listener_set_bundle(struct hws_net_listener *l, struct hws_tls_bund
 
     l->bundle = hws_tls_bundle_ref(bundle);
     hws_tls_bundle_unref(old);
+    HWS_LIST_FOREACH (it, tmp, &l->conns) {
+        struct hws_net_conn *conn = hws_container_of(it, struct hws_net_conn, link);
+        enum hws_tls_reason reason =
+            conn->opened ? hws_tls_bundle_judge(bundle, &conn->tls.peer, &conn->tls.path)
+                         : HWS_TLS_REASON_NONE;
+        if (reason != HWS_TLS_REASON_NONE && !conn->hung_up) {
+            struct hws_err err;
+            l->net->stats.cut_off++;
+            (void)hws_err_set(&err, HWS_E_DENIED, "%s: %s", hws_tls_reason_name(reason),
+                              hws_tls_reason_text(reason));
+            hws_net__conn_fail(conn, &err);
+        }
+    }
 }
 
 void hws_net_listener_drain(struct hws_net_listener *l, uint64_t grace_ms)

@@ -78,7 +78,8 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *listener, struct hw
 /* The real address, with the port that the kernel picked. */
 const char *hws_net_listener_address(const struct hws_net_listener *listener);
 
-/* New connections use this bundle (a reference is taken) from now on. */
+/* New connections use this bundle (a reference is taken) from now on. Those that are open keep
+ * theirs, but end at once if the new bundle's lists name their peer (hws_tls_bundle_judge). */
 void hws_net_listener_set_bundle(struct hws_net_listener *listener, struct hws_tls_bundle *bundle);
 
 /* Drains every connection (hws_net_conn_drain); still accepts unless close follows. */

@@ -64,6 +64,11 @@ enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_p
                                  uint64_t now_s, struct hws_tls_bundle **out_bundle,
                                  struct hws_err *err) HWS_MUST_USE;
 
+/* A handshake of the bundle with itself, in memory, if its leaf may play both sides. HWS_E_INVALID
+ * or HWS_E_DENIED with the reason, HWS_E_NOMEM. */
+enum hws_code hws_tls_bundle_prove(struct hws_tls_bundle *bundle, uint64_t now_s,
+                                   struct hws_err *err) HWS_MUST_USE;
+
 /* Is a peer that was let in once, by the path that its chain took, revoked or denied by this
  * bundle? REVOKED, DENIED or NONE. */
 enum hws_tls_reason hws_tls_bundle_judge(const struct hws_tls_bundle *bundle,

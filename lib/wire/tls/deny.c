@@ -24,8 +24,8 @@ static const struct {
     size_t max_bytes; /* of the value */
 } s_kinds[] = {
     {"principal ", PRINCIPAL, HWS_TLS_PRINCIPAL_MAX_BYTES},
-    {"serial ", SERIAL, 2 * HWS_TLS_SERIAL_MAX_BYTES},
-    {"sha256 ", SHA256, 2 * HWS_TLS_SHA256_BYTES},
+    {"serial ", SERIAL, (size_t)2 * HWS_TLS_SERIAL_MAX_BYTES},
+    {"sha256 ", SHA256, (size_t)2 * HWS_TLS_SHA256_BYTES},
 };
 
 static bool is_space(char c)

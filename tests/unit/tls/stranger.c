@@ -33,14 +33,17 @@ static void exchange(struct hws_pair_stranger *s)
     hws_buf_deinit(&wire);
 }
 
-void hws_pair_stranger_meet(struct hws_pair_stranger *s, struct hws_tls_bundle *server,
+void hws_pair_stranger_meet(struct hws_pair_stranger *s, struct hws_tls_bundle *server, bool tls13,
                             const struct hws_mint *const *chain, size_t n)
 {
     struct hws_tls_options options = {.now_ms = 1000, .now_s = (uint64_t)time(NULL)};
     struct hws_err err;
 
     s->ctx = SSL_CTX_new(TLS_client_method());
+    int version = tls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
     SSL_CTX_set_security_level(s->ctx, 0);
+    assert_int_equal(SSL_CTX_set_min_proto_version(s->ctx, version), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(s->ctx, version), 1);
     assert_int_equal(SSL_CTX_use_certificate(s->ctx, chain[0]->crt), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(s->ctx, chain[0]->key), 1);
     for (size_t i = 1; i < n; i++) {

@@ -11,8 +11,8 @@ struct hws_pair_stranger {
     struct ssl_st *ssl;
 };
 
-/* The client shows chain (leaf first) and believes every server. */
-void hws_pair_stranger_meet(struct hws_pair_stranger *s, struct hws_tls_bundle *server,
+/* The client speaks TLS 1.2 or 1.3, shows chain (leaf first) and believes every server. */
+void hws_pair_stranger_meet(struct hws_pair_stranger *s, struct hws_tls_bundle *server, bool tls13,
                             const struct hws_mint *const *chain, size_t n);
 void hws_pair_stranger_part(struct hws_pair_stranger *s);
 

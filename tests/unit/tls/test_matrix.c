@@ -45,11 +45,12 @@ struct row {
 
 #define ID(text, verdict)                                                                          \
     {                                                                                              \
-        .what = text, .reason = verdict, .spec = {.ext = NAMES("URI:" text)}, .principal = text    \
+        .what = (text), .reason = (verdict), .spec = {.ext = NAMES("URI:" text)},                  \
+        .principal = (text)                                                                        \
     }
 #define EXT(name, verdict, lines)                                                                  \
     {                                                                                              \
-        .what = name, .reason = verdict, .spec = {.ext = lines }                                   \
+        .what = (name), .reason = (verdict), .spec = {.ext = (lines) }                             \
     }
 #define USE(ku, eku) "basicConstraints=critical,CA:FALSE\n" ku eku "subjectAltName=" OLGA "\n"
 #define L63          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -144,7 +145,7 @@ static const struct row s_rows[] = {
     {.what = "over before it began",
      .reason = "expired",
      .spec = {.ext = GOOD, .from_s = DAY, .until_s = -DAY}},
-    {.what = "until 2070", .reason = "none", .spec = {.ext = GOOD, .until_s = 44 * 365 * DAY}},
+    {.what = "until 2070", .reason = "none", .spec = {.ext = GOOD, .until_s = 16060 * DAY}},
     /* keys, digests, signatures */
     {.what = "P-384", .reason = "none", .spec = {.ext = GOOD, .key = "P-384"}},
     {.what = "P-521", .reason = "weak", .spec = {.ext = GOOD, .key = "P-521"}},
@@ -370,8 +371,11 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The verdict of a server of ours on a client with this chain. */
-static void judge(const struct row *row, size_t number)
+/*
+ * The verdict of a server of ours on a client with this chain. In TLS 1.3 the client itself holds a
+ * certificate back that cannot sign by an algorithm of ours.
+ */
+static void judge(const struct row *row, size_t number, bool tls13)
 {
     static const enum signer above[N_SIGNERS][3] = {
         [BY_MIDDLE] = {BY_MIDDLE},
@@ -394,12 +398,13 @@ static void judge(const struct row *row, size_t number)
     for (size_t i = 0; i < 3 && above[row->by][i] != BY_ROOT; i++) {
         chain[n++] = &s_cas[above[row->by][i]];
     }
-    hws_pair_stranger_meet(&stranger, s_bundle, chain, n);
+    hws_pair_stranger_meet(&stranger, s_bundle, tls13, chain, n);
     const char *got = hws_tls_reason_name(stranger.conn.reason);
     bool open = stranger.conn.state == HWS_TLS_STATE_OPEN;
-    if (!hws_str_eq(got, row->reason) || open != hws_str_eq(row->reason, "none")) {
-        fail_msg("row %zu, %s: %s, not %s (%s)", number, row->what, open ? "let in" : got,
-                 row->reason, stranger.conn.err.msg);
+    bool held_back = tls13 && hws_str_eq(row->reason, "weak") && hws_str_eq(got, "no_certificate");
+    if ((!hws_str_eq(got, row->reason) && !held_back) || open != hws_str_eq(row->reason, "none")) {
+        fail_msg("row %zu (TLS 1.%d), %s: %s, not %s (%s)", number, tls13 ? 3 : 2, row->what,
+                 open ? "let in" : got, row->reason, stranger.conn.err.msg);
     }
     if (open) {
         assert_string_equal(stranger.conn.peer.principal, row->principal == NULL
@@ -410,15 +415,35 @@ static void judge(const struct row *row, size_t number)
     hws_mint_free(&leaf);
 }
 
+/* Does this build's mbedTLS serve TLS 1.3? */
+static bool serves_tls13(void)
+{
+    struct hws_mint leaf;
+    const struct hws_mint *chain[] = {&leaf};
+    struct hws_pair_stranger stranger;
+
+    hws_mint_make(&leaf, &s_root, &(struct hws_mint_spec){.ext = GOOD});
+    hws_pair_stranger_meet(&stranger, s_bundle, true, chain, 1);
+    bool open = stranger.conn.state == HWS_TLS_STATE_OPEN;
+    hws_pair_stranger_part(&stranger);
+    hws_mint_free(&leaf);
+    return open;
+}
+
 static void every_certificate_gets_its_own_verdict(void **state)
 {
+    bool tls13 = serves_tls13();
     unsigned n_good = 0;
     (void)state;
     for (size_t i = 0; i < N_ROWS; i++) {
-        judge(&s_rows[i], i);
+        judge(&s_rows[i], i, false);
+        if (tls13) {
+            judge(&s_rows[i], i, true);
+        }
         n_good += hws_str_eq(s_rows[i].reason, "none") ? 1 : 0;
     }
-    print_message("%zu certificates: %u let in, %zu refused\n", N_ROWS, n_good, N_ROWS - n_good);
+    print_message("%zu certificates%s: %u let in, %zu refused\n", N_ROWS,
+                  tls13 ? ", in TLS 1.2 and 1.3" : "", n_good, N_ROWS - n_good);
     assert_true(N_ROWS >= 80);
 }
 

@@ -49,6 +49,20 @@ static void tcp_without_certificates_is_refused(void **state)
     assert_int_equal(o.records, HWS_TLS_RECORDS_AUTO);
 }
 
+static void other_domains_and_lists_are_files(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(parse(NEEDED " --trust a.test=x --trust b.test=y --crl c --deny d", &o, &err), &err);
+    assert_int_equal(o.n_trust, 2);
+    assert_string_equal(o.trust[1], "b.test=y");
+    assert_string_equal(o.crl, "c");
+    assert_string_equal(o.deny, "d");
+    assert_code(parse(NEEDED " --trust a.test", &o, &err), HWS_E_INVALID);
+}
+
 static void the_record_engine_is_one_of_three(void **state)
 {
     struct hws_wire_options o;
@@ -80,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needed_options_suffice_for_the_unix_socket),
         cmocka_unit_test(tcp_without_certificates_is_refused),
+        cmocka_unit_test(other_domains_and_lists_are_files),
         cmocka_unit_test(the_record_engine_is_one_of_three),
         cmocka_unit_test(missing_and_unknown_options_are_refused),
     };

@@ -1,0 +1,78 @@
+/*
+ * hawser-wire's certificates: the bundle in use, and how the next one takes its place.
+ *
+ * A new bundle is looked for when a file or its folder changes (inotify, quiet for
+ * HWS_CERTS_QUIET_MS, so that certificate, key and CA may be written one after the other or swapped
+ * by a symlink), and when told to (SIGHUP, which hawserd sends after AgentService.Reload). It takes
+ * over only if it loads, is valid for an hour more and shakes hands with itself; otherwise the one
+ * in use stays, and the reason is logged once per content. Connections keep the bundle that they
+ * began with; those whose peer the new lists name are closed by the listener.
+ *
+ * Thread rule: the loop thread.
+ */
+#ifndef HWS_WIRE_CERTS_H
+#define HWS_WIRE_CERTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "options.h"
+#include "tls/bundle.h"
+#include "tls/rng.h"
+
+#define HWS_CERTS_QUIET_MS  200u   /* after the last change, before the files are read */
+#define HWS_CERTS_CHECK_MS  30000u /* how often the age of revocation lists is looked at */
+#define HWS_CERTS_MAX_FILES (5u + HWS_TLS_MAX_TRUST)
+
+/* What tells two states of a file apart without reading it. */
+struct hws_certs_mark {
+    uint64_t device;
+    uint64_t inode;
+    int64_t size;
+    struct timespec changed;
+};
+
+struct hws_certs {
+    uv_loop_t *loop;                        /* borrowed */
+    const struct hws_wire_options *options; /* borrowed */
+    struct hws_tls_rng *rng;                /* owned */
+    struct hws_tls_bundle *bundle;          /* owned reference */
+    const char *files[HWS_CERTS_MAX_FILES]; /* of the options */
+    size_t n_files;
+    struct hws_certs_mark marks[HWS_CERTS_MAX_FILES]; /* at the last load, good or not */
+    uv_fs_event_t watches[HWS_CERTS_MAX_FILES];       /* of folders */
+    size_t n_watches;
+    uv_timer_t quiet;
+    uv_timer_t check;
+    enum hws_tls_freshness freshness; /* as logged last */
+    uint64_t n_loaded;                /* bundles that took over */
+    uint64_t n_refused;               /* that did not */
+    bool watching;
+    void (*changed)(void *data); /* a new bundle, or another freshness */
+    void *data;
+};
+
+/* Loads and proves the first bundle. HWS_E_INVALID naming the file, HWS_E_IO, HWS_E_NOMEM. Close
+ * and deinit are due also after a failure. */
+enum hws_code hws_certs_open(struct hws_certs *c, uv_loop_t *loop,
+                             const struct hws_wire_options *options, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* Begins to watch; changed is called on the loop, not inside. */
+void hws_certs_watch(struct hws_certs *c, void (*changed)(void *data), void *data);
+
+/* Looks at the files now, changed or not. HWS_OK if a new bundle took over, else why not (logged).
+ */
+enum hws_code hws_certs_reload(struct hws_certs *c, struct hws_err *err) HWS_MUST_USE;
+
+/* Closes handles; the loop must turn once before deinit. */
+void hws_certs_close(struct hws_certs *c);
+
+/* Frees the rest, after the last connection; accepts a zeroed one. */
+void hws_certs_deinit(struct hws_certs *c);
+
+#endif

@@ -1,0 +1,210 @@
+"""Certificate, key, CA, revocation list, deny-list and policy change under a running agent: nobody in good standing notices,
+a broken set never becomes active, and who is revoked or denied is cut off."""
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+from harness import FleetCase, Host, NIC0, until
+
+ROTATIONS = 1000 if os.environ.get("HAWSER_LONG") == "1" else 100
+BROKEN_EVERY = 7
+
+
+class Changing(FleetCase):
+    """One agent whose TLS files are in a folder of its own."""
+
+    @classmethod
+    def make_host(cls, name):
+        h = Host(cls.root, cls.pki, name)
+        cls.tls = os.path.join(h.dir, "tls")
+        os.makedirs(cls.tls)
+        cls.put("agent.crt", cls.pki.files(f"agent-{name}")["cert"])
+        cls.put("agent.key", cls.pki.files(f"agent-{name}")["key"])
+        cls.put("ca.crt", cls.pki.files("x")["ca"])
+        cls.pki.run("crl", cls.pki.dir)
+        cls.put("ca.crl", os.path.join(cls.pki.dir, "ca.crl"))
+        cls.write("deny", "# nobody yet\n")
+        with open(h.config) as f:
+            lines = [x for x in f if not x.startswith("tls:")]
+        lines.append("tls: {cert: tls/agent.crt, key: tls/agent.key, ca: tls/ca.crt, crl: tls/ca.crl, deny: tls/deny}\n")
+        with open(h.config, "w") as f:
+            f.writelines(lines)
+        return h
+
+    @classmethod
+    def write(cls, name, text):
+        """Puts a file in place whole, as a deployment tool does."""
+        path = os.path.join(cls.tls, name)
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.rename(path + ".new", path)
+
+    @classmethod
+    def put(cls, name, source):
+        with open(source) as f:
+            cls.write(name, f.read())
+
+    def said(self, event):
+        return self.host.log_text().count(f"hawser-wire: {event} ")
+
+    def hup(self):
+        (keeper,) = self.host.keeper()
+        os.kill(keeper, signal.SIGHUP)
+
+
+class Rotation(Changing):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # A second CA of the same trust domain, which everybody believes beside the first.
+        cls.second = harness.Pki(os.path.join(cls.root, "second"))
+        with open(cls.operator["ca"]) as a, open(cls.second.files("x")["ca"]) as b:
+            cls.both = os.path.join(cls.root, "both.crt")
+            with open(cls.both, "w") as f:
+                f.write(a.read() + b.read())
+        cls.sets = []
+        for pki, name in ((cls.pki, "rot0"), (cls.second, "rot1"), (cls.pki, "rot2"), (cls.second, "rot3")):
+            files = pki.make("agent", name, "--ip", "127.0.0.1")
+            pki.run("crl", pki.dir)
+            cls.sets.append((files["cert"], files["key"], os.path.join(pki.dir, "ca.crl")))
+        cls.callers = [dict(cls.operator, ca=cls.both),
+                       dict(cls.second.make("operator", "olga"), ca=cls.both)]
+
+    def load(self, number):
+        """Calls, each on a new connection, until told to stop."""
+        while not self.stop_load:
+            r = self.cli("device", "list", "-t", "host-a", who=self.callers[number % 2])
+            self.n_calls += 1
+            if r.code != 0 or "host-a" not in r.out:
+                self.failed.append(r)
+
+    def break_set(self, kind):
+        if kind == 0:
+            self.put("agent.key", self.sets[0][1])  # of another certificate than the one in place
+            self.put("agent.crt", self.sets[1][0])
+        elif kind == 1:
+            with open(self.sets[0][0]) as f:
+                self.write("agent.crt", f.read()[:300])
+        elif kind == 2:
+            self.write("ca.crt", "")
+        else:
+            self.write("ca.crl", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+
+    def turn(self, i):
+        """One rotation, announced by SIGHUP or left to be noticed."""
+        event = "certificates_loaded"
+        if i % BROKEN_EVERY == BROKEN_EVERY - 1:
+            event = "certificates_refused"
+        before = self.said(event)
+        if event == "certificates_refused":
+            self.break_set(i // BROKEN_EVERY % 4)
+        else:
+            cert, key, crl = self.sets[i % len(self.sets)]
+            self.put("agent.crt", cert)
+            self.put("agent.key", key)
+            self.put("ca.crt", self.both)
+            self.put("ca.crl", crl)
+        with open(self.host.policy, "a") as f:
+            f.write(f"# rotation {i}\n")
+        if i % 10 != 0:
+            self.hup()
+        until(lambda: self.said(event) > before, f"rotation {i}: {event}", 20)
+
+    def test_nobody_notices_a_rotation_and_a_broken_set_is_never_active(self):
+        self.put("ca.crt", self.both)
+        self.hup()
+        until(lambda: self.said("certificates_loaded") >= 1, "both CAs are believed")
+        self.stop_load, self.failed, self.n_calls = False, [], 0
+        env = self.cli_env(self.callers[0])
+        follower = subprocess.Popen([os.path.join(harness.BIN, "hawser"), "audit", "tail", "-t", "host-a", "--follow"],
+                                    env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        threads = [threading.Thread(target=self.load, args=(n,)) for n in range(2)]
+        for t in threads:
+            t.start()
+        try:
+            for i in range(ROTATIONS):
+                self.turn(i)
+        finally:
+            self.stop_load = True
+            for t in threads:
+                t.join(60)
+            ended = follower.poll()
+            follower.terminate()
+            follower.wait(10)
+            follower.stderr.close()
+        self.assertEqual(self.failed, [], f"of {self.n_calls} calls")
+        self.assertIsNone(ended, "the stream that began before the first rotation")
+        self.assertGreater(self.n_calls, 20)
+        print(f"{ROTATIONS} rotations, {self.n_calls} calls, {len(self.failed)} failed")
+
+
+class Revocation(Changing):
+    def follow(self, who):
+        """A live stream of the agent; it has begun."""
+        p = subprocess.Popen([os.path.join(harness.BIN, "hawser"), "audit", "tail", "-t", "host-a", "--follow", "-o", "json"],
+                             env=self.cli_env(who), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        p.stdout.readline()
+        return p
+
+    def cut(self, change, who, reason):
+        """After change() a live stream of who ends within 5 s, and who is refused; olga is not."""
+        self.ok("device", "list", "-t", "host-a", who=who)
+        p = self.follow(who)
+        began = time.monotonic()
+        change()
+        try:
+            code = p.wait(5)
+        finally:
+            took = time.monotonic() - began
+            p.kill()
+            p.communicate()
+        self.assertNotEqual(code, 0)
+        self.assertLess(took, 5)
+        counter = f"wire.handshakes_refused.{reason}"
+        before = self.counters("host-a").get(counter, 0)
+        self.assertNotEqual(self.cli("device", "list", "-t", "host-a", who=who).code, 0)
+        until(lambda: self.counters("host-a").get(counter, 0) > before, counter)
+        self.ok("device", "list", "-t", "host-a")
+
+    def test_a_denied_principal_loses_its_streams(self):
+        who = self.pki.make("operator", "mallory")
+        domain = harness.DOMAIN
+        self.cut(lambda: self.write("deny", f"principal spiffe://{domain}/operator/mallory\n"), who, "denied")
+
+    def test_a_revoked_certificate_loses_its_streams(self):
+        who = self.pki.make("operator", "rita")
+
+        def revoke():
+            self.pki.run("crl", self.pki.dir, "--revoke", who["cert"])
+            self.put("ca.crl", os.path.join(self.pki.dir, "ca.crl"))
+
+        self.cut(revoke, who, "revoked")
+
+    def test_overdue_lists_stop_changes_and_not_reads(self):
+        ca = self.pki.dir
+        work = os.path.join(self.root, "late")
+        os.makedirs(work)
+        with open(os.path.join(work, "cnf"), "w") as f:
+            f.write(f"[ca]\ndefault_ca = c\n[c]\ndatabase = {work}/index\ncrlnumber = {work}/number\ndefault_md = sha256\n")
+        open(os.path.join(work, "index"), "w").close()
+        with open(os.path.join(work, "number"), "w") as f:
+            f.write("01\n")
+        shutil.copy(os.path.join(self.tls, "ca.crl"), os.path.join(work, "good"))
+        subprocess.run(["openssl", "ca", "-gencrl", "-config", f"{work}/cnf", "-cert", f"{ca}/ca.crt", "-keyfile", f"{ca}/ca.key",
+                        "-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240102000000Z", "-out", f"{work}/crl"],
+                       check=True, capture_output=True, timeout=60)
+        apply = ("config", "apply", "-t", "host-a", "--device", NIC0, "--yes", "NUM_OF_VFS=4")
+        self.put("ca.crl", os.path.join(work, "crl"))
+        until(lambda: "hawser-wire: revocation_lists state=overdue" in self.host.log_text(), "the lists are overdue")
+        self.ok("config", "get", "-t", "host-a", "--device", NIC0, "NUM_OF_VFS")
+        r = self.cli(*apply)
+        self.assertNotEqual(r.code, 0)
+        self.assertIn("overdue", r.err)
+        self.put("ca.crl", os.path.join(work, "good"))
+        until(lambda: "hawser-wire: revocation_lists state=fresh" in self.host.log_text(), "the lists are fresh again")
+        self.ok(*apply)
