@@ -1,4 +1,5 @@
 /* hawser-wire: options, the lock that says it lives, then the service. */
+#include <malloc.h>
 #include <stdio.h>
 
 #include <uv.h>
@@ -8,6 +9,8 @@
 #include "options.h"
 #include "service.h"
 #include "sock/sock.h"
+
+#define LARGE_BYTES (256 * 1024)
 
 static void *zalloc(size_t count, size_t size)
 {
@@ -68,6 +71,10 @@ int main(int argc, char **argv)
             return complain(&err, 2);
         }
     }
+    /* Fixed thresholds: what one large message took goes back to the system with it, whatever size
+     * the next has. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
     if (uv_replace_allocator(hws_mem_alloc, hws_mem_realloc, zalloc, hws_mem_free) != 0) {
         return 1;
     }

@@ -8,6 +8,7 @@
 #include "service.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,12 +68,26 @@ static bool is_empty(const struct hws_service *s)
     return (!s->has_local || s->local.n_conns == 0) && (!s->has_tcp || s->tcp.n_conns == 0);
 }
 
+static void on_trim(uv_timer_t *timer)
+{
+    (void)timer;
+    (void)malloc_trim(0);
+}
+
+static void memory_was_freed(struct hws_service *s)
+{
+    if (!s->closing && !uv_is_active((uv_handle_t *)&s->trim)) {
+        (void)uv_timer_start(&s->trim, on_trim, HWS_SERVICE_TRIM_MS, 0);
+    }
+}
+
 static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
 {
     struct hws_service *s = hws_net_conn_owner(conn);
     (void)err;
 
     hws_relay_stats_changed(&s->relay);
+    memory_was_freed(s);
     if (s->draining && !s->closing && !s->must_hurry) {
         /* The connection still counts in here: look once it is gone. */
         (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
@@ -87,6 +102,7 @@ static void on_refused(void *owner, const char *peer, const char *reason, const 
     uint32_t dropped;
 
     hws_relay_stats_changed(&s->relay);
+    memory_was_freed(s);
     if (hws_limits_may_log(&s->refusals, hws_net_now_ms(&s->net), &dropped)) {
         hws_log("connection_refused", "peer=%s reason=%s text=%s unlogged_before=%u",
                 hws_log_q(&from, peer), reason, hws_log_q(&why, text), dropped);
@@ -305,6 +321,7 @@ static void close_all(struct hws_service *s)
         hws_net_listener_close(&s->local, NULL);
     }
     uv_close((uv_handle_t *)&s->hurry, NULL);
+    uv_close((uv_handle_t *)&s->trim, NULL);
     for (size_t i = 0; i < sizeof(s->signals) / sizeof(s->signals[0]); i++) {
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     }
@@ -485,6 +502,7 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     }
     (void)uv_timer_init(&s->loop, &s->hurry);
     s->hurry.data = s;
+    (void)uv_timer_init(&s->loop, &s->trim);
     watch_signals(s);
     s->handles_open = true;
     code = open_local(s, err);

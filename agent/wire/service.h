@@ -22,7 +22,8 @@
 #include "relay.h"
 
 #define HWS_SERVICE_DRAIN_MS 25000u /* running calls get this long */
-#define HWS_SERVICE_HURRY_MS 500u   /* after the second SIGTERM */
+#define HWS_SERVICE_TRIM_MS  1000u
+#define HWS_SERVICE_HURRY_MS 500u /* after the second SIGTERM */
 
 struct hws_service {
     uv_loop_t loop;
@@ -41,6 +42,7 @@ struct hws_service {
     bool has_tcp;
     uv_signal_t signals[3];
     uv_timer_t hurry;
+    uv_timer_t trim; /* some time after a connection ended: free memory goes back to the system */
     struct hws_limits_log refusals;
     uint64_t n_conns_opened;
     bool handles_open;

@@ -19,15 +19,20 @@ static uint64_t tokens_at(const struct hws_grpc_rate *r, uint64_t now_ms)
     return tokens > full ? full : tokens;
 }
 
-bool hws_grpc_rate_take(struct hws_grpc_rate *r, uint64_t now_ms)
+bool hws_grpc_rate_take_n(struct hws_grpc_rate *r, uint32_t n, uint64_t now_ms)
 {
     r->milli_tokens = tokens_at(r, now_ms);
     r->at_ms = now_ms;
-    if (r->milli_tokens < MILLI) {
+    if (r->milli_tokens < (uint64_t)n * MILLI) {
         return false;
     }
-    r->milli_tokens -= MILLI;
+    r->milli_tokens -= (uint64_t)n * MILLI;
     return true;
+}
+
+bool hws_grpc_rate_take(struct hws_grpc_rate *r, uint64_t now_ms)
+{
+    return hws_grpc_rate_take_n(r, 1, now_ms);
 }
 
 bool hws_grpc_rate_full(const struct hws_grpc_rate *r, uint64_t now_ms)

@@ -17,8 +17,10 @@ struct hws_grpc_rate {
 /* A full bucket. */
 void hws_grpc_rate_init(struct hws_grpc_rate *r, uint32_t burst, uint32_t per_s, uint64_t now_ms);
 
-/* Takes one token; false when the bucket is empty. now_ms never goes back. */
+/* Takes one token, or n; false, and nothing is taken, when there are not so many. now_ms never goes
+ * back. */
 bool hws_grpc_rate_take(struct hws_grpc_rate *r, uint64_t now_ms) HWS_MUST_USE;
+bool hws_grpc_rate_take_n(struct hws_grpc_rate *r, uint32_t n, uint64_t now_ms) HWS_MUST_USE;
 
 /* True if the bucket is full at now_ms: forgetting it changes nothing. */
 bool hws_grpc_rate_full(const struct hws_grpc_rate *r, uint64_t now_ms);

@@ -48,6 +48,16 @@ int hws_grpc__conn_end(struct hws_grpc_conn *conn, uint32_t h2_error, enum hws_c
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+int hws_grpc__count_control(struct hws_grpc_conn *conn, uint32_t n)
+{
+    if (hws_grpc_rate_take_n(&conn->control, n, conn->now_ms)) {
+        return 0;
+    }
+    conn->stats->over_control_rate += conn->ending ? 0 : 1;
+    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
+                              "too_many_control_frames");
+}
+
 int hws_grpc__outbound_check(struct hws_grpc_conn *conn)
 {
     if (nghttp2_session_get_outbound_queue_size(conn->h2) <= conn->cfg.limits.max_outbound_items) {
@@ -315,6 +325,7 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     conn->call_due_ms = HWS_GRPC_NEVER;
     conn->block_since_ms = HWS_GRPC_NEVER;
     conn->retry_ms = HWS_GRPC_NEVER;
+    hws_grpc_scan_init(&conn->scan, cfg->server != NULL ? NGHTTP2_CLIENT_MAGIC_LEN : 0);
     hws_grpc_rate_init(&conn->control, l->control_burst, l->control_per_s, now_ms);
     hws_grpc_rate_init(&conn->resets, l->reset_burst, l->reset_per_s, now_ms);
     hws_list_init(&conn->calls);
@@ -359,6 +370,20 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
 
 /* ---- public: bytes ---- */
 
+static void feed(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n, uint32_t n_headers)
+{
+    conn->n_blocks_begun = 0;
+    ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, n);
+    if (rc < 0) {
+        (void)hws_grpc__conn_end_by_h2(conn, (int)rc);
+    }
+    (void)hws_grpc__outbound_check(conn);
+    /* Header blocks of streams that are gone are decoded and dropped. */
+    if (n_headers > conn->n_blocks_begun) {
+        (void)hws_grpc__count_control(conn, n_headers - conn->n_blocks_begun);
+    }
+}
+
 enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
                                  uint64_t now_ms, struct hws_err *err)
 {
@@ -369,11 +394,10 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     conn->stats->bytes_in += n;
     conn->last_recv_ms = conn->now_ms;
     conn->ping_sent_ms = HWS_GRPC_NEVER; /* any byte shows that the peer lives */
-    ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, n);
-    if (rc < 0) {
-        (void)hws_grpc__conn_end_by_h2(conn, (int)rc);
+    struct hws_grpc_scanned seen = hws_grpc_scan(&conn->scan, bytes, n);
+    if (hws_grpc__count_control(conn, seen.n_control) == 0) {
+        feed(conn, bytes, n, seen.n_headers);
     }
-    (void)hws_grpc__outbound_check(conn);
     bool ended = conn->ending;
     hws_grpc__conn_leave(conn);
     if (!ended || conn->end_code == HWS_OK) {

@@ -36,6 +36,7 @@
 #include "grpc/outq.h"
 #include "grpc/pool.h"
 #include "grpc/rate.h"
+#include "grpc/scan.h"
 
 #define HWS_GRPC_OVER_STREAMS                                                                      \
     32u /* remembered, to know a peer that goes on with what it has ended */
@@ -114,6 +115,8 @@ struct hws_grpc_conn {
     uint64_t last_ping_ms; /* the peer's; UINT64_MAX = none yet */
     uint32_t ping_strikes;
     bool sent_since_ping; /* data or headers went out since the peer's last ping */
+    struct hws_grpc_scan scan;
+    uint32_t n_blocks_begun; /* HEADERS that the library took since the last look */
     struct hws_grpc_rate control;
     struct hws_grpc_rate resets;
     int32_t over[HWS_GRPC_OVER_STREAMS]; /* server: the latest streams that the peer has ended or

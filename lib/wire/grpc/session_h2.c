@@ -22,16 +22,6 @@ static struct hws_grpc_call *call_of(nghttp2_session *h2, int32_t stream_id)
 
 /* ---- frames in ---- */
 
-static int count_control(struct hws_grpc_conn *conn)
-{
-    if (hws_grpc_rate_take(&conn->control, conn->now_ms)) {
-        return 0;
-    }
-    conn->stats->over_control_rate++;
-    return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY,
-                              "too_many_control_frames");
-}
-
 /* The peer has said its last word on this stream, and the stream is closed. */
 static void note_over(struct hws_grpc_conn *conn, int32_t stream_id)
 {
@@ -53,24 +43,22 @@ static bool is_over(const struct hws_grpc_conn *conn, int32_t stream_id)
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *data)
 {
     struct hws_grpc_conn *conn = data;
-    bool end = (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0;
 
     (void)h2;
     if ((hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_DATA) && is_over(conn, hd->stream_id)) {
         return hws_grpc__conn_end(conn, NGHTTP2_STREAM_CLOSED, HWS_E_PROTO,
                                   "frame on a stream that the peer has ended");
     }
-    if (hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
-        (hd->type == NGHTTP2_DATA && (hd->length > 0 || end))) {
-        return hws_grpc__outbound_check(conn);
-    }
-    int rc = count_control(conn);
-    return rc != 0 ? rc : hws_grpc__outbound_check(conn);
+    return hws_grpc__outbound_check(conn);
 }
 
+/* A stream over the limit is refused, and costs like a control frame. */
 static int refuse(struct hws_grpc_conn *conn, int32_t stream_id)
 {
     conn->stats->calls_refused++;
+    if (hws_grpc__count_control(conn, 1) != 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (nghttp2_submit_rst_stream(conn->h2, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM) !=
         0) {
         return hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
@@ -90,6 +78,7 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     conn->block_fields = 0;
     conn->block_bytes = 0;
     conn->block_since_ms = conn->now_ms;
+    conn->n_blocks_begun++;
     if (call == NULL && conn->cfg.server != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         if (conn->n_calls >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
             return refuse(conn, stream_id);
@@ -244,10 +233,6 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_DATA:
         call = end ? call_of(h2, frame->hd.stream_id) : NULL;
-        if (!end && frame->hd.length > 0 && frame->hd.length <= frame->data.padlen &&
-            count_control(conn) != 0) {
-            return NGHTTP2_ERR_CALLBACK_FAILURE; /* padding only: as empty as an empty frame */
-        }
         break;
     case NGHTTP2_SETTINGS:
         conn->settled = true;

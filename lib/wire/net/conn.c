@@ -82,6 +82,9 @@ void hws_net__conn_hang_up(struct hws_net_conn *conn)
     }
     conn->hung_up = true;
     conn->reading = false;
+    if (conn->listener != NULL) {
+        hws_net__listener_hung_up(conn);
+    }
     if (conn->state != HWS_NET_CLOSING) {
         hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSING);
     }
@@ -94,6 +97,16 @@ void hws_net__conn_hang_up(struct hws_net_conn *conn)
     hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->timer);
     hws_net_closer_handle(&conn->closer, (uv_handle_t *)&conn->wake);
     hws_net_closer_close(&conn->closer, all_closed);
+}
+
+void hws_net__conn_linger(struct hws_net_conn *conn)
+{
+    if (conn->state != HWS_NET_CLOSING) {
+        hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSING);
+    }
+    conn->lingering = true;
+    conn->close_by_ms = now_ms(conn) + HWS_NET_LINGER_MS;
+    hws_grpc_conn_lost(&conn->grpc, conn->err.msg[0] != '\0' ? conn->err.msg : "closed");
 }
 
 void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err)

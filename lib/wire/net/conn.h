@@ -106,6 +106,8 @@ struct hws_net_conn {
     bool eof; /* the peer has ended its side */
     bool pumping;
     bool hung_up;         /* handles are closing */
+    size_t linger_bytes;  /* dropped while lingering */
+    bool lingering;       /* our end is sent: the peer's bytes are dropped until it ends, too */
     bool pending;         /* server: the listener counts it as not identified yet */
     bool worn;            /* drained because of its keys (tls/conn.h) */
     bool reopening;       /* client: the handle closes to try the next address */

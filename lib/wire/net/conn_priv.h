@@ -59,6 +59,12 @@ void hws_net__bufs_put(struct hws_net *net, struct hws_buf *buf);
 /* Ends it now, without goodbye: err is kept (the first one wins). */
 void hws_net__conn_fail(struct hws_net_conn *conn, const struct hws_err *err);
 
+/* Our side is shut: what the peer still sends is dropped for HWS_NET_LINGER_MS. */
+void hws_net__conn_linger(struct hws_net_conn *conn);
+
+/* The same when its descriptor goes. */
+void hws_net__listener_hung_up(struct hws_net_conn *conn);
+
 /* The listener's bookkeeping when a connection has gone. */
 void hws_net__listener_forget(struct hws_net_conn *conn);
 

@@ -65,13 +65,18 @@ static void not_pending(struct hws_net_conn *conn)
     }
 }
 
+void hws_net__listener_hung_up(struct hws_net_conn *conn)
+{
+    conn->listener->n_open--;
+    not_pending(conn);
+}
+
 void hws_net__listener_forget(struct hws_net_conn *conn)
 {
     struct hws_net_listener *l = conn->listener;
 
     hws_list_remove(&conn->link);
     l->n_conns--;
-    not_pending(conn);
     hws_net_book_close(&l->by_address, conn->address, hws_net_now_ms(l->net));
     hws_net_book_close(&l->by_identity, conn->identity, hws_net_now_ms(l->net));
     maybe_closed(l);
@@ -122,26 +127,27 @@ static uint32_t n_pending_of(const struct hws_net_conn *conn)
 }
 
 /* The oldest connection that has not said who it is: of that address, or (NULL) of the address with
- * most of them. It goes at once. */
-static void evict(struct hws_net_listener *l, const struct hws_net_account *address)
+ * most of them. It goes at once; false if there is none beside the newest. */
+static bool evict(struct hws_net_listener *l, const struct hws_net_account *address,
+                  const struct hws_net_conn *newest)
 {
     struct hws_net_conn *victim = NULL;
     struct hws_err err;
 
     HWS_LIST_FOREACH (it, tmp, &l->conns) {
         struct hws_net_conn *c = hws_container_of(it, struct hws_net_conn, link);
-        bool may_go = c->pending && (address == NULL || c->address == address);
+        bool may_go = c->pending && c != newest && (address == NULL || c->address == address);
         if (may_go && (victim == NULL || n_pending_of(c) > n_pending_of(victim))) {
             victim = c;
         }
     }
     if (victim == NULL) {
-        return;
+        return false;
     }
     count_refused(victim, &victim->net->stats.over_handshakes);
-    not_pending(victim);
     (void)hws_err_set(&err, HWS_E_BUSY, "made room for a newer one before it said who it is");
     hws_net__conn_fail(victim, &err);
+    return true;
 }
 
 /* Has the peer, or everybody, begun too many handshakes lately? */
@@ -160,11 +166,6 @@ static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn 
 {
     struct hws_net_account *a = conn->address;
 
-    if (l->n_conns > l->limits.max_conns) {
-        (void)hws_err_set(err, HWS_E_BUSY, "there are %u connections, the limit",
-                          l->limits.max_conns);
-        return &l->net->stats.over_conns;
-    }
     if (a != NULL && a->n_conns > l->limits.max_conns_per_address) {
         (void)hws_err_set(err, HWS_E_BUSY, "its address has %u connections, the limit",
                           l->limits.max_conns_per_address);
@@ -173,6 +174,12 @@ static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn 
     if (over_rate(l, conn->address)) {
         (void)hws_err_set(err, HWS_E_BUSY, "too many handshakes in a short time");
         return &l->net->stats.over_handshake_rate;
+    }
+    /* Last: it may cost a stranger its place. */
+    if (l->n_open > l->limits.max_conns && !evict(l, NULL, conn)) {
+        (void)hws_err_set(err, HWS_E_BUSY, "there are %u connections, the limit",
+                          l->limits.max_conns);
+        return &l->net->stats.over_conns;
     }
     return NULL;
 }
@@ -189,10 +196,10 @@ static bool may_begin(struct hws_net_listener *l, struct hws_net_conn *conn)
         return false;
     }
     if (conn->address != NULL && conn->address->n_pending > l->limits.max_handshakes_per_address) {
-        evict(l, conn->address);
+        (void)evict(l, conn->address, conn);
     }
     if (l->n_handshakes > l->limits.max_handshakes) {
-        evict(l, NULL);
+        (void)evict(l, NULL, conn);
     }
     return true;
 }
@@ -257,6 +264,7 @@ static void connection(uv_stream_t *server, int status)
     conn->listener = l;
     hws_list_push(&l->conns, &conn->link);
     l->n_conns++;
+    l->n_open++;
     status = uv_accept(server, &conn->io.stream);
     if (status != 0) {
         l->net->stats.accept_failed++;

@@ -53,6 +53,7 @@ struct hws_net_listener {
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
     uint32_t n_conns;
+    uint32_t n_open;       /* of them, still with a descriptor */
     uint32_t n_handshakes; /* of them, not identified yet */
     struct hws_net_limits limits;
     struct hws_net_book by_address;

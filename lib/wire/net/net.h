@@ -22,7 +22,9 @@
 #define HWS_NET_UNSENT_BYTES   ((size_t)64 * 1024) /* above this nothing more is read from a peer */
 #define HWS_NET_PEER_BYTES     128u                /* peer address as text */
 #define HWS_NET_PROGRESS_MS    60000u /* a dialed connection whose write moves nothing ends */
-#define HWS_NET_SPARE_BUFS     4u     /* output buffers kept for the next write, of at most */
+#define HWS_NET_LINGER_MS      1000u  /* after our end the peer's bytes are dropped so long, */
+#define HWS_NET_LINGER_BYTES   ((size_t)4 * 1024 * 1024) /* or so many of them */
+#define HWS_NET_SPARE_BUFS     4u /* output buffers kept for the next write, of at most */
 #define HWS_NET_SPARE_BYTES    ((size_t)512 * 1024) /* so many bytes each */
 #define HWS_NET_CLOSE_GRACE_MS 1000u /* for close_notify and the last GOAWAY to leave */
 

@@ -9,6 +9,8 @@
  * Failures: transport errors, TLS's and truncation end the connection; the engine's own queue a
  * GOAWAY, and the connection closes behind it.
  */
+#include <sys/socket.h>
+
 #include "base/assert.h"
 #include "net/conn_priv.h"
 
@@ -190,6 +192,9 @@ static bool wants_read(const struct hws_net_conn *conn)
     if (conn->hung_up || conn->eof) {
         return false;
     }
+    if (conn->lingering) {
+        return true;
+    }
     /* A server makes a peer wait that does not read. A client reads on, whatever waits to leave, or
      * the two would wait for each other; what may come is bounded by its windows and limits. */
     if (conn->server && conn->write_since_ms != 0 &&
@@ -260,6 +265,13 @@ static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct hws_net_conn *conn = (struct hws_net_conn *)stream->data;
 
+    if (conn->lingering) {
+        conn->linger_bytes += n > 0 ? (size_t)n : 0;
+        if (n < 0 || conn->linger_bytes > HWS_NET_LINGER_BYTES) {
+            hws_net__conn_hang_up(conn);
+        }
+        return;
+    }
     if (n == UV_EOF) {
         stream_ended(conn);
         return;
@@ -316,6 +328,23 @@ void hws_net__pump_soon(struct hws_net_conn *conn)
     }
 }
 
+/*
+ * Our last words are out. A socket that is closed while bytes of the peer are unread resets the
+ * connection, and the peer loses the GOAWAY that tells it why; so its bytes are read and dropped
+ * for a while.
+ */
+static void linger(struct hws_net_conn *conn)
+{
+    uv_os_fd_t fd = -1;
+
+    if (conn->eof || !conn->server || !hws_net__has_tls(conn) ||
+        uv_fileno(&conn->io.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+        hws_net__conn_hang_up(conn);
+        return;
+    }
+    hws_net__conn_linger(conn);
+}
+
 /* The engine is done and all its output has left: says goodbye. Returns false when that ended the
  * connection. */
 static bool say_goodbye(struct hws_net_conn *conn)
@@ -328,8 +357,8 @@ static bool say_goodbye(struct hws_net_conn *conn)
         alive = hws_net__flush(conn, &more);
     }
     if (alive && conn->write_since_ms == 0) {
-        hws_net__conn_hang_up(conn);
-        return false;
+        linger(conn);
+        return !conn->hung_up;
     }
     return alive;
 }
@@ -340,6 +369,11 @@ void hws_net__pump(struct hws_net_conn *conn)
     bool more = false;
 
     if (conn->hung_up || conn->pumping) {
+        return;
+    }
+    if (conn->lingering) {
+        set_reading(conn);
+        hws_net__conn_arm(conn, due_ms);
         return;
     }
     conn->pumping = true;

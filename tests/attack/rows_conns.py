@@ -1,0 +1,262 @@
+"""Rows that attack with many connections: strangers, valid certificates, descriptors, garbage instead of TLS."""
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+
+from h2 import CHECK, DATA, END_HEADERS, HEADERS, PREFACE, Closed, block, context, frame, message, settings
+from rows import row
+from world import BIG, GOOD, LONG, Neighbour, check, harness, p99, until
+
+RNG = harness.RNG
+OFF_CONNS = {"max_conns": 100000, "max_conns_per_address": 100000, "max_handshakes": 100000, "max_handshakes_per_address": 100000,
+             "handshake_burst": BIG, "handshake_burst_per_address": BIG, "handshakes_per_s": BIG, "handshakes_per_s_per_address": BIG}
+
+
+class Strangers:
+    """Connections from one address that never say who they are; more come when some are ended, `n` at a time."""
+
+    def __init__(self, agent, n, source, say=b""):
+        host, port = agent.address.rsplit(":", 1)
+        self.target, self.n, self.source, self.say = (host, int(port)), n, source, say
+        self.sockets, self.n_begun, self.stop = {}, 0, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        until(lambda: self.n_begun >= self.n, "the strangers have come", 20)
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join(20)
+        for s in self.sockets.values():
+            s.close()
+
+    def begin(self, poll):
+        s = socket.socket()
+        s.setblocking(False)
+        s.bind((self.source, 0))
+        s.connect_ex(self.target)
+        self.sockets[s.fileno()] = s
+        poll.register(s.fileno(), select.EPOLLRDHUP | (select.EPOLLOUT if self.say else 0))
+        self.n_begun += 1
+
+    def happened(self, poll, fd, events):
+        if events & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
+            poll.unregister(fd)
+            self.sockets.pop(fd).close()
+        elif events & select.EPOLLOUT:
+            poll.modify(fd, select.EPOLLRDHUP)
+            try:
+                self.sockets[fd].send(self.say)
+            except OSError:
+                pass  # the next event says that it has ended
+
+    def run(self):
+        with select.epoll() as poll:
+            while not self.stop.is_set():
+                while len(self.sockets) < self.n and not self.stop.is_set():
+                    self.begin(poll)
+                for fd, events in poll.poll(0.1):
+                    self.happened(poll, fd, events)
+                time.sleep(0.005)
+
+
+def served(a, n, source, retry=False):
+    """n good callers connect and call one after another; their times. retry: a refused one comes again, as a channel does."""
+    took = []
+    for _ in range(n):
+        began = time.monotonic()
+        while True:
+            try:
+                a.serve_once(source=source, seconds=3)
+                break
+            except (Closed, TimeoutError, OSError):
+                if not retry or time.monotonic() - began > 3:
+                    took.append(9.0)
+                    break
+                time.sleep(0.02)
+        took.append(time.monotonic() - began)
+    return took
+
+
+@row("max_handshakes max_handshakes_per_address handshakes_per_s_per_address handshake_burst_per_address handshakes_per_s handshake_burst",
+     "net.over_handshakes net.over_handshake_rate", {**OFF_CONNS, "max_conns": 300}, quick_off=True)
+def thousand_slow_strangers(a):
+    """1,000 from one address, silent or with half a ClientHello, coming again when they are dropped."""
+    with Strangers(a, 500, "127.2.0.1"), Strangers(a, 500, "127.2.0.1", say=bytes.fromhex("1603010200010001fc0303")):
+        took = served(a, 25, GOOD)
+        check(p99(took) <= 1.0, f"p99 of connect and call is {p99(took):.2f} s")
+    after = served(a, 3, "127.2.0.1", retry=True)
+    check(max(after) <= 1.0, f"a good caller from that address needs {max(after):.2f} s afterwards")
+    return f"connect and call p99 {p99(took) * 1000:.0f} ms of {len(took)} meanwhile"
+
+
+@row("max_conns_per_identity", "net.over_conns_identity", {"max_conns_per_identity": BIG, "max_conns_per_address": BIG}, quick_off=True)
+def one_identity_with_all_connections(a):
+    kept, refused = [], 0
+    for i in range(80):
+        try:
+            p = a.attacker(source=f"127.3.0.{1 + i % 4}")
+            p.until(lambda: p.goaway is not None or p.n_acks > 0 or p.eof or p.buffer or p.headers, 0.05)
+        except Closed:
+            refused += 1
+        except TimeoutError:
+            kept.append(p)
+        else:
+            kept.append(p)
+    kept = [p for p in kept if alive(p)]
+    for p in kept:
+        p.close()
+    check(len(kept) <= 64, f"{len(kept)} connections of one identity")
+    return f"{len(kept)} kept of 80"
+
+
+def alive(p):
+    try:
+        return p.call(CHECK, seconds=3)[0] == 0
+    except (Closed, TimeoutError):
+        return False
+
+
+@row("max_conns_per_address", "net.over_conns_address", {"max_conns_per_address": BIG})
+def one_address_with_all_connections(a):
+    """Three identities of 50 connections each from one address."""
+    kept = []
+    for i in range(150):
+        try:
+            p = a.attacker(who=a.places.more[i % 3], source="127.3.1.1")
+        except Closed:
+            time.sleep(0.01)
+            continue
+        kept.append(p)
+    kept = [p for p in kept if alive(p)]
+    for p in kept:
+        p.close()
+    check(len(kept) <= 128, f"{len(kept)} connections of one address")
+    return f"{len(kept)} kept of 150"
+
+
+@row("max_conns total_calls calls_per_identity calls_per_address total_held_bytes held_bytes_per_identity held_bytes_per_address call_free_bytes max_calls",
+     "over_account", {"total_calls": BIG, "calls_per_identity": BIG, "calls_per_address": BIG, "total_held_bytes": BIG, "held_bytes_per_identity": BIG,
+                      "held_bytes_per_address": BIG, "max_recv_conn_bytes": BIG}, memory_kb=6144, quick_off=True)
+def hostile_connections_fill_memory(a):
+    """240 mTLS connections of four identities, 32 streams each, every stream with all it may hold of a message that never ends."""
+    peers = []
+    chunk = bytes(16384)
+    a.reset_peak()
+    for i in range(240):
+        while True:
+            try:
+                peers.append(a.attacker(who=a.places.more[i % 4], source=f"127.4.0.{1 + i % 8}", first=settings(window=0)))
+                break
+            except Closed:
+                time.sleep(0.02)
+    alive_after = 0
+    for p in peers:
+        try:
+            streams = [p.stream() for _ in range(32)]
+            p.send(b"".join(frame(HEADERS, END_HEADERS, s, block("/hawser.v1.AgentService/Info")) for s in streams))
+            for round_ in range(4):
+                for s in streams[:8] if round_ else streams:
+                    p.send(frame(DATA, 0, s, (b"\0\0\x3f\xff\xff" if not round_ else b"") + chunk[:8000]))
+            p.take()
+            alive_after += 1
+        except (Closed, TimeoutError):
+            pass
+    rss = a.peak_kb()
+    took = served(a, 5, GOOD)
+    counters = a.counters()
+    for p in peers:
+        p.close()
+    check(rss <= 64 * 1024, f"the peak is {rss} KiB")
+    check(max(took) <= 1.0, f"a good caller needs {max(took):.2f} s")
+    return (f"{len(peers)} connections, peak {rss} KiB, held {counters.get('wire.tcp.held_bytes', 0)} bytes of {counters.get('wire.tcp.calls', 0)} calls, "
+            f"good caller at most {max(took) * 1000:.0f} ms")
+
+
+@row("fd_reserve max_conns", "net.over_conns", {**OFF_CONNS, "fd_reserve": 0}, own={"descriptors": 110}, quick_off=True)
+def descriptors_run_out(a):
+    """110 descriptors, strangers who take every one that they get: running calls, new callers and the loop's CPU are fine."""
+    with Neighbour(a) as neighbour:
+        with Strangers(a, 300, "127.5.0.1"):
+            time.sleep(0.5)
+            cpu = a.cpu_s()
+            took = served(a, 5, GOOD)
+            spent = a.cpu_s() - cpu
+        began = time.monotonic()
+        a.serve_once()
+        back = time.monotonic() - began
+    check(p99(took) <= 1.0, f"a new caller needs {p99(took):.2f} s")
+    check(back <= 1.0, f"back after {back:.2f} s")
+    said = neighbour.judge(200.0, "descriptors")
+    return f"new callers at most {max(took) * 1000:.0f} ms, CPU {spent * 1000:.0f} ms meanwhile, {said}"
+
+
+def client_hello():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context(None).wrap_bio(incoming, outgoing, server_hostname="a")
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+def mutate(hello):
+    out = bytearray(hello)
+    kind = RNG.randrange(7)
+    if kind == 0:
+        return bytes(out[:RNG.randrange(len(out))])
+    if kind == 1:
+        return RNG.randbytes(RNG.randrange(1, 600))
+    for _ in range(RNG.choice((1, 1, 2, 5, 40))):
+        at = RNG.randrange(len(out)) if kind != 2 else RNG.randrange(60)
+        out[at] = RNG.choice((out[at] ^ 1 << RNG.randrange(8), RNG.randrange(256), 0, 255))
+    if kind == 3:
+        at = RNG.randrange(len(out))
+        out[at:at] = RNG.randbytes(RNG.randrange(1, 40))
+    if kind == 4:
+        at, n = RNG.randrange(len(out)), RNG.randrange(1, 40)
+        del out[at:at + n]
+    if kind == 5:
+        cut = RNG.randrange(5, len(out))  # two records of one message
+        out = out[:3] + struct.pack(">H", cut - 5) + out[5:cut] + b"\x16\x03\x01" + struct.pack(">H", len(out) - cut) + out[cut:]
+    return bytes(out)
+
+
+@row("handshake_ms", "handshakes_refused.protocol", None, own={"limits": {k: v for k, v in OFF_CONNS.items() if k.startswith("handshake")}}, memory_kb=2048)
+def garbage_instead_of_tls(a):
+    """Mutated first flights from all over 127/8; the last of them gets the same quick end as the first."""
+    n, hello, began = 1000000 if LONG else 10000, client_hello(), time.monotonic()
+    host, port = a.address.rsplit(":", 1)
+    opened = []
+    for i in range(n):
+        s = socket.socket()
+        s.bind(("127.%d.%d.%d" % (RNG.randrange(16, 250), RNG.randrange(256), RNG.randrange(1, 250)), 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.settimeout(5)
+        s.connect((host, int(port)))
+        s.send(mutate(hello))
+        opened.append(s)
+        if len(opened) >= 40:
+            opened.pop(0).close()
+        if i % 2000 == 0:
+            a.serve_once()
+    for s in opened:
+        s.close()
+    return f"{n} first flights in {time.monotonic() - began:.0f} s"
+
+
+@row("max_conns", "net.closed", None)
+def resets_within_a_frame(a):
+    """TCP resets in the middle of a handshake, of a frame, of a call: everything is let go."""
+    for i in range(60):
+        p = a.attacker(who=a.places.more[4], source="127.6.0.1")
+        s = p.stream()
+        p.send((frame(HEADERS, END_HEADERS, s, block(CHECK)) + frame(DATA, 0, s, message(bytes(4000))))[:RNG.randrange(1, 4000)])
+        p.close()
+    return "60 resets"

@@ -1,0 +1,130 @@
+"""Attacks a real agent over mutual TLS, row by row; see rows.py for what a row is.
+
+Prints `pass NAME` or `fail NAME` with the figures above. --off switches each row's limits off and expects it to fail; without
+it that is shown for the quick rows only. --table prints the table of docs/THREATS.md. Other arguments: name filters.
+"""
+import os
+import sys
+import threading
+import time
+import traceback
+
+import rows_calls  # noqa: F401
+import rows_conns  # noqa: F401
+import rows_still  # noqa: F401
+import rows
+from h2 import Closed
+from world import BIG, LONG, Agent, Failure, Places, check, harness, until
+
+SAY = threading.Lock()
+
+
+def say(*words):
+    with SAY:
+        print(*words, flush=True)
+
+
+def one(row, agent, measure=True):
+    """Runs a row against an agent with its limits on; what it said. Afterwards everything is as before."""
+    before = {c: agent.counter(c) for c in row.counters if c != "calls_ended"}
+    pss = agent.pss_kb()
+    said = row.run(agent)
+    took = min(agent.serve_once() for _ in range(3))
+    check(took <= 1.0, f"a good caller afterwards needs {took:.2f} s")
+    told = until(lambda: [c for c in before if agent.counter(c) > before[c]] or not before, f"one of {row.counters} counts it", 5)
+    check(told, "no counter")
+    if measure:
+        agent.settled()
+        until(lambda: agent.pss_kb() - pss <= row.memory_kb, f"memory is back: {pss} KiB before, {agent.pss_kb()} after", 5)
+    return said
+
+
+def attempt(name, run):
+    began = time.monotonic()
+    try:
+        said = run()
+        say(f"   {name}: {said} ({time.monotonic() - began:.1f} s)")
+        say("pass", name)
+        return True
+    except Exception:
+        say(traceback.format_exc())
+        say("fail", name)
+        return False
+
+
+def with_limit_off(places, row):
+    """The attack succeeds when nothing stops it: the row must fail."""
+    own = dict(row.own or {})
+    own["limits"] = {**own.get("limits", {}), **row.off}
+    agent = Agent(places, **own)
+    try:
+        try:
+            row.run(agent)
+        except (Failure, AssertionError, Closed, TimeoutError, OSError) as failed:
+            return f"fails as it should: {str(failed)[:150]}"
+        raise Failure("the row holds with its limits off: it tests something else")
+    finally:
+        try:
+            agent.stop()
+        except (Failure, AssertionError):
+            pass  # an agent without limits may well not survive this
+
+
+def table():
+    limits = {}
+    for line in os.popen(os.path.join(harness.BIN, "hawser-wire") + " --limits"):
+        name, value = line.split()
+        limits[name] = value
+    print("| attack | limit | default | counter |\n|---|---|---|---|")
+    for r in rows.ROWS:
+        names = [n for n in r.limits if n in limits]
+        print(f"| {r.name} | {', '.join(names) or 'a rule'} | {', '.join(limits[n] for n in names)} | {', '.join(r.counters)} |")
+    return 0
+
+
+def main(args):
+    if "--table" in args:
+        return table()
+    off = "--off" in args or LONG
+    filters = [a for a in args if not a.startswith("-")]
+    chosen = [r for r in rows.ROWS if not filters or any(f in r.name for f in filters)]
+    print(f"seed: HAWSER_TEST_SEED={harness.SEED:#x}", flush=True)
+    places, good, stopped = Places(), True, []
+    try:
+        background = [r for r in chosen if r.background]
+        still = Agent(places) if background else None
+        verdicts = []
+        threads = [threading.Thread(target=lambda r=r: verdicts.append(attempt(r.name, lambda: one(r, still, measure=False)))) for r in background]
+        for t in threads:
+            t.start()
+        agent = Agent(places)
+        for r in chosen:
+            if r.background:
+                continue
+            mine = Agent(places, **r.own) if r.own else agent
+            good = attempt(r.name, lambda: one(r, mine)) and good
+            if mine is not agent:
+                stopped.append(mine)
+        for r in chosen:
+            if r.off and not r.background and (off or r.quick_off):
+                good = attempt("off." + r.name, lambda: with_limit_off(places, r)) and good
+        for t in threads:
+            t.join()
+        good = good and all(verdicts)
+        if off:
+            offs = [threading.Thread(target=lambda r=r: verdicts.append(attempt("off." + r.name, lambda: with_limit_off(places, r)))) for r in background if r.off]
+            for t in offs:
+                t.start()
+            for t in offs:
+                t.join()
+            good = good and all(verdicts)
+        for name, one_agent in [("agent", agent), ("still_agent", still)] + [(f"own_agent_{i}", x) for i, x in enumerate(stopped)]:
+            if one_agent:
+                good = attempt(f"{name}_ends_orderly", one_agent.stop) and good
+    finally:
+        places.remove()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""The agent under attack: the real programs, their counters and memory, a well-behaved caller beside the attacker."""
+import multiprocessing
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
+
+import harness  # noqa: E402
+from h2 import CHECK, INFO, Closed, Peer, fields  # noqa: E402
+from harness import until  # noqa: E402
+
+BIG = 4000000000  # a limit that is none
+GOOD = "127.0.0.9"  # where the well-behaved caller comes from
+LONG = os.environ.get("HAWSER_LONG") == "1"
+
+
+class Failure(AssertionError):
+    """What the row promises does not hold."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+class Places:
+    """What all agents of a run share: a folder, a CA, identities."""
+
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="hawser-attack.")
+        self.pki = harness.Pki(self.root)
+        self.operator = self.pki.make("operator", "olga")
+        self.mallory = self.pki.make("operator", "mallory")  # a valid certificate in bad hands
+        self.more = [self.pki.make("operator", f"mallory{i}") for i in range(5)]
+        self.n_agents = 0
+
+    def remove(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+class AttackedHost(harness.Host):
+    """A host whose hawser-wire runs with other limits, through a script in its place."""
+
+    def __init__(self, places, limits, descriptors=0, bin_dir=harness.BIN):
+        places.n_agents += 1
+        super().__init__(places.root, places.pki, f"host-{places.n_agents}")
+        self.bin = os.path.join(self.dir, "bin")
+        os.makedirs(self.bin)
+        for name in ("hawserd", "hawser-emu"):
+            os.symlink(os.path.join(bin_dir, name), os.path.join(self.bin, name))
+        script = os.path.join(self.bin, "hawser-wire")
+        with open(script, "w") as f:
+            f.write("#!/bin/sh\n")
+            if descriptors:
+                f.write(f"ulimit -n {descriptors}\n")
+            more = "".join(f" --limit {k}={v}" for k, v in limits.items())
+            f.write(f'exec {os.path.join(bin_dir, "hawser-wire")} "$@"{more}\n')
+        os.chmod(script, stat.S_IRWXU)
+
+    def command(self):
+        return [os.path.join(harness.BIN, "hawserd"), "--config", self.config, "--supervise", "--bin-dir", self.bin]
+
+
+class Agent:
+    """A running agent with what the rows need."""
+
+    def __init__(self, places, limits=None, descriptors=0, bin_dir=harness.BIN):
+        self.places = places
+        self.host = AttackedHost(places, limits or {}, descriptors, bin_dir)
+        self.host.start()
+        self.address = self.host.address
+        (self.pid,) = self.host.pids()["hawser-wire"]
+        self.serve_once()
+
+    def stop(self):
+        code = self.host.stop()
+        log = self.host.log_text()
+        for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed"):
+            check(mark not in log, f'{self.host.name} log has "{mark}":\n{log[-6000:]}')
+        check("hawser-wire: hawserd_connected" in log, "hawser-wire never served")
+        check(log.count("process_started name=hawser-wire") == 1, f"hawser-wire was restarted:\n{log[-3000:]}")
+        check(code == 0, f"hawserd ended with status {code}")
+
+    # ---- peers
+
+    def attacker(self, who=None, source="127.0.0.1", **how):
+        return Peer(self.address, who or self.places.mallory, source=source, **how)
+
+    def serve_once(self, source=GOOD, seconds=10):
+        """A well-behaved caller connects and calls; how long it took."""
+        began = time.monotonic()
+        with Peer(self.address, self.places.operator, source=source, timeout=seconds) as p:
+            check(p.call(CHECK, seconds=seconds)[0] == 0, "a good caller is not answered OK")
+        return time.monotonic() - began
+
+    # ---- figures
+
+    def counters(self):
+        """{name: value} of AgentService.Info, at most half a second old."""
+        with Peer(self.address, self.places.operator, source=GOOD) as p:
+            status, answer = p.call(INFO)
+        check(status == 0, f"Info: status {status}")
+        out = {}
+        for number, value in fields(answer):
+            if number == 11:
+                c = dict(fields(value))
+                out[c[1].decode()] = c.get(2, 0)
+        return out
+
+    def counter(self, name):
+        return self.counters().get("wire." + name, 0)
+
+    def pss_kb(self):
+        """Memory of hawser-wire, in KiB."""
+        with open(f"/proc/{self.pid}/smaps_rollup") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+    def peak_kb(self):
+        """The most resident memory since reset_peak."""
+        with open(f"/proc/{self.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+
+    def reset_peak(self):
+        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
+            f.write("5")
+
+    def cpu_s(self):
+        with open(f"/proc/{self.pid}/stat") as f:
+            v = f.read().rsplit(")", 1)[1].split()
+        return (int(v[11]) + int(v[12])) / os.sysconf("SC_CLK_TCK")
+
+    def settled(self):
+        """Waits until only what is ours is left: no connection of an attacker, no call, no held byte."""
+        def quiet():
+            c = self.counters()
+            return c.get("wire.tcp.held_bytes", 0) == 0 and c.get("wire.connections", 0) <= self.kept + 1
+        until(quiet, "the agent has let go of everything", 20)
+
+    kept = 0  # connections of long rows that stay
+
+
+def p99(values):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * 0.99))] if values else 0.0
+
+
+def _neighbour(address, files, stop, out):
+    took = []
+    with Peer(address, files, source=GOOD) as p:
+        while not stop.is_set():
+            began = time.monotonic()
+            if p.call(CHECK)[0] != 0:
+                break
+            took.append(time.monotonic() - began)
+            time.sleep(0.004)
+    out.put(took)
+
+
+class Neighbour:
+    """A well-behaved caller in a process of its own that calls again and again; .took has the seconds of each call."""
+
+    def __init__(self, agent):
+        fork = multiprocessing.get_context("fork")
+        self.stop, self.out = fork.Event(), fork.Queue()
+        self.process = fork.Process(target=_neighbour, args=(agent.address, agent.places.operator, self.stop, self.out), daemon=True)
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        try:
+            self.took = self.out.get(timeout=20)
+        except Exception:  # it was cut off: whoever asks for the figure sees that
+            self.took = []
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+
+    def judge(self, most_ms, what):
+        """Every call was answered, the 99th percentile within most_ms; the figure as text."""
+        check(len(self.took) >= 20, f"the neighbour had {len(self.took)} calls only ({what})")
+        got = p99(self.took) * 1000
+        check(got <= most_ms, f"the neighbour's p99 is {got:.1f} ms, allowed {most_ms:.1f} ({what})")
+        return f"neighbour p99 {got:.1f} ms of {len(self.took)} calls"
