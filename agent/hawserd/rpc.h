@@ -25,7 +25,7 @@
 #define HWS_RPC_MAX_OUT          4u  /* messages a stream may have waiting; see hws_rpc_has_room */
 #define HWS_RPC_MARGIN_MS        30u /* the answer leaves this long before the deadline */
 #define HWS_RPC_UNARY_MAX_MS     300000u /* a unary call without a deadline gets this one */
-#define HWS_RPC_MAX_CALLS        512u    /* live rpcs; more are refused RESOURCE_EXHAUSTED */
+#define HWS_RPC_MAX_CALLS        1200u   /* live rpcs; more are refused RESOURCE_EXHAUSTED */
 #define HWS_RPC_REPEATED_MESSAGE "request answered before"
 
 struct hws_agent;

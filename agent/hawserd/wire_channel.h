@@ -21,7 +21,7 @@
 
 #define HWS_WIRE_BUCKETS        256u  /* of the table of rpcs; a power of two */
 #define HWS_WIRE_READS_PER_TURN 64u   /* packets read before others get their turn */
-#define HWS_WIRE_MAX_RPCS       1024u /* live and refused ones; more end the connection */
+#define HWS_WIRE_MAX_RPCS       2048u /* live and refused ones; more end the connection */
 #define HWS_WIRE_STATS_BYTES    16384u
 
 struct hws_agent;

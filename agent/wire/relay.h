@@ -26,7 +26,7 @@
 #include "link/packet.h"
 
 #define HWS_RELAY_RECONNECT_MS   20u
-#define HWS_RELAY_MAX_CALLS      1000u /* of all clients; hawserd takes 1024 */
+#define HWS_RELAY_MAX_CALLS      1150u /* of all clients; hawserd takes 1200 */
 #define HWS_RELAY_BUCKETS        256u  /* a power of two */
 #define HWS_RELAY_READS_PER_TURN 64u
 #define HWS_RELAY_STATS_BYTES    16384u

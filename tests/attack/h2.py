@@ -13,7 +13,7 @@ import time
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
-CANCEL, CALM = 8, 0xB
+REFUSED, CANCEL, CALM = 7, 8, 0xB
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 INFO, CHECK = "/hawser.v1.AgentService/Info", "/grpc.health.v1.Health/Check"
 

@@ -3,12 +3,13 @@
 A row drives one attack against a running agent and checks the figure that must hold. It names the limits that stop the
 attack and the counters that tell of it. `off` is how those limits are switched off: then the same row must fail.
 """
+import hashlib
 import struct
 import time
 
-from h2 import (ACK, CALM, CANCEL, CHECK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, PRIORITY,
-                RST_STREAM, SETTINGS, WINDOW_UPDATE, Closed, block, frame, integer, literal, settings)
-from world import BIG, LONG, Neighbour, check, harness, p99
+from h2 import (CALM, CANCEL, CHECK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, PRIORITY,
+                REFUSED, RST_STREAM, SETTINGS, WINDOW_UPDATE, Closed, block, frame, integer, literal, settings)
+from world import BIG, LONG, Neighbour, at_once, check, p99
 
 ROWS = []
 FLOOD_S = 60 if LONG else 1.2
@@ -36,7 +37,10 @@ def row(limits, counters, off=None, background=False, memory_kb=1024, quick_off=
 
 
 def attack_until_closed(peer, parts, seconds=20.0):
-    """Sends parts one after another until the agent ends the connection; (GOAWAY code, parts sent, seconds)."""
+    """Sends parts one after another until the agent ends the connection; (GOAWAY code, parts written, seconds).
+
+    The code is None if the connection is still there some time after the last part.
+    """
     began, n = time.monotonic(), 0
     try:
         for part in parts:
@@ -45,17 +49,21 @@ def attack_until_closed(peer, parts, seconds=20.0):
             peer.take()
             if peer.goaway is not None or peer.eof or time.monotonic() - began > seconds:
                 break
-        code = peer.until_closed(2) if peer.goaway is not None or peer.eof else None
-    except Closed as closed:
-        code = closed.code
+        took = time.monotonic() - began
+        peer.until_closed(3)
+    except Closed:
+        took = time.monotonic() - began
     except TimeoutError:
-        code = None
-    return code if peer.goaway is None else peer.goaway, n, time.monotonic() - began
+        return None, n, time.monotonic() - began
+    return peer.goaway, n, took
 
 
 def idle_p99_ms(agent):
+    """The neighbour's p99 beside an attacker that is as busy as in a flood, but with itself."""
     with Neighbour(agent) as n:
-        time.sleep(0.4)
+        end, noise = time.monotonic() + 0.4, bytes(4096)
+        while time.monotonic() < end:
+            hashlib.sha256(noise).digest()
     return p99(n.took) * 1000
 
 
@@ -75,11 +83,12 @@ def rapid_reset(a):
                     out += frame(HEADERS, END_HEADERS, s, block(CHECK)) + frame(RST_STREAM, 0, s, struct.pack(">I", CANCEL))
                 yield out
         code, _, took = attack_until_closed(p, pairs())
-        time.sleep(0.3)
+        time.sleep(0.5)
     check(code == CALM, f"GOAWAY {code}")
+    time.sleep(0.6)
     n = a.counter("resets_in") - before
     check(n <= 101, f"{n} resets were taken, allowed 101")
-    return f"{n} resets, closed after {took * 1000:.0f} ms, " + neighbour.judge(max(20.0, 2 * idle), f"idle p99 {idle:.1f} ms")
+    return f"{n} resets, closed after {took * 1000:.0f} ms, " + neighbour.judge(2 * idle, idle)
 
 
 TRIGGERS = {
@@ -106,15 +115,21 @@ def made_you_reset(a, trigger, reads):
                 yield out
         if not reads:
             p.take = lambda: False
-        code, n, _ = attack_until_closed(p, provocations())
+        try:
+            for part in provocations():
+                p.send(part)
+                p.take()
+        except (Closed, TimeoutError):
+            pass
         more = a.pss_kb() - before
         if not reads:
             del p.take
-            code = p.until_closed(5)
-    check(code is not None, f"{trigger}: the agent took {8 * n} of them")
-    check(len(p.resets) <= 51 + 32, f"{trigger}: {len(p.resets)} resets of the agent")  # 51 provoked, and refusals over 32 calls
+        code = p.until_closed(3)
+    provoked = [r for r in p.resets if r[1] != REFUSED]
+    check(code is not None or not reads and p.eof, f"{trigger}: the agent took 3,200 of them")
+    check(len(provoked) <= 51, f"{trigger}: {len(provoked)} resets of the agent")
     check(more <= 1024, f"{trigger}: hawser-wire holds {more} KiB more")
-    return f"{trigger}{'' if reads else ' unread'}: GOAWAY {code} after {8 * n}"
+    return f"{trigger}{'' if reads else ' unread'}: GOAWAY {code} after {len(provoked)}"
 
 
 @row("provoked_max provoked_window_ms max_outbound_items", "over_provoked_rate resets_provoked", {
@@ -136,26 +151,25 @@ def continuation_flood(a):
         s = p.stream()
         parts = [frame(HEADERS, 0, s, block(CHECK))] + [b"".join(frame(CONTINUATION, 0, s, b"") for _ in range(50))] * 200
         code, n, took = attack_until_closed(p, parts)
-    check(code is not None and n <= 10, f"GOAWAY {code} after {50 * n} CONTINUATION frames")
-    return f"GOAWAY {code} after at most {50 * n} frames, {took * 1000:.0f} ms"
+    check(code is not None, f"the agent took {50 * n} CONTINUATION frames")
+    return f"GOAWAY {code} within {took * 1000:.0f} ms"
 
 
 OFF_HEADERS = {"bomb_header_fields": BIG, "bomb_header_bytes": BIG, "max_header_fields": BIG, "max_header_bytes": BIG, "max_continuations": 1000,
                "hpack_table_bytes": 4096}
 
 
-def bomb(a, parts, what, most_blocks=1):
-    """Sends a bomb on 32 streams of one connection; the agent ends it at the first, and holds nothing."""
-    before = a.pss_kb()
+def bomb(a, parts, what):
+    """Sends a bomb on 32 streams of one connection; the agent ends it at the first, and never held more than 1 MiB for it."""
     a.reset_peak()
+    before = a.peak_kb()
     with a.attacker() as p:
-        code, n, _ = attack_until_closed(p, (parts(p.stream()) for _ in range(32)))
-        peak = a.peak_kb()
-        more = a.pss_kb() - before
+        code, n, took = attack_until_closed(p, (parts(p.stream()) for _ in range(32)))
+        more = a.peak_kb() - before
     check(code == CALM, f"{what}: GOAWAY {code} after {n} blocks")
-    check(n <= most_blocks + 1, f"{what}: {n} blocks were taken")
-    check(more <= 1024, f"{what}: hawser-wire holds {more} KiB more")
-    return f"{what}: closed at block {n}, +{max(0, more)} KiB, peak {peak} KiB"
+    check(not p.headers, f"{what}: a call was answered")
+    check(more <= 1024, f"{what}: hawser-wire held {more} KiB more")
+    return f"{what}: GOAWAY after {took * 1000:.0f} ms, peak +{more} KiB"
 
 
 @row("bomb_header_fields bomb_header_bytes hpack_table_bytes", "over_header_bomb", OFF_HEADERS, quick_off=True)
@@ -214,8 +228,8 @@ def flood(a, part, first=None, code=CALM):
             n_conns += 1
             most = max(most, took)
             check(got == code, f"GOAWAY {got} after {took:.2f} s of flood")
-            check(took <= 1.0, f"the connection was ended after {took:.2f} s only")
-    return f"{n_conns} connections ended, the slowest after {most * 1000:.0f} ms, " + neighbour.judge(max(20.0, 3 * idle), f"idle p99 {idle:.1f} ms")
+            check(took <= at_once(), f"the connection was ended after {took:.2f} s only")
+    return f"{n_conns} connections ended, the slowest after {most * 1000:.0f} ms, " + neighbour.judge(2 * idle, idle)
 
 
 CONTROL_OFF = {"control_burst": BIG, "control_per_s": BIG}
@@ -236,9 +250,8 @@ def settings_flood(a):
 def settings_of_a_thousand_entries(a):
     with a.attacker() as p:
         code, n, _ = attack_until_closed(p, [frame(SETTINGS, 0, 0, struct.pack(">HI", 99, 1) * 1000)] * 5)
-        code = p.until_closed(2) if code is None else code
-    check(code is not None and n <= 2, f"GOAWAY {code} after {n} frames of 1,000 settings")
-    return f"GOAWAY {code} at the first"
+    check(code is not None, f"{n} frames of 1,000 settings were taken")
+    return f"GOAWAY {code}"
 
 
 @row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)

@@ -8,7 +8,7 @@ import time
 
 from h2 import CHECK, DATA, END_HEADERS, HEADERS, PREFACE, Closed, block, context, frame, message, settings
 from rows import row
-from world import BIG, GOOD, LONG, Neighbour, check, harness, p99, until
+from world import BIG, GOOD, LONG, Neighbour, at_once, check, harness, p99, until
 
 RNG = harness.RNG
 OFF_CONNS = {"max_conns": 100000, "max_conns_per_address": 100000, "max_handshakes": 100000, "max_handshakes_per_address": 100000,
@@ -84,14 +84,15 @@ def served(a, n, source, retry=False):
 
 
 @row("max_handshakes max_handshakes_per_address handshakes_per_s_per_address handshake_burst_per_address handshakes_per_s handshake_burst",
-     "net.over_handshakes net.over_handshake_rate", {**OFF_CONNS, "max_conns": 300}, quick_off=True)
+     "net.over_handshakes net.over_handshake_rate", {**OFF_CONNS, "fd_reserve": 0},
+     own={"descriptors": 600}, quick_off=True)
 def thousand_slow_strangers(a):
     """1,000 from one address, silent or with half a ClientHello, coming again when they are dropped."""
     with Strangers(a, 500, "127.2.0.1"), Strangers(a, 500, "127.2.0.1", say=bytes.fromhex("1603010200010001fc0303")):
         took = served(a, 25, GOOD)
-        check(p99(took) <= 1.0, f"p99 of connect and call is {p99(took):.2f} s")
+        check(p99(took) <= at_once(), f"p99 of connect and call is {p99(took):.2f} s")
     after = served(a, 3, "127.2.0.1", retry=True)
-    check(max(after) <= 1.0, f"a good caller from that address needs {max(after):.2f} s afterwards")
+    check(max(after) <= at_once(), f"a good caller from that address needs {max(after):.2f} s afterwards")
     return f"connect and call p99 {p99(took) * 1000:.0f} ms of {len(took)} meanwhile"
 
 
@@ -173,12 +174,12 @@ def hostile_connections_fill_memory(a):
     for p in peers:
         p.close()
     check(rss <= 64 * 1024, f"the peak is {rss} KiB")
-    check(max(took) <= 1.0, f"a good caller needs {max(took):.2f} s")
+    check(max(took) <= at_once(), f"a good caller needs {max(took):.2f} s")
     return (f"{len(peers)} connections, peak {rss} KiB, held {counters.get('wire.tcp.held_bytes', 0)} bytes of {counters.get('wire.tcp.calls', 0)} calls, "
             f"good caller at most {max(took) * 1000:.0f} ms")
 
 
-@row("fd_reserve max_conns", "net.over_conns", {**OFF_CONNS, "fd_reserve": 0}, own={"descriptors": 110}, quick_off=True)
+@row("fd_reserve max_conns", "net.over_conns net.over_handshakes", {**OFF_CONNS, "fd_reserve": 0}, own={"descriptors": 110}, quick_off=True)
 def descriptors_run_out(a):
     """110 descriptors, strangers who take every one that they get: running calls, new callers and the loop's CPU are fine."""
     with Neighbour(a) as neighbour:
@@ -190,9 +191,9 @@ def descriptors_run_out(a):
         began = time.monotonic()
         a.serve_once()
         back = time.monotonic() - began
-    check(p99(took) <= 1.0, f"a new caller needs {p99(took):.2f} s")
-    check(back <= 1.0, f"back after {back:.2f} s")
-    said = neighbour.judge(200.0, "descriptors")
+    check(max(took) <= at_once(), f"a new caller needs {max(took):.2f} s")
+    check(back <= at_once(), f"back after {back:.2f} s")
+    said = neighbour.judge(200.0, 0)
     return f"new callers at most {max(took) * 1000:.0f} ms, CPU {spent * 1000:.0f} ms meanwhile, {said}"
 
 
@@ -228,7 +229,7 @@ def mutate(hello):
     return bytes(out)
 
 
-@row("handshake_ms", "handshakes_refused.protocol", None, own={"limits": {k: v for k, v in OFF_CONNS.items() if k.startswith("handshake")}}, memory_kb=2048)
+@row("handshake_ms", "handshakes_refused.protocol", None, own={"limits": {k: v for k, v in OFF_CONNS.items() if k.startswith("handshake")}}, background=True)
 def garbage_instead_of_tls(a):
     """Mutated first flights from all over 127/8; the last of them gets the same quick end as the first."""
     n, hello, began = 1000000 if LONG else 10000, client_hello(), time.monotonic()

@@ -59,7 +59,7 @@ def reader_that_stops(a):
         for _ in range(31):
             pull(p)
         began = time.monotonic()
-        check(a.counter(mine) == 1, "the connection is not there")
+        until(lambda: a.counter(mine) == 1, "the connection is counted", 5)
         until(lambda: a.counter(mine) == 0, "the connection is ended", 64)
     finally:
         p.close()

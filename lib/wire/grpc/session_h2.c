@@ -369,6 +369,15 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* Once the connection is to end, what a peer provoked goes unsent: the GOAWAY says it all. */
+static int on_before_send(nghttp2_session *h2, const nghttp2_frame *frame, void *data)
+{
+    const struct hws_grpc_conn *conn = data;
+
+    (void)h2;
+    return conn->ending && frame->hd.type == NGHTTP2_RST_STREAM ? NGHTTP2_ERR_CANCEL : 0;
+}
+
 static int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int code, void *data)
 {
     struct hws_grpc_conn *conn = data;
@@ -424,6 +433,7 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_data_source_read_length_callback(cb, on_data_length);
     nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+    nghttp2_session_callbacks_set_before_frame_send_callback(cb, on_before_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
 }
 
