@@ -70,9 +70,7 @@ class AttackedHost(harness.Host):
             more = "".join(f" --limit {k}={v}" for k, v in limits.items())
             f.write(f'exec {os.path.join(bin_dir, "hawser-wire")} "$@"{more}\n')
         os.chmod(script, stat.S_IRWXU)
-
-    def command(self):
-        return [os.path.join(harness.BIN, "hawserd"), "--config", self.config, "--supervise", "--bin-dir", self.bin]
+        self.arguments = ["--bin-dir", self.bin]
 
 
 class Agent:
