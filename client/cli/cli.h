@@ -29,7 +29,11 @@ struct hws_cli_host {
     struct hws_client_call call;       /* the latest; its response stays until the next ask */
     struct hws_client_status status;   /* why it failed */
     bool failed;
-    bool asked;             /* a call is on loan */
+    bool asked;        /* a call is on loan */
+    bool streamed;     /* a message of the followed stream has come since it was begun */
+    uint64_t last_seq; /* audit tail: the latest record seen */
+    /* Of a followed stream: the request that goes on where it ended; NULL: not followed. */
+    const ProtobufCMessage *(*resume)(struct hws_cli_host *host);
     ProtobufCMessage *kept; /* owned: an answer a command wants beside the latest; may be NULL */
 };
 
@@ -90,6 +94,15 @@ void hws_cli_stream(struct hws_cli_host *host, const struct hws_client_method *m
                     const ProtobufCMessage *request,
                     void (*message)(struct hws_client_call *call, const ProtobufCMessage *message),
                     bool endless);
+
+/*
+ * Follows an endless stream: when it ends UNAVAILABLE after it had begun, one line says so on
+ * stderr and it is begun again, with what resume returns (read at once), until the agent is back.
+ * --timeout makes it end instead.
+ */
+void hws_cli_follow(struct hws_cli_host *host, const struct hws_client_method *method,
+                    const ProtobufCMessage *(*resume)(struct hws_cli_host *host),
+                    void (*message)(struct hws_client_call *call, const ProtobufCMessage *message));
 
 /* Runs the loop until every call has ended; failed ones mark their host. */
 void hws_cli_wait(struct hws_cli *cli);

@@ -276,11 +276,13 @@ static enum hws_tone phase_tone(Hawser__V1__AuditPhase phase)
 
 static void tailed(struct hws_client_call *call, const ProtobufCMessage *message)
 {
-    const struct hws_cli_host *h = call->data;
+    struct hws_cli_host *h = call->data;
     const Hawser__V1__AuditRecord *r = ((const Hawser__V1__TailResponse *)message)->record;
     char time[HWS_CLI_TIME_BYTES];
     char hash[65] = "";
 
+    h->streamed = true;
+    h->last_seq = r == NULL ? h->last_seq : r->seq;
     if (r == NULL || (h->cli->args.given[HWS_OPT_CHANGES] &&
                       r->phase == HAWSER__V1__AUDIT_PHASE__AUDIT_PHASE_READ)) {
         return;
@@ -310,6 +312,21 @@ static void tailed(struct hws_client_call *call, const ProtobufCMessage *message
     hws_out_row(&h->cli->out, cells);
 }
 
+static Hawser__V1__TailRequest tail_request = HAWSER__V1__TAIL_REQUEST__INIT;
+
+/* The first time as asked for, then from the record after the latest one. */
+static const ProtobufCMessage *tail_from_here(struct hws_cli_host *host)
+{
+    static Hawser__V1__TailRequest next = HAWSER__V1__TAIL_REQUEST__INIT;
+
+    next = tail_request;
+    if (host->last_seq != 0) {
+        next.after_seq = host->last_seq;
+        next.last = 0;
+    }
+    return &next.base;
+}
+
 int hws_cmd_audit_tail(struct hws_cli *cli)
 {
     Hawser__V1__TailRequest r = HAWSER__V1__TAIL_REQUEST__INIT;
@@ -324,6 +341,7 @@ int hws_cmd_audit_tail(struct hws_cli *cli)
     }
     r.last = (uint32_t)last;
     r.follow = cli->args.given[HWS_OPT_FOLLOW];
+    tail_request = r;
     int rc = hws_cli_connect(cli);
     if (rc != HWS_EXIT_OK) {
         return rc;
@@ -331,9 +349,10 @@ int hws_cmd_audit_tail(struct hws_cli *cli)
     hws_out_begin(&cli->out, "hawser.audit.tail", 1, r.follow != 0);
     hws_out_table(&cli->out, "records", audit_columns, HWS_CLI_N_OF(audit_columns));
     for (size_t i = 0; i < cli->n_hosts; i++) {
-        hws_cli_stream(&cli->hosts[i], &hws_client_method_audit_tail, &r.base, tailed,
-                       r.follow != 0);
-        if (!r.follow) {
+        if (r.follow) {
+            hws_cli_follow(&cli->hosts[i], &hws_client_method_audit_tail, tail_from_here, tailed);
+        } else {
+            hws_cli_stream(&cli->hosts[i], &hws_client_method_audit_tail, &r.base, tailed, false);
             hws_cli_wait(cli); /* host by host, in order */
         }
     }

@@ -193,11 +193,12 @@ static const struct hws_column watch_columns[] = {
 
 static void watched(struct hws_client_call *call, const ProtobufCMessage *message)
 {
-    const struct hws_cli_host *h = call->data;
+    struct hws_cli_host *h = call->data;
     const Hawser__V1__WatchDevicesResponse *r = (const Hawser__V1__WatchDevicesResponse *)message;
     const Hawser__V1__Device *d = r->device;
     char links[LINKS_BYTES] = "";
 
+    h->streamed = true;
     if (d == NULL) {
         return; /* the first listing is complete */
     }
@@ -216,9 +217,17 @@ static void watched(struct hws_client_call *call, const ProtobufCMessage *messag
     hws_out_row(&h->cli->out, cells);
 }
 
+/* A watch begins with what is there, so that nothing is missed. */
+static const ProtobufCMessage *watch_all(struct hws_cli_host *host)
+{
+    static const Hawser__V1__WatchDevicesRequest all = HAWSER__V1__WATCH_DEVICES_REQUEST__INIT;
+
+    (void)host;
+    return &all.base;
+}
+
 int hws_cmd_device_watch(struct hws_cli *cli)
 {
-    const Hawser__V1__WatchDevicesRequest all = HAWSER__V1__WATCH_DEVICES_REQUEST__INIT;
     int rc = hws_cli_connect(cli);
 
     if (rc != HWS_EXIT_OK) {
@@ -227,7 +236,7 @@ int hws_cmd_device_watch(struct hws_cli *cli)
     hws_out_begin(&cli->out, "hawser.device.watch", 1, true);
     hws_out_table(&cli->out, "events", watch_columns, HWS_CLI_N_OF(watch_columns));
     for (size_t i = 0; i < cli->n_hosts; i++) {
-        hws_cli_stream(&cli->hosts[i], &hws_client_method_device_watch, &all.base, watched, true);
+        hws_cli_follow(&cli->hosts[i], &hws_client_method_device_watch, watch_all, watched);
     }
     hws_cli_wait(cli);
     return hws_cli_finish(cli);

@@ -313,12 +313,35 @@ void hws_cli_host_fail(struct hws_cli_host *host, enum hws_client_code code, con
     host->failed = true;
 }
 
+static void start(struct hws_cli_host *host);
+
+/* Begins a followed stream again; false when its end stands. */
+static bool resumed(struct hws_cli_host *host)
+{
+    struct hws_client_call *call = &host->call;
+
+    if (host->resume == NULL || !host->streamed || call->status.code != HWS_CLIENT_UNAVAILABLE ||
+        host->cli->args.given[HWS_OPT_TIMEOUT]) {
+        return false;
+    }
+    if (!call->status.unprocessed) { /* the stream itself, not an attempt to begin it again */
+        (void)fprintf(host->cli->errors, "hawser: %s: the stream was cut off; following again\n",
+                      host->name);
+    }
+    call->request = host->resume(host);
+    start(host); /* the client waits longer after each connection that failed */
+    return true;
+}
+
 static void answered(struct hws_client_call *call)
 {
     struct hws_cli_host *host = call->data;
 
     host->asked = false;
     host->cli->n_asked--;
+    if (resumed(host)) {
+        return;
+    }
     if (call->status.code != HWS_CLIENT_OK) {
         host->status = call->status;
         host->failed = true;
@@ -360,6 +383,15 @@ void hws_cli_stream(struct hws_cli_host *host, const struct hws_client_method *m
         .timeout_ms = endless && !host->cli->args.given[HWS_OPT_TIMEOUT] ? UINT32_MAX : 0,
     };
     start(host);
+}
+
+void hws_cli_follow(struct hws_cli_host *host, const struct hws_client_method *method,
+                    const ProtobufCMessage *(*resume)(struct hws_cli_host *host),
+                    void (*message)(struct hws_client_call *call, const ProtobufCMessage *message))
+{
+    host->resume = resume;
+    host->streamed = false;
+    hws_cli_stream(host, method, resume(host), message, true);
 }
 
 void hws_cli_wait(struct hws_cli *cli)

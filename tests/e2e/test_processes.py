@@ -112,6 +112,32 @@ class Killed(ProcessCase):
         self.assertIn("UNAVAILABLE", err)
         self.others_stay("hawser-wire", before)
 
+    def follow(self, *args):
+        run = subprocess.Popen([os.path.join(BIN, "hawser"), *args, "-t", self.host.name, "-o", "json"],
+                               env=self.cli_env(self.operator), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (run.kill(), run.wait(), run.stdout.close(), run.stderr.close()))
+        return run
+
+    def test_followed_streams_go_on_after_a_wire_killed(self):
+        tail, watch = self.follow("audit", "tail", "--last", "1", "--follow"), self.follow("device", "watch")
+        seqs = [json.loads(tail.stdout.readline())["seq"]]
+        first = json.loads(watch.stdout.readline())
+        for _ in range(2):
+            killed = self.kill("hawser-wire")
+            self.back(killed, "config", "get", *self.d, "NUM_OF_VFS")
+            _, resumed = json.loads(watch.stdout.readline()), json.loads(watch.stdout.readline())
+            self.assertIn(resumed["serial"], {a.serial for a in self.host.adapters})
+            wanted = self.audit(self.host.name, 1)[-1]["seq"]
+            while seqs[-1] < wanted:
+                seqs.append(json.loads(tail.stdout.readline())["seq"])
+        self.assertEqual(seqs, list(range(seqs[0], seqs[0] + len(seqs))))  # no gap, nothing twice
+        self.assertIn(first["serial"], {a.serial for a in self.host.adapters})
+        for run in (tail, watch):
+            run.send_signal(signal.SIGINT)
+            self.assertIn(run.wait(10), (0, -signal.SIGINT))
+            self.assertIn("following again", run.stderr.read())
+
     def test_keeper_killed(self):
         before, run = self.pids(), self.begin_slow_read()
         killed = self.kill("hawserd")

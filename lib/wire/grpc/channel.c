@@ -1,0 +1,434 @@
+/*
+ * Calls over the connections of a name.
+ *
+ * Happy path: start -> waiting -> (dial, up) -> placed on the next ready connection -> on_close.
+ * Where it goes wrong: nothing ready (wait, or end when every address rests), the connection goes
+ * before the server saw the call (placed again), the server refuses (again, as A6 allows), time.
+ */
+#include "grpc/channel.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+#define NEVER          UINT64_MAX
+#define GROW_NUMERATOR 16u /* 1.6 */
+#define GROW_DIVISOR   10u
+#define JITTER_PERCENT 20u
+
+void hws_grpc_channel_init(struct hws_grpc_channel *ch,
+                           const struct hws_grpc_channel_config *config)
+{
+    memset(ch, 0, sizeof(*ch));
+    ch->config = *config;
+    if (ch->config.backoff_min_ms == 0) {
+        ch->config.backoff_min_ms = HWS_GRPC_CHANNEL_BACKOFF_MIN_MS;
+    }
+    if (ch->config.backoff_max_ms == 0) {
+        ch->config.backoff_max_ms = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS;
+    }
+    hws_list_init(&ch->waiting);
+    hws_list_init(&ch->running);
+    (void)hws_str_copy(ch->why, sizeof(ch->why), "not resolved yet");
+}
+
+static void wake(struct hws_grpc_channel *ch)
+{
+    ch->again = ch->again || ch->turning; /* the turn that runs says so itself */
+    if (!ch->woken && !ch->turning) {
+        ch->woken = true;
+        ch->config.on_wake(ch->config.data);
+    }
+}
+
+/* ms, give or take 20 %. */
+static uint64_t jittered(const struct hws_grpc_channel *ch, uint64_t ms)
+{
+    uint64_t span = ms * 2 * JITTER_PERCENT / 100;
+
+    return ms - span / 2 + (span == 0 ? 0 : ch->config.random(ch->config.data) % (span + 1));
+}
+
+/* ---- addresses ---- */
+
+void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, const char *why)
+{
+    memset(ch->addresses, 0, sizeof(ch->addresses));
+    ch->n_addresses = n < HWS_GRPC_CHANNEL_ADDRESSES ? n : HWS_GRPC_CHANNEL_ADDRESSES;
+    ch->resolved = true;
+    ch->next = 0;
+    if (n == 0) {
+        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+    }
+    wake(ch);
+}
+
+void hws_grpc_channel_up(struct hws_grpc_channel *ch, uint32_t idx, struct hws_grpc_conn *conn)
+{
+    if (idx < ch->n_addresses && !ch->closed) {
+        ch->addresses[idx] =
+            (struct hws_grpc_channel_address){.state = HWS_GRPC_ADDRESS_READY, .conn = conn};
+        wake(ch);
+    }
+}
+
+static void rest(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a)
+{
+    uint64_t ms = a->backoff_ms == 0 ? ch->config.backoff_min_ms
+                                     : (uint64_t)a->backoff_ms * GROW_NUMERATOR / GROW_DIVISOR;
+
+    a->backoff_ms = (uint32_t)(ms < ch->config.backoff_max_ms ? ms : ch->config.backoff_max_ms);
+    a->state = HWS_GRPC_ADDRESS_RESTING;
+    a->rest_until_ms = ch->now_ms + jittered(ch, a->backoff_ms);
+}
+
+void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
+                           const struct hws_grpc_conn *conn, const char *why)
+{
+    if (idx >= ch->n_addresses) {
+        return;
+    }
+    struct hws_grpc_channel_address *a = &ch->addresses[idx];
+    if (conn == NULL && a->state == HWS_GRPC_ADDRESS_CONNECTING) {
+        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+        rest(ch, a);
+    } else if (conn != NULL && a->conn == conn) {
+        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+        *a = (struct hws_grpc_channel_address){.state = HWS_GRPC_ADDRESS_IDLE};
+    }
+    wake(ch);
+}
+
+/* Forgets connections that drain, and lets rested addresses try again. */
+static void refresh(struct hws_grpc_channel *ch)
+{
+    for (uint32_t i = 0; i < ch->n_addresses; i++) {
+        struct hws_grpc_channel_address *a = &ch->addresses[i];
+        bool goes = a->state == HWS_GRPC_ADDRESS_READY && a->conn->state != HWS_GRPC_CONN_OPEN;
+        bool rested = a->state == HWS_GRPC_ADDRESS_RESTING && a->rest_until_ms <= ch->now_ms;
+        if (goes || rested) {
+            a->state = HWS_GRPC_ADDRESS_IDLE;
+            a->conn = NULL;
+        }
+    }
+}
+
+static void dial_idle(struct hws_grpc_channel *ch)
+{
+    for (uint32_t i = 0; i < ch->n_addresses; i++) {
+        if (ch->addresses[i].state == HWS_GRPC_ADDRESS_IDLE) {
+            ch->addresses[i].state = HWS_GRPC_ADDRESS_CONNECTING;
+            ch->config.dial(ch->config.data, i);
+        }
+    }
+}
+
+/* True when there is nothing to wait for: no address, or each has failed and rests. */
+static bool hopeless(const struct hws_grpc_channel *ch)
+{
+    for (uint32_t i = 0; i < ch->n_addresses; i++) {
+        if (ch->addresses[i].state != HWS_GRPC_ADDRESS_RESTING) {
+            return false;
+        }
+    }
+    return ch->resolved;
+}
+
+/* ---- the end of a call ---- */
+
+static void queue(struct hws_grpc_channel_call *call, uint64_t not_before_ms)
+{
+    struct hws_grpc_channel *ch = call->channel;
+
+    hws_list_remove(&call->link);
+    hws_list_push(&ch->waiting, &call->link);
+    ch->n_waiting++;
+    call->inner = NULL;
+    call->not_before_ms = not_before_ms;
+    wake(ch);
+}
+
+/* Ends a waiting call for a reason of this side. */
+static void end_waiting(struct hws_grpc_channel_call *call, enum hws_grpc_code code,
+                        const char *message)
+{
+    const struct hws_grpc_meta none = {0};
+    const struct hws_grpc_outcome outcome = {
+        .code = code, .message = message, .trailers = &none, .unprocessed = true};
+
+    hws_list_remove(&call->link);
+    call->channel->n_waiting--;
+    call->on_close(call, &outcome);
+}
+
+/*
+ * How long to wait before another attempt; NEVER: there is none. The server's word counts over
+ * ours; text that is no number of milliseconds forbids it.
+ */
+static uint64_t pause_of(const struct hws_grpc_channel_call *call,
+                         const struct hws_grpc_outcome *outcome)
+{
+    uint32_t attempts = call->max_attempts < HWS_GRPC_CHANNEL_ATTEMPTS ? call->max_attempts
+                                                                       : HWS_GRPC_CHANNEL_ATTEMPTS;
+    struct hws_span text;
+    uint64_t ms = HWS_GRPC_CHANNEL_RETRY_MIN_MS;
+
+    if (outcome->code != HWS_GRPC_UNAVAILABLE || call->committed || call->n_attempts >= attempts) {
+        return NEVER;
+    }
+    if (hws_grpc_meta_get(outcome->trailers, "grpc-retry-pushback-ms", 0, &text)) {
+        return hws_str_to_u64((const char *)text.bytes, INT32_MAX, &ms, NULL) == HWS_OK ? ms
+                                                                                        : NEVER;
+    }
+    for (uint32_t i = 1; i < call->n_attempts && ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS; i++) {
+        ms *= 2;
+    }
+    return jittered(call->channel,
+                    ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS ? ms : HWS_GRPC_CHANNEL_RETRY_MAX_MS);
+}
+
+static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outcome *outcome)
+{
+    struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
+    struct hws_grpc_channel *ch = call->channel;
+    bool may = !call->cancelled && !ch->closed;
+
+    if (may && outcome->unprocessed && call->n_transparent < HWS_GRPC_CHANNEL_TRANSPARENT) {
+        call->n_transparent++;
+        call->n_attempts--;
+        queue(call, 0);
+        return;
+    }
+    uint64_t pause_ms = may ? pause_of(call, outcome) : NEVER;
+    if (pause_ms != NEVER && ch->now_ms + pause_ms < call->deadline_ms) {
+        queue(call, ch->now_ms + pause_ms);
+        return;
+    }
+    hws_list_remove(&call->link);
+    call->inner = NULL;
+    if (ch->n_waiting > 0) {
+        wake(ch); /* there may be room for another */
+    }
+    call->on_close(call, outcome);
+}
+
+static void inner_headers(struct hws_grpc_call *inner)
+{
+    struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
+    call->committed = true;
+}
+
+static void inner_message(struct hws_grpc_call *inner, const uint8_t *bytes, size_t n)
+{
+    struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
+
+    call->committed = true;
+    if (call->on_message != NULL) {
+        call->on_message(call, bytes, n);
+    }
+}
+
+static const struct hws_grpc_call_ops inner_ops = {
+    .on_headers = inner_headers, .on_message = inner_message, .on_close = inner_close};
+
+/* ---- placing ---- */
+
+/* The caller's metadata, and how often the call was tried before. */
+static enum hws_code metadata(const struct hws_grpc_channel_call *call, struct hws_grpc_meta *out)
+{
+    char text[12];
+    enum hws_code code = HWS_OK;
+
+    for (uint32_t i = 0; call->meta != NULL && i < call->meta->n_entries && code == HWS_OK; i++) {
+        struct hws_span name;
+        struct hws_span value;
+        hws_grpc_meta_at(call->meta, i, &name, &value);
+        code = hws_grpc_meta_add(out, (const char *)name.bytes, value.bytes, value.n, NULL);
+    }
+    if (code == HWS_OK && call->n_attempts > 0) {
+        (void)hws_str_print(text, sizeof(text), "%u", (unsigned)call->n_attempts);
+        code = hws_grpc_meta_add_text(out, "grpc-previous-rpc-attempts", text, NULL);
+    }
+    return code;
+}
+
+static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grpc_conn *conn)
+{
+    struct hws_grpc_channel *ch = call->channel;
+    struct hws_grpc_meta meta = {0};
+    struct hws_grpc_start start = {
+        .path = call->path,
+        .kind = call->kind,
+        .timeout_ms = call->deadline_ms == NEVER ? 0 : call->deadline_ms - ch->now_ms,
+        .meta = &meta,
+        .encoding = call->encoding,
+        .data = call,
+    };
+    enum hws_code code = metadata(call, &meta);
+
+    if (code == HWS_OK) {
+        code = hws_grpc_client_start(conn, &start, ch->now_ms, &call->inner, NULL);
+    }
+    hws_grpc_meta_deinit(&meta);
+    if (code != HWS_OK) {
+        return code;
+    }
+    code = hws_grpc_call_send(call->inner, call->request, call->n_request, NULL);
+    if (code != HWS_OK) {
+        hws_grpc_call_cancel(call->inner); /* it has no callbacks yet */
+        call->inner = NULL;
+        return code;
+    }
+    hws_grpc_call_set_ops(call->inner, &inner_ops);
+    hws_list_remove(&call->link);
+    hws_list_push(&ch->running, &call->link);
+    ch->n_waiting--;
+    call->n_attempts++;
+    return HWS_OK;
+}
+
+/* On the next ready connection that takes it. HWS_E_GONE: there is none. */
+static enum hws_code place(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call)
+{
+    for (uint32_t tried = 0; tried < ch->n_addresses; tried++) {
+        struct hws_grpc_channel_address *a = &ch->addresses[ch->next++ % ch->n_addresses];
+        if (a->state != HWS_GRPC_ADDRESS_READY || !hws_grpc_client_ready(a->conn)) {
+            continue;
+        }
+        enum hws_code code = place_on(call, a->conn);
+        if (code != HWS_E_GONE && code != HWS_E_BUSY) {
+            return code;
+        }
+    }
+    return HWS_E_GONE;
+}
+
+/* One waiting call: ended, placed, or left; true when something waits for a connection. */
+static bool judge(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call)
+{
+    if (call->cancelled) {
+        end_waiting(call, HWS_GRPC_CANCELLED, "cancelled by the caller");
+    } else if (call->deadline_ms <= ch->now_ms) {
+        end_waiting(call, HWS_GRPC_DEADLINE_EXCEEDED, ch->why);
+    } else if (call->not_before_ms <= ch->now_ms) {
+        enum hws_code code = place(ch, call);
+        if (code == HWS_OK) {
+            return false;
+        }
+        if (code != HWS_E_GONE) {
+            end_waiting(call,
+                        code == HWS_E_INVALID ? HWS_GRPC_INTERNAL : HWS_GRPC_RESOURCE_EXHAUSTED,
+                        code == HWS_E_INVALID ? "the request cannot be sent" : "out of memory");
+        } else if (!call->wait_for_ready && hopeless(ch)) {
+            end_waiting(call, HWS_GRPC_UNAVAILABLE, ch->why);
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t next_due(const struct hws_grpc_channel *ch)
+{
+    uint64_t at_ms = NEVER;
+
+    for (const struct hws_list *it = ch->waiting.next; it != &ch->waiting; it = it->next) {
+        const struct hws_grpc_channel_call *call =
+            hws_container_of(it, const struct hws_grpc_channel_call, link);
+        uint64_t due_ms =
+            call->not_before_ms > ch->now_ms && call->not_before_ms < call->deadline_ms
+                ? call->not_before_ms
+                : call->deadline_ms;
+        at_ms = due_ms < at_ms ? due_ms : at_ms;
+    }
+    for (uint32_t i = 0; ch->n_waiting > 0 && i < ch->n_addresses; i++) {
+        const struct hws_grpc_channel_address *a = &ch->addresses[i];
+        if (a->state == HWS_GRPC_ADDRESS_RESTING && a->rest_until_ms < at_ms) {
+            at_ms = a->rest_until_ms;
+        }
+    }
+    return at_ms;
+}
+
+uint64_t hws_grpc_channel_turn(struct hws_grpc_channel *ch, uint64_t now_ms)
+{
+    struct hws_list batch;
+    bool wanted = false;
+
+    ch->woken = false;
+    ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
+    ch->turning = true;
+    ch->again = false;
+    refresh(ch);
+    /* Calls that callbacks start meanwhile wait for the next turn. */
+    hws_list_init(&batch);
+    for (struct hws_list *it = hws_list_pop(&ch->waiting); it != NULL;
+         it = hws_list_pop(&ch->waiting)) {
+        hws_list_push(&batch, it);
+    }
+    while (!hws_list_empty(&batch)) {
+        struct hws_grpc_channel_call *call =
+            hws_container_of(batch.next, struct hws_grpc_channel_call, link);
+        bool waits = judge(ch, call);
+        wanted = wanted || waits;
+        if (batch.next == &call->link) { /* it stays */
+            hws_list_remove(&call->link);
+            hws_list_push(&ch->waiting, &call->link);
+        }
+    }
+    if (wanted && !ch->closed) {
+        dial_idle(ch);
+    }
+    ch->turning = false;
+    return ch->again ? ch->now_ms : next_due(ch);
+}
+
+/* ---- the caller's side ---- */
+
+enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
+                                     struct hws_grpc_channel_call *call, uint64_t now_ms,
+                                     struct hws_err *err)
+{
+    if (ch->closed) {
+        return hws_err_set(err, HWS_E_STATE, "the channel is closed");
+    }
+    if (call->kind != HWS_GRPC_UNARY && call->kind != HWS_GRPC_SERVER_STREAM) {
+        return hws_err_set(err, HWS_E_INVALID, "%.80s sends a stream", call->path);
+    }
+    if (ch->n_waiting >= HWS_GRPC_CHANNEL_WAITING) {
+        return hws_err_set(err, HWS_E_BUSY, "%u calls wait: %s", ch->n_waiting, ch->why);
+    }
+    ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
+    call->channel = ch;
+    call->inner = NULL;
+    call->deadline_ms = call->timeout_ms == 0 ? NEVER : ch->now_ms + call->timeout_ms;
+    call->n_attempts = 0;
+    call->n_transparent = 0;
+    call->committed = false;
+    call->cancelled = false;
+    hws_list_init(&call->link);
+    queue(call, 0);
+    return HWS_OK;
+}
+
+void hws_grpc_channel_cancel(struct hws_grpc_channel_call *call)
+{
+    call->cancelled = true;
+    if (call->inner != NULL) {
+        hws_grpc_call_cancel(call->inner);
+    } else {
+        wake(call->channel);
+    }
+}
+
+void hws_grpc_channel_close(struct hws_grpc_channel *ch)
+{
+    ch->closed = true;
+    HWS_LIST_FOREACH (it, tmp, &ch->waiting) {
+        hws_container_of(it, struct hws_grpc_channel_call, link)->cancelled = true;
+    }
+    HWS_LIST_FOREACH (it, tmp, &ch->running) {
+        hws_grpc_channel_cancel(hws_container_of(it, struct hws_grpc_channel_call, link));
+    }
+    wake(ch);
+}

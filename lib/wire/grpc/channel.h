@@ -1,0 +1,143 @@
+/*
+ * A channel: one name, an address or several, a connection to each, and calls that wait, go round
+ * robin over what is ready, and are tried again where gRPC allows it. Client side; no I/O, no
+ * clock.
+ *
+ * The owner resolves the name (set_addresses), connects when dial asks, and reports up and down.
+ * Calls are placed, tried again and timed out in turn only; on_wake says that one is due. An
+ * address whose connecting failed rests, longer after each failure (backoff_min_ms, times 1.6, at
+ * most backoff_max_ms, each +-20 %: grpc/doc/connection-backoff.md); a connection that ends after
+ * it was up is dialed again at once when a call needs it.
+ *
+ * A call that never reached the server's application is placed again without being counted
+ * (transparent retry). A call that ended UNAVAILABLE before any answer is tried again while
+ * max_attempts allows, after a pause that doubles, or the one that the server names in
+ * grpc-retry-pushback-ms; a negative or malformed one forbids it. The server sees
+ * grpc-previous-rpc-attempts (grpc proposal A6). Callers ask for more than one attempt only where
+ * doing it twice is harmless.
+ *
+ * Thread rule: one thread. Callbacks run inside turn and inside the functions of the connections.
+ */
+#ifndef HWS_GRPC_CHANNEL_H
+#define HWS_GRPC_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "grpc/call.h"
+#include "grpc/client.h"
+#include "grpc/session.h"
+
+#define HWS_GRPC_CHANNEL_ADDRESSES      16u   /* the first ones of a name */
+#define HWS_GRPC_CHANNEL_WAITING        1024u /* calls without a connection */
+#define HWS_GRPC_CHANNEL_TRANSPARENT    5u    /* placements that reached no application */
+#define HWS_GRPC_CHANNEL_ATTEMPTS       5u    /* A6: more are cut to this */
+#define HWS_GRPC_CHANNEL_BACKOFF_MIN_MS 1000u
+#define HWS_GRPC_CHANNEL_BACKOFF_MAX_MS 120000u
+#define HWS_GRPC_CHANNEL_RETRY_MIN_MS   100u
+#define HWS_GRPC_CHANNEL_RETRY_MAX_MS   5000u
+
+struct hws_grpc_channel_config {
+    /* Connect to address number idx; up or down follows, never inside. */
+    void (*dial)(void *data, uint32_t idx);
+    /* Any value; for the +-20 %. */
+    uint32_t (*random)(void *data);
+    /* Turn is due; may only note it. */
+    void (*on_wake)(void *data);
+    void *data;
+    uint32_t backoff_min_ms; /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MIN_MS */
+    uint32_t backoff_max_ms; /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS */
+};
+
+enum hws_grpc_channel_address_state {
+    HWS_GRPC_ADDRESS_IDLE,
+    HWS_GRPC_ADDRESS_CONNECTING,
+    HWS_GRPC_ADDRESS_READY,
+    HWS_GRPC_ADDRESS_RESTING /* the last attempt failed; until rest_until_ms */
+};
+
+struct hws_grpc_channel_address {
+    enum hws_grpc_channel_address_state state;
+    struct hws_grpc_conn *conn; /* borrowed; READY */
+    uint64_t rest_until_ms;
+    uint32_t backoff_ms; /* the latest, before its +-20 %; 0 after a success */
+};
+
+struct hws_grpc_channel {
+    struct hws_grpc_channel_config config;
+    struct hws_grpc_channel_address addresses[HWS_GRPC_CHANNEL_ADDRESSES];
+    uint32_t n_addresses;
+    bool resolved; /* set_addresses came */
+    uint32_t next; /* round robin */
+    struct hws_list waiting;
+    struct hws_list running;
+    uint32_t n_waiting;
+    uint64_t now_ms;
+    char why[128]; /* the latest reason why there is no connection */
+    bool woken;
+    bool closed;
+    bool turning;
+    bool again; /* something came up in the turn that runs */
+};
+
+/* A unary or server-stream call: the caller's struct, on loan from start until on_close. */
+struct hws_grpc_channel_call {
+    const char *path; /* these are borrowed until on_close */
+    const void *request;
+    size_t n_request;
+    const struct hws_grpc_meta *meta; /* may be NULL */
+    enum hws_grpc_kind kind;
+    enum hws_grpc_encoding encoding;
+    uint64_t timeout_ms;   /* of all attempts together; 0 = none */
+    bool wait_for_ready;   /* false: ends UNAVAILABLE as soon as every address rests */
+    uint32_t max_attempts; /* 0 and 1: no retry by status */
+    void (*on_message)(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n);
+    void (*on_close)(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome);
+    void *data; /* the caller's */
+
+    /* the channel's */
+    struct hws_list link;
+    struct hws_grpc_channel *channel;
+    struct hws_grpc_call *inner; /* NULL while waiting */
+    uint64_t deadline_ms;
+    uint64_t not_before_ms;
+    uint32_t n_attempts; /* that reached a server */
+    uint32_t n_transparent;
+    bool committed; /* an answer has begun: it cannot be taken back */
+    bool cancelled;
+};
+
+/* Allocates nothing. */
+void hws_grpc_channel_init(struct hws_grpc_channel *ch,
+                           const struct hws_grpc_channel_config *config);
+
+/* The name means n addresses from now on (0: none was found, and why says it). Connections of
+ * before are forgotten; the owner drains them. */
+void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, const char *why);
+
+/* Address idx has a connection that takes calls. */
+void hws_grpc_channel_up(struct hws_grpc_channel *ch, uint32_t idx, struct hws_grpc_conn *conn);
+
+/* The connection (NULL: one that never came up) has ended. */
+void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
+                           const struct hws_grpc_conn *conn, const char *why);
+
+/* Queues a call. HWS_E_BUSY over HWS_GRPC_CHANNEL_WAITING, HWS_E_STATE after close,
+ * HWS_E_INVALID for a kind that sends a stream. */
+enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
+                                     struct hws_grpc_channel_call *call, uint64_t now_ms,
+                                     struct hws_err *err) HWS_MUST_USE;
+
+/* on_close comes with CANCELLED, from turn or from the connection. */
+void hws_grpc_channel_cancel(struct hws_grpc_channel_call *call);
+
+/* Does what is due. Returns the next deadline, UINT64_MAX if none. */
+uint64_t hws_grpc_channel_turn(struct hws_grpc_channel *ch, uint64_t now_ms);
+
+/* Every call ends CANCELLED: waiting ones now, running ones by their connections. Idempotent. */
+void hws_grpc_channel_close(struct hws_grpc_channel *ch);
+
+#endif
