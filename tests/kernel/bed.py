@@ -62,10 +62,11 @@ class Adapter:
             f.write(text)
 
     def parameters(self):
-        """The names of the profile's parameters that are no capability of another."""
+        """The profile's parameters that can be set, name -> default."""
         section = self.text[self.text.index("\nparameters:"):]
         records = re.split(r"^  - name: ", section, flags=re.M)[1:]
-        return {name for r in records if "read_only: true" not in r for name in re.findall(r"\{name: ([A-Z0-9_]+),", r)}
+        fields = [f for r in records if "read_only: true" not in r for f in re.findall(r"\{name: (\w+),([^\n]*)", r)]
+        return {name: int(m[1], 0) if (m := re.search(r"default: (\w+)", rest)) else 0 for name, rest in fields}
 
 
 class Pki:
