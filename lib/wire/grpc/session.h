@@ -66,6 +66,7 @@ struct hws_grpc_conn_config {
     void (*on_wake)(struct hws_grpc_conn *conn,
                     void *data); /* may be NULL (the owner turns after each use) */
     void *data;                  /* the owner's: peer identity, transport */
+    uint32_t spread;             /* any value: max_age_ms comes up to a fifth sooner by it */
     const char *scheme;          /* client's :scheme, "https" or "http"; NULL = https. borrowed */
     const char *authority;       /* client's :authority; NULL = "localhost". borrowed */
     const char *user_agent;      /* client's user-agent; NULL = "hawser-grpc-c/0.1". borrowed */

@@ -7,7 +7,8 @@
 #include "base/buf.h"
 #include "session_priv.h"
 
-#define TRIM_MS 1000u /* an idle connection gives its buffers back after so long */
+#define SPREAD_PER_MILLE 200u  /* grpc proposal A9: a tenth either way; here never later */
+#define TRIM_MS          1000u /* an idle connection gives its buffers back after so long */
 
 static uint64_t min_ms(uint64_t a, uint64_t b)
 {
@@ -100,13 +101,21 @@ static uint64_t block_at(const struct hws_grpc_conn *conn)
     return after(conn->block_since_ms, conn->cfg.limits.header_block_ms);
 }
 
+/* The age at which this connection is old; 0: never. */
+static uint32_t old_ms(const struct hws_grpc_conn *conn)
+{
+    uint64_t max_ms = conn->cfg.limits.max_age_ms;
+
+    return (uint32_t)(max_ms - max_ms * (conn->cfg.spread % (SPREAD_PER_MILLE + 1)) / 1000);
+}
+
 /* When an idle or old connection is to be drained. */
 static uint64_t retire_at(const struct hws_grpc_conn *conn)
 {
     return conn->state != HWS_GRPC_CONN_OPEN
                ? HWS_GRPC_NEVER
                : min_ms(after(conn->idle_since_ms, conn->cfg.limits.max_idle_ms),
-                        after(conn->opened_ms, conn->cfg.limits.max_age_ms));
+                        after(conn->opened_ms, old_ms(conn)));
 }
 
 static uint64_t trim_at(const struct hws_grpc_conn *conn)

@@ -208,6 +208,7 @@ static void opened(struct hws_net_conn *conn)
         hws_grpc_limits_client(&cfg.limits);
     }
     cfg.stats = &conn->net->stats.grpc;
+    (void)uv_random(NULL, NULL, &cfg.spread, sizeof(cfg.spread), 0, NULL); /* or all alike */
     enum hws_code rc = conn->ops->on_open == NULL ? HWS_OK : conn->ops->on_open(conn, &cfg, &err);
     if (rc != HWS_OK) {
         err.code = rc;

@@ -221,6 +221,7 @@ enum hws_code pair_open(struct pair *p)
                                                 .limits = p->server_limits,
                                                 .stats = &p->server_stats,
                                                 .on_wake = on_wake,
+                                                .spread = p->spread,
                                                 .data = p};
     const struct hws_grpc_conn_config client = {
         .limits = p->client_limits, .stats = &p->client_stats, .on_wake = on_wake, .data = p};

@@ -42,6 +42,7 @@ struct pair {
     unsigned n_wakes;
     uint64_t n_moves;                /* between the two; each allocates once */
     enum hws_grpc_encoding encoding; /* the server compresses by */
+    uint32_t spread;                 /* of the server */
     uint32_t credit;                 /* 0: no credit is used on PAIR_SUM */
 };
 

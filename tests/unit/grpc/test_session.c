@@ -651,6 +651,28 @@ static void drain_lets_calls_finish_and_takes_no_new_ones(void **state)
     assert_int_equal(hws_grpc_conn_end(&p->server, NULL), HWS_OK);
 }
 
+static void old_connections_are_drained_never_late_and_not_all_at_once(void **state)
+{
+    static const struct {
+        uint32_t spread;
+        uint64_t age_ms;
+    } rows[] = {{0, 10000}, {100, 9000}, {200, 8000}, {201, 10000}, {4294967295u, 9010}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct pair p;
+        assert_ok(pair_init(&p), NULL);
+        p.server_limits.max_age_ms = 10000;
+        p.spread = rows[i].spread;
+        assert_ok(pair_open(&p), NULL);
+        (void)pair_run(&p);
+        pair_advance(&p, rows[i].age_ms - 1);
+        assert_true(hws_grpc_client_ready(&p.client));
+        pair_advance(&p, 1);
+        assert_false(hws_grpc_client_ready(&p.client));
+        pair_deinit(&p);
+    }
+}
+
 static void drain_with_grace_ends_calls_unavailable(void **state)
 {
     struct pair *p = *state;
@@ -859,6 +881,7 @@ int main(void)
         T(oversized_headers_fail_only_their_call),
         T(drain_lets_calls_finish_and_takes_no_new_ones),
         T(drain_with_grace_ends_calls_unavailable),
+        T(old_connections_are_drained_never_late_and_not_all_at_once),
         T(silent_client_is_pinged_then_dropped),
         T(silence_before_the_preface_ends_the_connection),
         T(garbage_is_a_protocol_error),
