@@ -56,9 +56,9 @@ struct hws_tls_bundle {
     uint8_t domain_of_ca[HWS_TLS_MAX_CAS]; /* by position in ca */
     mbedtls_x509_crl crl;
     bool has_crl;
-    uint8_t domain_of_crl[HWS_TLS_MAX_CRLS];
-    struct hws_tls_deny *deny; /* owned; NULL = empty */
-    mbedtls_ssl_config server; /* shared by the connections of this bundle */
+    uint16_t domains_of_crl[HWS_TLS_MAX_CRLS]; /* bit i: domain i, whose CA signed it */
+    struct hws_tls_deny *deny;                 /* owned; NULL = empty */
+    mbedtls_ssl_config server;                 /* shared by the connections of this bundle */
     mbedtls_ssl_config client;
     struct hws_tls_peer self;
     unsigned eku;

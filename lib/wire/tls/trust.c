@@ -210,10 +210,12 @@ static enum hws_code check_crl(struct hws_tls_bundle *b, const mbedtls_x509_crl 
         return hws_err_set(err, HWS_E_INVALID, "crl: list %u has no nextUpdate", number);
     }
     for (mbedtls_x509_crt *ca = &b->ca; ca != NULL; ca = ca->next, i++) {
-        if (signed_by(crl, ca)) {
-            b->domain_of_crl[number - 1] = b->domain_of_ca[i];
-            return HWS_OK;
+        if (signed_by(crl, ca)) { /* a CA may serve several domains */
+            b->domains_of_crl[number - 1] |= (uint16_t)(1u << b->domain_of_ca[i]);
         }
+    }
+    if (b->domains_of_crl[number - 1] != 0) {
+        return HWS_OK;
     }
     return hws_err_set(err, HWS_E_INVALID, "crl: list %u is signed by no CA of ours", number);
 }
@@ -276,7 +278,7 @@ enum hws_tls_reason hws_tls_bundle_judge(const struct hws_tls_bundle *b,
         return HWS_TLS_REASON_DENIED;
     }
     for (const mbedtls_x509_crl *crl = &b->crl; b->has_crl && crl != NULL; crl = crl->next, i++) {
-        if (b->domain_of_crl[i] == domain && lists(crl, path)) {
+        if (domain >= 0 && (b->domains_of_crl[i] >> domain & 1) != 0 && lists(crl, path)) {
             return HWS_TLS_REASON_REVOKED;
         }
     }

@@ -1,4 +1,4 @@
-/* Fuzzes the PEM inputs of a bundle: three texts separated by NUL bytes. */
+/* Fuzzes the PEM inputs of a bundle: six texts separated by NUL bytes. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,12 +24,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hws_span rest = {data, size};
     struct hws_tls_rng *rng = NULL;
     struct hws_tls_bundle *bundle = NULL;
+    struct hws_tls_trust trust = {.domain = "other.test"};
     struct hws_tls_pem pem = {0};
     struct hws_err err;
 
     pem.cert = next_text(&rest);
     pem.key = next_text(&rest);
     pem.ca = next_text(&rest);
+    pem.crl = next_text(&rest);
+    pem.deny = next_text(&rest);
+    trust.ca = next_text(&rest);
+    pem.trust = &trust;
+    pem.n_trust = trust.ca.n > 0 ? 1 : 0;
     if (hws_tls_rng_open(&rng, &err) == HWS_OK) {
         if (hws_tls_bundle_new(rng, &pem, 1800000000, &bundle, &err) == HWS_OK) {
             hws_tls_bundle_unref(bundle);

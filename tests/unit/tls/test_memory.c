@@ -20,7 +20,10 @@ struct texts {
     char *cert;
     char *key;
     char *ca;
-    struct hws_tls_pem pem; /* of them */
+    char *crl;
+    char *other_ca;
+    struct hws_tls_trust trust; /* another domain */
+    struct hws_tls_pem pem;     /* of them */
 };
 
 struct world {
@@ -35,7 +38,10 @@ static struct world s_world;
 
 static void make(struct texts *out, const struct hws_mint *ca, const char *ext)
 {
+    static const char deny[] = "serial 0a\n";
     struct hws_mint leaf;
+    struct hws_mint other;
+    const struct hws_mint *others[] = {&other};
     const struct hws_mint *one[] = {&leaf};
     const struct hws_mint *cas[] = {ca};
 
@@ -43,10 +49,20 @@ static void make(struct texts *out, const struct hws_mint *ca, const char *ext)
     out->cert = hws_mint_certs_pem(one, 1);
     out->key = hws_mint_key_pem(&leaf);
     out->ca = hws_mint_certs_pem(cas, 1);
+    out->crl = hws_mint_crl_pem(ca, &(struct hws_mint_crl_spec){0});
+    out->trust.domain = "other.test";
+    hws_mint_make(&other, NULL, &(struct hws_mint_spec){.cn = "other", .ext = HWS_MINT_CA_EXT});
+    out->other_ca = hws_mint_certs_pem(others, 1);
+    hws_mint_free(&other);
+    out->trust.ca = (struct hws_span){(const uint8_t *)out->other_ca, strlen(out->other_ca)};
     out->pem = (struct hws_tls_pem){
         .cert = {(const uint8_t *)out->cert, strlen(out->cert)},
         .key = {(const uint8_t *)out->key, strlen(out->key)},
         .ca = {(const uint8_t *)out->ca, strlen(out->ca)},
+        .trust = &out->trust,
+        .n_trust = 1,
+        .crl = {(const uint8_t *)out->crl, strlen(out->crl)},
+        .deny = {(const uint8_t *)deny, sizeof(deny) - 1},
         .allow_tls12 = true,
     };
     hws_mint_free(&leaf);
@@ -75,6 +91,8 @@ static void free_texts(struct texts *t)
     hws_mem_free(t->cert);
     hws_mem_free(t->key);
     hws_mem_free(t->ca);
+    hws_mem_free(t->crl);
+    hws_mem_free(t->other_ca);
 }
 
 static int teardown(void **state)
