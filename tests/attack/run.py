@@ -1,7 +1,7 @@
 """Attacks a real agent over mutual TLS, row by row; see rows.py for what a row is.
 
 Prints `pass NAME` or `fail NAME` with the figures above. --off switches each row's limits off and expects it to fail; without
-it that is shown for the quick rows only. --table prints the table of docs/THREATS.md. Other arguments: name filters.
+it that is shown for the quick rows only. --table writes the table of docs/THREATS.md again. Other arguments: name filters.
 """
 import os
 import sys
@@ -70,26 +70,53 @@ def with_limit_off(places, row):
             pass  # an agent without limits may well not survive this
 
 
+THREATS = os.path.join(harness.TOP, "docs/THREATS.md")
+BEGIN, END = "<!-- attacks: tests/attack/run.py --table -->\n", "<!-- end of attacks -->\n"
+
+
 def table():
+    """The attack table: each row, the limits that stop it with their defaults, the counters that tell of it."""
     limits = {}
     for line in os.popen(os.path.join(harness.BIN, "hawser-wire") + " --limits"):
         name, value = line.split()
         limits[name] = value
-    print("| attack | limit | default | counter |\n|---|---|---|---|")
+    check(limits, f"{harness.BIN} has no hawser-wire (HAWSER_BIN)")
+    out = "| attack (a row of `./test attack`) | limit = default | counter |\n|---|---|---|\n"
     for r in rows.ROWS:
-        names = [n for n in r.limits if n in limits]
-        print(f"| {r.name} | {', '.join(names) or 'a rule'} | {', '.join(limits[n] for n in names)} | {', '.join(r.counters)} |")
+        names = [f"{n} = {limits[n]}" for n in r.limits if n in limits]
+        mark = "" if r.off is None else " *" if r.quick_off else " +"
+        out += f"| {r.name.replace('_', ' ')}{mark} | {', '.join(names) or 'a rule, no limit'} | {', '.join(r.counters)} |\n"
+    return out
+
+
+def threats():
+    """docs/THREATS.md cut around its attack table: before, table, after."""
+    with open(THREATS) as f:
+        before, rest = f.read().split(BEGIN)
+    shown, after = rest.split(END)
+    return before, shown, after
+
+
+def write_table():
+    before, _, after = threats()
+    with open(THREATS, "w") as f:
+        f.write(before + BEGIN + table() + END + after)
     return 0
+
+
+def table_is_shown():
+    check(threats()[1] == table(), "docs/THREATS.md shows another table: tests/attack/run.py --table")
+    return f"{len(rows.ROWS)} rows"
 
 
 def main(args):
     if "--table" in args:
-        return table()
+        return write_table()
     off = "--off" in args or LONG
     filters = [a for a in args if not a.startswith("-")]
     chosen = [r for r in rows.ROWS if not filters or any(f in r.name for f in filters)]
     print(f"seed: HAWSER_TEST_SEED={harness.SEED:#x}", flush=True)
-    places, good, stopped = Places(), True, []
+    places, good, stopped = Places(), attempt("docs_show_the_table", table_is_shown), []
     try:
         background = [r for r in chosen if r.background]
         still = Agent(places) if background else None

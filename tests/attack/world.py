@@ -156,7 +156,7 @@ def p99(values):
     return values[min(len(values) - 1, int(len(values) * 0.99))] if values else 0.0
 
 
-def _neighbour(address, files, stop, out):
+def _neighbour(address, files, ready, stop, out):
     took = []
     with Peer(address, files, source=GOOD) as p:
         while not stop.is_set():
@@ -164,6 +164,7 @@ def _neighbour(address, files, stop, out):
             if p.call(CHECK)[0] != 0:
                 break
             took.append(time.monotonic() - began)
+            ready.set()
             time.sleep(0.004)
     out.put(took)
 
@@ -173,11 +174,12 @@ class Neighbour:
 
     def __init__(self, agent):
         fork = multiprocessing.get_context("fork")
-        self.stop, self.out = fork.Event(), fork.Queue()
-        self.process = fork.Process(target=_neighbour, args=(agent.address, agent.places.operator, self.stop, self.out), daemon=True)
+        self.ready, self.stop, self.out = fork.Event(), fork.Event(), fork.Queue()
+        self.process = fork.Process(target=_neighbour, args=(agent.address, agent.places.operator, self.ready, self.stop, self.out), daemon=True)
 
     def __enter__(self):
         self.process.start()
+        check(self.ready.wait(20), "the neighbour is not served before the attack")
         return self
 
     def __exit__(self, *_):

@@ -377,7 +377,7 @@ static void header_bomb_ends_the_connection(void **state)
 static void fields_without_a_name_count(void **state)
 {
     struct fixture *f = *state;
-    uint8_t block[BLOCK_BYTES + 3 * 80];
+    uint8_t block[BLOCK_BYTES + (size_t)3 * 80];
 
     memcpy(block, s_block, BLOCK_BYTES);
     memset(block + BLOCK_BYTES, 0, sizeof(block) - BLOCK_BYTES);
