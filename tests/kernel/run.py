@@ -58,7 +58,7 @@ def prepare():
             print("skip kernel", last)
             sys.exit(0)
     if status != 0:
-        print("fail prepare:", last)
+        print("fail prepare")
         sys.exit(FAILED)
     return parts
 
