@@ -7,11 +7,13 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
 #include "devproc/process.h"
 #include "drv/sys.h"
 #include "nodes.h"
+#include "sandbox/sandbox.h"
 
 static const char help[] =
     "Usage: hawser-dev --socket PATH --lock PATH [--state-dir DIR]\n"
@@ -27,15 +29,36 @@ static const char help[] =
     "Example:\n"
     "  hawser-dev --socket run/hawserd.sock --lock run/dev.lock\n";
 
+#define NODES "/dev/fwctl"
+
 struct program {
     struct hws_devproc process;
+    struct stat walled; /* the folder of the nodes as it was when the sandbox was entered */
+    bool restarting;
     struct hws_watch watch;
     struct hws_nodes nodes;
 };
 
+/* Landlock binds to the folder, not to its name: when the kernel makes a new one (the last adapter
+ * has gone and one has come), only a new process can open what is in it. */
+static void check_folder(struct program *p)
+{
+    struct stat st;
+
+    if (!p->restarting && stat(NODES, &st) == 0 &&
+        (st.st_dev != p->walled.st_dev || st.st_ino != p->walled.st_ino)) {
+        hws_log("restarting", "reason=\"%s is new; hawserd starts us again\"", NODES);
+        p->restarting = true;
+        p->process.stopping = true;
+    }
+}
+
 static uint64_t turn(void *data, uint64_t now_ms)
 {
-    return hws_nodes_turn(&((struct program *)data)->nodes, now_ms);
+    struct program *p = data;
+
+    check_folder(p);
+    return hws_nodes_turn(&p->nodes, now_ms);
 }
 
 static size_t fds(void *data, int *out, size_t cap)
@@ -53,6 +76,27 @@ static bool nodes_closed(void *data)
     return hws_nodes_closed(&((struct program *)data)->nodes);
 }
 
+static enum hws_code enter_sandbox(struct program *p, const char *lock_path, struct hws_err *err)
+{
+    static struct hws_sandbox box = {.role = HWS_SANDBOX_DEV};
+    struct hws_sandbox_report report;
+    struct hws_log_q quoted;
+    char text[HWS_SANDBOX_TEXT_BYTES];
+
+    (void)stat(NODES, &p->walled); /* none: zero, so that any folder is a new one */
+    hws_sandbox_allow(&box, NODES, HWS_SANDBOX_DEVICE);
+    hws_sandbox_allow(&box, "/sys/class", HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, "/sys/devices", HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, lock_path, HWS_SANDBOX_WRITE);
+    enum hws_code code = hws_sandbox_enter(&box, &report, err);
+    if (code == HWS_OK) {
+        hws_sandbox_note(&report, p->process.lock_fd);
+        hws_sandbox_text(&report, text, sizeof text);
+        hws_log("sandbox", "state=%s", hws_log_q(&quoted, text));
+    }
+    return code;
+}
+
 static int serve(struct program *p, const char *socket_path, const char *lock_path)
 {
     struct hws_devproc_config config = {.name = "hawser-dev",
@@ -67,7 +111,8 @@ static int serve(struct program *p, const char *socket_path, const char *lock_pa
     struct hws_log_q quoted;
     struct hws_err err;
 
-    if (hws_devproc_open(&p->process, &config, &err) != HWS_OK) {
+    if (hws_devproc_open(&p->process, &config, &err) != HWS_OK ||
+        enter_sandbox(p, lock_path, &err) != HWS_OK) {
         hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         return 1;
     }

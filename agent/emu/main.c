@@ -20,6 +20,7 @@
 #include "ctl/run.h"
 #include "devproc/process.h"
 #include "options.h"
+#include "sandbox/sandbox.h"
 #include "vm.h"
 
 struct program {
@@ -124,7 +125,37 @@ static int start_failed(struct hws_err *err)
     return 1;
 }
 
-static int serve(struct program *p, const struct hws_emu_options *options)
+/* Files: profiles, parameters, lock, sockets. Nothing of the host's devices. */
+static enum hws_code enter_sandbox(const struct hws_emu_options *o, struct hws_sandbox_report *out,
+                                   struct hws_err *err)
+{
+    static struct hws_sandbox box = {.role = HWS_SANDBOX_EMU};
+    struct hws_log_q quoted;
+    char text[HWS_SANDBOX_TEXT_BYTES];
+    enum hws_code code = o->state_dir == NULL ? HWS_OK : hws_file_make_dir(o->state_dir, err);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    hws_sandbox_allow(&box, o->state_dir, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow_folder_of(&box, o->lock_path, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow_folder_of(&box, o->control_path, HWS_SANDBOX_WRITE);
+    for (size_t i = 0; i < o->n_profiles; i++) {
+        hws_sandbox_allow(&box, o->profiles[i], HWS_SANDBOX_READ);
+    }
+    for (size_t i = 0; i < o->n_vm_sockets; i++) {
+        hws_sandbox_allow_folder_of(&box, o->vm_sockets[i], HWS_SANDBOX_WRITE);
+    }
+    code = hws_sandbox_enter(&box, out, err);
+    if (code == HWS_OK) {
+        hws_sandbox_text(out, text, sizeof text);
+        hws_log("sandbox", "state=%s", hws_log_q(&quoted, text));
+    }
+    return code;
+}
+
+static int serve(struct program *p, const struct hws_emu_options *options,
+                 const struct hws_sandbox_report *report)
 {
     struct hws_devproc_config config = {.name = "hawser-emu",
                                         .build_id = HWS_VERSION,
@@ -137,8 +168,11 @@ static int serve(struct program *p, const struct hws_emu_options *options)
                                         .data = p};
     struct hws_err err;
 
-    if (hws_devproc_open(&p->process, &config, &err) != HWS_OK ||
-        hws_control_open(&p->control, options->control_path, &err) != HWS_OK ||
+    if (hws_devproc_open(&p->process, &config, &err) != HWS_OK) {
+        return start_failed(&err);
+    }
+    hws_sandbox_note(report, p->process.lock_fd);
+    if (hws_control_open(&p->control, options->control_path, &err) != HWS_OK ||
         open_cards(p, options, &err) != HWS_OK) {
         return start_failed(&err);
     }
@@ -159,6 +193,7 @@ int main(int argc, char **argv)
 {
     /* Static: it lives as long as the process, also when a start fails half-way. */
     static struct program program;
+    struct hws_sandbox_report report;
     struct hws_emu_options options;
     struct hws_err err;
 
@@ -176,5 +211,8 @@ int main(int argc, char **argv)
     if (options.n_command > 0) {
         return hws_control_send(&options);
     }
-    return options.n_vm_sockets > 0 ? hws_vm_run(&options) : serve(&program, &options);
+    if (enter_sandbox(&options, &report, &err) != HWS_OK) {
+        return start_failed(&err);
+    }
+    return options.n_vm_sockets > 0 ? hws_vm_run(&options) : serve(&program, &options, &report);
 }

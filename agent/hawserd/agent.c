@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "hawserd/entry.h"
 #include "hawserd/task.h"
+#include "hawserd/walls.h"
 #include "sock/sock.h"
 #include "table/table.h"
 
@@ -406,10 +407,12 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
     hws_wire_open(&agent->wire, agent);
     watch_signals(agent);
     agent->handles_open = true;
-    if ((code = hws_devices_open(&agent->devices, agent, err)) != HWS_OK ||
+    /* The spawner is forked before the walls stand; the store's thread is started behind them. */
+    if ((code = hws_children_open(&agent->children, agent, err)) != HWS_OK ||
+        (code = hws_walls_enter(agent, err)) != HWS_OK ||
+        (code = hws_devices_open(&agent->devices, agent, err)) != HWS_OK ||
         (code = hws_spool_open(&agent->spool, agent->config.state_dir, err)) != HWS_OK ||
         (code = start_database(agent, err)) != HWS_OK ||
-        (code = hws_children_open(&agent->children, agent, err)) != HWS_OK ||
         (code = hws_door_open(&agent->door, agent, agent->children.socket, err)) != HWS_OK) {
         return code;
     }

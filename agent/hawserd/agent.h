@@ -20,6 +20,7 @@
 #include "hawserd/spool.h"
 #include "hawserd/wire_channel.h"
 #include "policy/policy.h"
+#include "sandbox/sandbox.h"
 #include "store/store.h"
 
 #define HWS_AGENT_DRAIN_MS 30000u /* SIGTERM: running work gets this long */
@@ -53,8 +54,9 @@ struct hws_agent {
     uint64_t generation;               /* random, drawn at start */
     char build_id[48];
     uint64_t started_ms;
-    int state;              /* enum hws_agent_state */
-    char state_reason[256]; /* why SAFE, or "" */
+    int state;                         /* enum hws_agent_state */
+    char state_reason[256];            /* why SAFE, or "" */
+    struct hws_sandbox_report sandbox; /* how far our own walls go */
     struct hws_digest table_hash;
     struct hws_policy *policy; /* one reference */
     struct hws_store *store;   /* owned; NULL in SAFE state without a database */

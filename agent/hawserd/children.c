@@ -13,6 +13,7 @@
 #include "sock/sock.h"
 
 static void turn(struct hws_children *c);
+static enum hws_code open_spawner(struct hws_children *c, struct hws_err *err);
 
 /* ---- programs and arguments ------------------------------------------------------------------ */
 
@@ -111,6 +112,7 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
     c->wire.all = c;
     c->device.name = emu ? "hawser-emu" : "hawser-dev";
     c->device.role = HWS_LINK_ROLE_DEVICE;
+    c->device.number = 1;
     c->device.all = c;
     if (!bin_dir(agent, dir, sizeof(dir)) ||
         !hws_str_print(c->wire.program, sizeof(c->wire.program), "%s/%s", dir, c->wire.name) ||
@@ -127,77 +129,115 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
     device_args(c, cfg);
     hws_child_init(&c->wire.child, agent->options->no_spawn, now_ms);
     hws_child_init(&c->device.child, agent->options->no_spawn, now_ms);
-    (void)uv_timer_init(&agent->loop, &c->timer);
-    c->timer.data = c;
-    c->open = true;
-    return HWS_OK;
+    return open_spawner(c, err);
 }
 
 /* ---- spawning -------------------------------------------------------------------------------- */
 
-static void free_process(uv_handle_t *handle)
+static void failed(struct hws_process *p, const char *reason)
 {
-    hws_mem_free(handle);
-}
+    struct hws_log_q q;
 
-static void on_exit_cb(uv_process_t *process, int64_t status, int signal)
-{
-    struct hws_process *p = process->data;
-
-    uv_close((uv_handle_t *)process, free_process);
-    if (p == NULL) {
-        return; /* the agent is closing */
-    }
-    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
-        if (p->left[i] == process) {
-            p->left[i] = NULL;
-            hws_devices_process_ended(&p->all->agent->devices);
-            return; /* another one runs in its place */
-        }
-    }
-    p->spawned = NULL;
-    hws_devices_process_ended(&p->all->agent->devices);
-    if (!p->all->stopping) {
-        hws_log("process_ended", "name=%s pid=%d status=%lld signal=%d", p->name,
-                (int)uv_process_get_pid(process), (long long)status, signal);
-    }
+    hws_log("start_failed", "name=%s reason=%s", p->name, hws_log_q(&q, reason));
+    p->spawned = false;
     hws_child_exited(&p->child, hws_agent_now(p->all->agent));
-    turn(p->all);
 }
 
 static void spawn(struct hws_process *p)
 {
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-    };
-    uv_process_options_t o = {
-        .exit_cb = on_exit_cb,
-        .file = p->program,
-        .args = (char **)p->args,
-        .flags = UV_PROCESS_DETACHED, /* a signal to our terminal's group is ours alone */
-        .stdio_count = 3,
-        .stdio = stdio,
-    };
-    uint64_t now_ms = hws_agent_now(p->all->agent);
+    struct hws_err err;
 
-    hws_child_spawned(&p->child, now_ms);
-    uv_process_t *process = hws_mem_zalloc(1, sizeof(*process));
-    int rc = process == NULL ? UV_ENOMEM : uv_spawn(&p->all->agent->loop, process, &o);
-    if (rc != 0) {
-        struct hws_log_q q;
-        hws_log("start_failed", "name=%s reason=%s", p->name, hws_log_q(&q, uv_strerror(rc)));
-        if (process != NULL) {
-            uv_close((uv_handle_t *)process, free_process);
-        }
-        hws_child_exited(&p->child, now_ms);
-        return;
+    hws_child_spawned(&p->child, hws_agent_now(p->all->agent));
+    p->spawned = true;
+    p->pid = 0;
+    if (hws_spawner_start(&p->all->spawner, p->number, &err) != HWS_OK) {
+        failed(p, err.msg);
     }
-    process->data = p;
-    uv_unref((uv_handle_t *)process);
-    p->spawned = process;
-    hws_log("process_started", "name=%s pid=%d", p->name, (int)uv_process_get_pid(process));
+}
+
+static void ended(struct hws_process *p, const struct hws_spawner_event *e)
+{
+    if (!p->all->stopping) {
+        hws_log("process_ended", "name=%s pid=%d status=%d signal=%d", p->name, p->pid, e->value,
+                e->signal);
+    }
+    p->spawned = false;
+    p->pid = 0;
+    hws_devices_process_ended(&p->all->agent->devices);
+    hws_child_exited(&p->child, hws_agent_now(p->all->agent));
+}
+
+/* The end of one that was left to the kernel concerns nobody: another one runs in its place. */
+static void forget(struct hws_process *p, int pid)
+{
+    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
+        if (p->left[i] == pid) {
+            p->left[i] = 0;
+            hws_devices_process_ended(&p->all->agent->devices);
+        }
+    }
+}
+
+static void on_event(struct hws_children *c, const struct hws_spawner_event *e)
+{
+    struct hws_process *p = e->program == c->wire.number ? &c->wire : &c->device;
+
+    if (e->news == HWS_SPAWNER_STARTED) {
+        p->pid = e->pid;
+        hws_log("process_started", "name=%s pid=%d", p->name, p->pid);
+    } else if (e->news == HWS_SPAWNER_FAILED) {
+        failed(p, strerror(e->value));
+    } else if (e->program < HWS_SPAWNER_PROGRAMS && p->spawned && p->pid == e->pid) {
+        ended(p, e);
+    } else {
+        forget(&c->wire, e->pid);
+        forget(&c->device, e->pid);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct hws_children *c = poll->data;
+    struct hws_spawner_event e;
+    enum hws_code code;
+    (void)status;
+    (void)events;
+
+    while ((code = hws_spawner_next(&c->spawner, &e)) == HWS_OK) {
+        on_event(c, &e);
+    }
+    if (code == HWS_E_GONE) {
+        hws_log("spawner_gone", "pid=%d", (int)c->spawner.pid);
+        (void)uv_poll_stop(poll);
+        c->wire.spawned = false;
+        c->device.spawned = false;
+    }
+    turn(c);
+}
+
+static enum hws_code open_spawner(struct hws_children *c, struct hws_err *err)
+{
+    const char *const *const argv[HWS_SPAWNER_PROGRAMS] = {c->wire.args, c->device.args};
+    struct hws_agent *agent = c->agent;
+
+    c->spawner.fd = -1;
+    if (!agent->options->no_spawn) {
+        enum hws_code code = hws_spawner_open(&c->spawner, argv, err);
+        if (code != HWS_OK) {
+            return code;
+        }
+        if (uv_poll_init(&agent->loop, &c->poll, c->spawner.fd) != 0) {
+            hws_spawner_close(&c->spawner);
+            return hws_err_set(err, HWS_E_IO, "cannot watch the spawner");
+        }
+        c->poll.data = c;
+        (void)uv_poll_start(&c->poll, UV_READABLE, on_poll);
+        uv_unref((uv_handle_t *)&c->poll);
+    }
+    (void)uv_timer_init(&agent->loop, &c->timer);
+    c->timer.data = c;
+    c->open = true;
+    return HWS_OK;
 }
 
 static void kill_process(const struct hws_process *p, int signal)
@@ -205,8 +245,8 @@ static void kill_process(const struct hws_process *p, int signal)
     /* The connection proves that the pid is still that process. */
     if (hws_child_connected(&p->child)) {
         (void)uv_kill((int)p->child.pid, signal);
-    } else if (p->spawned != NULL) {
-        (void)uv_process_kill(p->spawned, signal);
+    } else if (p->spawned) {
+        hws_spawner_kill(&p->all->spawner, p->number, signal);
     }
 }
 
@@ -219,19 +259,20 @@ static void leave_behind(struct hws_process *p, uint64_t now_ms)
 {
     size_t i = 0;
 
-    if (p->child.state != HWS_CHILD_AWAY || p->spawned == NULL ||
+    if (p->child.state != HWS_CHILD_AWAY || !p->spawned ||
         now_ms - p->child.since_ms < HWS_CHILDREN_REAP_MS ||
         hws_sock_lock_free(p->lock, NULL) != HWS_OK) {
         return;
     }
-    while (i < HWS_CHILDREN_MAX_LEFT && p->left[i] != NULL) {
+    while (i < HWS_CHILDREN_MAX_LEFT && p->left[i] != 0) {
         i++;
     }
     if (i < HWS_CHILDREN_MAX_LEFT) {
         hws_log("process_left_behind", "name=%s pid=%d reason=\"a thread is stuck in the kernel\"",
-                p->name, (int)uv_process_get_pid(p->spawned));
-        p->left[i] = p->spawned;
-        p->spawned = NULL;
+                p->name, p->pid);
+        p->left[i] = p->pid;
+        p->spawned = false;
+        p->pid = 0;
     }
 }
 
@@ -242,7 +283,7 @@ static uint64_t turn_one(struct hws_process *p, uint64_t now_ms)
 
     leave_behind(p, now_ms);
     /* One that we started is also reaped first: its connection may end before its exit is seen. */
-    bool is_free = p->child.state == HWS_CHILD_AWAY && p->spawned == NULL &&
+    bool is_free = p->child.state == HWS_CHILD_AWAY && !p->spawned &&
                    hws_sock_lock_free(p->lock, NULL) == HWS_OK;
 
     switch (hws_child_turn(&p->child, is_free, now_ms, &next_ms)) {
@@ -297,7 +338,7 @@ static struct hws_process *by_role(struct hws_children *c, enum hws_link_role ro
 void hws_children_hello(struct hws_children *c, const struct hws_link_hello *hello)
 {
     struct hws_process *p = by_role(c, (enum hws_link_role)hello->role);
-    bool ours = p->spawned != NULL && uv_process_get_pid(p->spawned) == (int)hello->pid;
+    bool ours = p->spawned && p->pid == (int)hello->pid;
 
     hws_child_hello(&p->child, hello->pid, hello->generation, hws_agent_now(c->agent));
     hws_log("process_connected", "name=%s pid=%u generation=%016llx adopted=%s running=%u", p->name,
@@ -341,7 +382,7 @@ void hws_children_stop(struct hws_children *c)
 /* Until it is reaped where it is our child: it frees its lock a little before its end. */
 static bool runs(const struct hws_process *p)
 {
-    return p->spawned != NULL || hws_sock_lock_free(p->lock, NULL) != HWS_OK;
+    return p->spawned || hws_sock_lock_free(p->lock, NULL) != HWS_OK;
 }
 
 bool hws_children_running(const struct hws_children *c)
@@ -362,30 +403,15 @@ void hws_children_kill(struct hws_children *c, int signal)
     kill_process(&c->device, signal);
 }
 
-static void close_handle(uv_process_t **handle)
-{
-    if (*handle != NULL) {
-        (*handle)->data = NULL;
-        uv_close((uv_handle_t *)*handle, free_process);
-        *handle = NULL;
-    }
-}
-
-static void close_process(struct hws_process *p)
-{
-    close_handle(&p->spawned);
-    for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
-        close_handle(&p->left[i]);
-    }
-}
-
 void hws_children_close(struct hws_children *c)
 {
     if (!c->open) {
         return;
     }
     c->open = false;
-    close_process(&c->wire);
-    close_process(&c->device);
+    if (c->spawner.fd >= 0) {
+        uv_close((uv_handle_t *)&c->poll, NULL);
+        hws_spawner_close(&c->spawner);
+    }
     uv_close((uv_handle_t *)&c->timer, NULL);
 }

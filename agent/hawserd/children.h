@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "hawserd/child.h"
 #include "hawserd/config.h"
+#include "hawserd/spawner.h"
 #include "link/hello.h"
 
 #define HWS_CHILDREN_PATH_BYTES 512u
@@ -33,14 +34,18 @@ struct hws_process {
     char program[HWS_CHILDREN_PATH_BYTES];
     char lock[HWS_CHILDREN_PATH_BYTES];      /* lock file */
     const char *args[HWS_CHILDREN_MAX_ARGS]; /* ends with NULL; borrowed from the texts below */
-    uv_process_t *spawned; /* owned; what we started and what has not ended; or NULL */
-    uv_process_t *left[HWS_CHILDREN_MAX_LEFT]; /* owned; replaced, but not reaped yet; or NULL */
+    unsigned number;                         /* at the spawner: 0 wire, 1 device */
+    bool spawned; /* we asked for its start, and it has neither failed nor ended since */
+    int pid;      /* of what we started; 0 until the spawner has said so */
+    int left[HWS_CHILDREN_MAX_LEFT]; /* pids: replaced, but not reaped yet; 0 = none */
 };
 
 struct hws_children {
     struct hws_agent *agent; /* borrowed */
     struct hws_process wire;
     struct hws_process device;
+    struct hws_spawner spawner;
+    uv_poll_t poll;   /* watches the spawner */
     uv_timer_t timer; /* runs only while somebody is away or started */
     bool open;
     bool stopping;
@@ -49,7 +54,8 @@ struct hws_children {
     char control[HWS_CHILDREN_PATH_BYTES]; /* RUN/emu.control: faults for emulated adapters */
 };
 
-/* Finds programs and makes their arguments; starts nothing. HWS_E_INVALID: a path is too long. */
+/* Finds programs and makes their arguments, and forks the spawner; starts none of them. To be
+ * called before the sandbox is entered. HWS_E_INVALID: a path is too long; HWS_E_IO. */
 enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
                                 struct hws_err *err) HWS_MUST_USE;
 

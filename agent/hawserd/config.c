@@ -57,6 +57,7 @@ static const struct field root_fields[] = {
     TEXT_FIELD("run_dir", FIELD_PATH, true, run_dir),
     TEXT_FIELD("state_dir", FIELD_PATH, true, state_dir),
     TEXT_FIELD("policy", FIELD_PATH, true, policy),
+    TEXT_FIELD("user", FIELD_TEXT, false, user),
     TEXT_FIELD("listen", FIELD_TEXT, false, listen),
     {"tls", FIELD_MAP, false, 0, 0, tls_fields},
     {"devices", FIELD_MAP, true, 0, 0, device_fields},

@@ -7,12 +7,13 @@
  *     run_dir: run
  *     state_dir: state
  *     policy: policy.yaml
+ *     user: hawser
  *     listen: 127.0.0.1:0
  *     tls: {cert: agent.crt, key: agent.key, ca: ca.crt}
  *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
  *
- * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required.
- * Thread rule: none, everything is local to the call.
+ * `user` may be left out. Without `listen` the agent serves the local Unix socket only; with it,
+ * `tls` is required. Thread rule: none, everything is local to the call.
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H
@@ -25,6 +26,7 @@
 #define HWS_CONFIG_PATH_BYTES    256u
 #define HWS_CONFIG_HOST_BYTES    65u
 #define HWS_CONFIG_LISTEN_BYTES  128u
+#define HWS_CONFIG_USER_BYTES    33u
 #define HWS_CONFIG_RECORDS_BYTES 16u
 #define HWS_CONFIG_MAX_PROFILES  16u
 #define HWS_CONFIG_MAX_TRUST     8u   /* other trust domains */
@@ -41,6 +43,7 @@ struct hws_config {
     char run_dir[HWS_CONFIG_PATH_BYTES];   /* sockets, locks, `listen` */
     char state_dir[HWS_CONFIG_PATH_BYTES]; /* database, spool, images */
     char policy[HWS_CONFIG_PATH_BYTES];    /* policy file */
+    char user[HWS_CONFIG_USER_BYTES];      /* whom root becomes; empty = stays who started it */
     char listen[HWS_CONFIG_LISTEN_BYTES];  /* "address:port"; empty = no TCP */
     char tls_cert[HWS_CONFIG_PATH_BYTES];  /* PEM files; empty without listen */
     char tls_key[HWS_CONFIG_PATH_BYTES];

@@ -11,6 +11,7 @@
 #include "hawserd/entry.h"
 #include "hawserd/options.h"
 #include "hawserd/supervise.h"
+#include "hawserd/user.h"
 #include "store/store.h"
 
 static void *zalloc(size_t count, size_t size)
@@ -66,6 +67,9 @@ int main(int argc, char **argv)
         (void)printf("%s: ok: host %s, %zu profiles\n", options.config, config.host,
                      config.n_profiles);
         return HWS_EXIT_OK;
+    }
+    if (hws_user_become(&config, &err) != HWS_OK) {
+        return complain(&err, HWS_EXIT_CONFIG);
     }
     if (options.supervise) {
         return hws_supervise(argc, argv);

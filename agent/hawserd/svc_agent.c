@@ -8,6 +8,7 @@
 #include "hawserd/authorize.h"
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
+#include "hawserd/walls.h"
 #include "table/table.h"
 
 #define MAX_RULES    64u
@@ -22,28 +23,57 @@ static enum hws_code nothing_to_check(struct hws_task *task, struct hws_err *err
 
 /* ---- Info ------------------------------------------------------------------------------------ */
 
-static void add_process(struct hws_task *task, Hawser__V1__InfoResponse *r, const char *name,
-                        uint32_t pid, uint64_t generation, bool connected, unsigned restarts)
+static Hawser__V1__ProcessInfo *add_process(struct hws_task *task, Hawser__V1__InfoResponse *r,
+                                            const char *name, uint32_t pid, bool connected)
 {
     Hawser__V1__ProcessInfo *p = hws_arena_alloc(&task->arena, sizeof(*p));
 
     if (p == NULL) {
-        return;
+        return NULL;
     }
     hawser__v1__process_info__init(p);
     p->name = hws_arena_str(&task->arena, name);
     p->pid = pid;
-    p->generation = generation;
     p->connected = connected;
-    p->restarts = restarts;
     r->processes[r->n_processes++] = p;
+    return p;
+}
+
+/* The kernel's word counts; the process's own says how far Landlock goes, which /proc does not. */
+static void add_walls(struct hws_task *task, Hawser__V1__ProcessInfo *p, const char *lock)
+{
+    struct hws_walls walls;
+
+    hws_walls_look(task->agent, p->pid, lock, &walls);
+    p->sandbox = hws_arena_str(&task->arena, walls.text);
+    p->capabilities = walls.capabilities;
+    p->confined = walls.known && walls.seccomp && walls.no_new_privs && walls.capabilities == 0;
+}
+
+static void add_self(struct hws_task *task, Hawser__V1__InfoResponse *r)
+{
+    Hawser__V1__ProcessInfo *p = add_process(task, r, "hawserd", (uint32_t)uv_os_getpid(), true);
+
+    if (p != NULL) {
+        p->generation = task->agent->generation;
+        add_walls(task, p, "");
+    }
 }
 
 static void add_child(struct hws_task *task, Hawser__V1__InfoResponse *r,
                       const struct hws_process *process)
 {
-    add_process(task, r, process->name, process->child.pid, process->child.generation,
-                hws_child_connected(&process->child), process->child.n_restarts);
+    bool connected = hws_child_connected(&process->child);
+    Hawser__V1__ProcessInfo *p = add_process(task, r, process->name, process->child.pid, connected);
+
+    if (p == NULL) {
+        return;
+    }
+    p->generation = process->child.generation;
+    p->restarts = process->child.n_restarts;
+    if (connected) {
+        add_walls(task, p, process->lock);
+    }
 }
 
 static void add_counter(struct hws_task *task, Hawser__V1__InfoResponse *r, const char *prefix,
@@ -102,9 +132,14 @@ static void info_run(struct hws_task *task)
     Hawser__V1__InfoResponse r = HAWSER__V1__INFO_RESPONSE__INIT;
     Hawser__V1__ProcessInfo *processes[4];
     struct hws_agent *agent = task->agent;
+    char lockdown[32];
 
+    hws_walls_lockdown(lockdown, sizeof(lockdown));
+    r.lockdown = lockdown;
+    r.kernel_taint = hws_walls_taint();
+    r.taint_fwctl = (r.kernel_taint & HWS_WALLS_TAINT_FWCTL) != 0;
     r.processes = processes;
-    add_process(task, &r, "hawserd", (uint32_t)uv_os_getpid(), agent->generation, true, 0);
+    add_self(task, &r);
     add_child(task, &r, &agent->children.wire);
     add_child(task, &r, &agent->children.device);
     r.host = agent->config.host;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "common/log.h"
 #include "options.h"
+#include "sandbox/sandbox.h"
 #include "service.h"
 #include "sock/sock.h"
 
@@ -42,6 +43,30 @@ static void keep_memory_out_of_cores(void)
         (void)fputs("0\n", filter);
         (void)fclose(filter);
     }
+}
+
+/* Files: its folder and the folders of its certificates. TCP: to accept, never to connect. */
+static enum hws_code enter_sandbox(const struct hws_wire_options *o, int lock_fd,
+                                   struct hws_err *err)
+{
+    static struct hws_sandbox box = {.role = HWS_SANDBOX_WIRE};
+    struct hws_sandbox_report report;
+    struct hws_log_q quoted;
+    char text[HWS_SANDBOX_TEXT_BYTES];
+
+    hws_sandbox_allow(&box, o->run_dir, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow_folder_of(&box, o->local_socket, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow_folder_of(&box, o->cert, HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, o->key, HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, o->ca, HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, "/dev/urandom", HWS_SANDBOX_READ);
+    enum hws_code code = hws_sandbox_enter(&box, &report, err);
+    if (code == HWS_OK) {
+        hws_sandbox_note(&report, lock_fd);
+        hws_sandbox_text(&report, text, sizeof(text));
+        hws_log("sandbox", "state=%s", hws_log_q(&quoted, text));
+    }
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -80,6 +105,9 @@ int main(int argc, char **argv)
     }
     if (hws_sock_lock(options.lock, &lock_fd, &err) != HWS_OK) {
         return complain(&err, 3);
+    }
+    if (enter_sandbox(&options, lock_fd, &err) != HWS_OK) {
+        return complain(&err, 1);
     }
     return hws_service_run(&options, &limits); /* the lock goes with the process, not before it */
 }

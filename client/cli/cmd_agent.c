@@ -13,11 +13,13 @@ static const struct hws_column info_columns[] = {
     {"host", "HOST", 0},           {"name", "NAME", 0},           {"version", "VERSION", 0},
     {"state", "STATE", 0},         {"state_reason", "REASON", 0}, {"uptime_ms", "UPTIME-MS", 0},
     {"audit_seq", "AUDIT-SEQ", 0}, {"build_id", NULL, 0},         {"policy_hash", NULL, 0},
-    {"table_hash", NULL, 0},
+    {"table_hash", NULL, 0},       {"lockdown", "LOCKDOWN", 0},   {"taint_fwctl", "TAINT-J", 0},
+    {"kernel_taint", NULL, 0},
 };
 static const struct hws_column process_columns[] = {
     {"host", "HOST", 0},           {"process", "PROCESS", 0},   {"pid", "PID", 0},
     {"connected", "CONNECTED", 0}, {"restarts", "RESTARTS", 0}, {"generation", NULL, 0},
+    {"confined", "CONFINED", 0},   {"sandbox", "SANDBOX", 0},   {"capabilities", NULL, 0},
 };
 static const struct hws_column counter_columns[] = {
     {"host", "HOST", 0}, {"counter", "COUNTER", 0}, {"value", "VALUE", 0}};
@@ -36,6 +38,10 @@ static void info_row(struct hws_out *out, const char *host, const Hawser__V1__In
         hws_cell_text(r->build_id),
         hws_cell_text(r->policy_hash),
         hws_cell_text(r->table_hash),
+        hws_cell_text(r->lockdown),
+        hws_cell_tone(r->taint_fwctl ? "yes" : "no",
+                      r->taint_fwctl ? HWS_TONE_WARN : HWS_TONE_GOOD),
+        hws_cell_hex(r->kernel_taint),
     };
 
     hws_out_row(out, cells);
@@ -45,9 +51,10 @@ static void process_rows(struct hws_out *out, const char *host, const Hawser__V1
 {
     for (size_t i = 0; i < r->n_processes; i++) {
         const Hawser__V1__ProcessInfo *p = r->processes[i];
-        const struct hws_cell cells[] = {hws_cell_text(host),        hws_cell_text(p->name),
-                                         hws_cell_uint(p->pid),      hws_cell_bool(p->connected),
-                                         hws_cell_uint(p->restarts), hws_cell_hex(p->generation)};
+        const struct hws_cell cells[] = {
+            hws_cell_text(host),         hws_cell_text(p->name),     hws_cell_uint(p->pid),
+            hws_cell_bool(p->connected), hws_cell_uint(p->restarts), hws_cell_hex(p->generation),
+            hws_cell_bool(p->confined),  hws_cell_text(p->sandbox),  hws_cell_hex(p->capabilities)};
         hws_out_row(out, cells);
     }
 }

@@ -303,6 +303,30 @@ static uint64_t n_commands(void)
     return n;
 }
 
+static void info_says_how_each_process_is_confined(void **state)
+{
+    Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+    struct hws_rig_reply r;
+    (void)state;
+    (void)hws_rig_pid(&rig, "hawser-emu"); /* waits for it */
+
+    hws_rig_call(&rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    expect_ok(&r);
+    Hawser__V1__InfoResponse *info =
+        hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    assert_non_null(info);
+    assert_int_equal(info->n_processes, 3);
+    for (size_t i = 0; i < info->n_processes; i++) {
+        assert_true(info->processes[i]->confined);
+        assert_int_equal(info->processes[i]->capabilities, 0);
+        assert_true(hws_str_starts(info->processes[i]->sandbox, "level="));
+    }
+    assert_true(info->lockdown[0] != '\0');
+    assert_int_equal(info->taint_fwctl, (info->kernel_taint >> 19 & 1) != 0);
+    hawser__v1__info_response__free_unpacked(info, NULL);
+    hws_rig_reply_free(&r);
+}
+
 /* What is read when the adapters come has been read. */
 static uint64_t wait_quiet(void)
 {
@@ -718,6 +742,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agent_serves_quickly),
+        cmocka_unit_test(info_says_how_each_process_is_confined),
         cmocka_unit_test(list_shows_both_adapters_in_pci_order),
         cmocka_unit_test(unknown_device_names_the_ones_there_are),
         cmocka_unit_test(watch_lists_then_says_synced),

@@ -9,6 +9,7 @@ static const char good[] = "host: host-a\n"
                            "run_dir: run\n"
                            "state_dir: /var/lib/hawser\n"
                            "policy: policy.yaml\n"
+                           "user: hawser\n"
                            "listen: 127.0.0.1:0\n"
                            "tls: {cert: agent.crt, key: agent.key, ca: ca.crt}\n"
                            "devices: {backend: emu, profiles: [a.yaml, b.yaml]}\n";
@@ -30,6 +31,7 @@ static void whole_file_is_read_with_paths_relative_to_it(void **state)
     assert_string_equal(c.run_dir, "/etc/hawser/run");
     assert_string_equal(c.state_dir, "/var/lib/hawser");
     assert_string_equal(c.policy, "/etc/hawser/policy.yaml");
+    assert_string_equal(c.user, "hawser");
     assert_string_equal(c.listen, "127.0.0.1:0");
     assert_string_equal(c.tls_key, "/etc/hawser/agent.key");
     assert_int_equal(c.backend, HWS_BACKEND_EMU);

@@ -1,0 +1,38 @@
+/* hawserd's own sandbox, and what it sees of the walls of the other processes. */
+#ifndef HWS_HAWSERD_WALLS_H
+#define HWS_HAWSERD_WALLS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "sandbox/sandbox.h"
+
+struct hws_agent;
+
+/* What the kernel says of a process (/proc/PID/status), and what it wrote into its lock file. */
+struct hws_walls {
+    char text[HWS_SANDBOX_TEXT_BYTES]; /* "level=6 seccomp=yes ..."; "" if unknown */
+    uint64_t capabilities;             /* permitted */
+    bool seccomp;                      /* a filter is in force */
+    bool no_new_privs;
+    bool known; /* the kernel was asked */
+};
+
+/* Enters; agent->sandbox says how far. After the spawner is forked, before any thread is started.
+ */
+enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;
+
+/* Looks at a process; lock is its lock file, "" for ourselves. Reads two small files. */
+void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *lock,
+                    struct hws_walls *out);
+
+/* The kernel's lockdown state: "none", "integrity", "confidentiality"; "unknown" where it has none.
+ */
+void hws_walls_lockdown(char *dst, size_t cap);
+
+/* Taint mask of the kernel; 0 if it cannot be read. */
+uint64_t hws_walls_taint(void);
+
+#define HWS_WALLS_TAINT_FWCTL (UINT64_C(1) << 19) /* 'J'; include/linux/panic.h, Linux 7.2.13 */
+
+#endif

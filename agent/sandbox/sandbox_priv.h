@@ -1,0 +1,17 @@
+/* The steps of hws_sandbox_enter. */
+#ifndef HWS_SANDBOX_SANDBOX_PRIV_H
+#define HWS_SANDBOX_SANDBOX_PRIV_H
+
+#include "sandbox/sandbox.h"
+
+/* Drops every capability and forbids new ones. HWS_E_IO. */
+enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err *err) HWS_MUST_USE;
+
+/* Restricts files, TCP and signals; *out_abi is what is in force (0: the kernel has none). */
+enum hws_code hws_sandbox__landlock(const struct hws_sandbox *s, int *out_abi, int *out_kernel_abi,
+                                    struct hws_err *err) HWS_MUST_USE;
+
+/* Installs the role's filter for all threads. HWS_E_IO. */
+enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *err) HWS_MUST_USE;
+
+#endif
