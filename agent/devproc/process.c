@@ -91,6 +91,7 @@ enum hws_code hws_devproc_open(struct hws_devproc *p, const struct hws_devproc_c
     p->config = *config;
     p->sock_fd = -1;
     p->close_by_ms = UINT64_MAX;
+    hws_notify_open(&p->notify);
     if (getrandom(&generation, sizeof generation, 0) != (ssize_t)sizeof generation) {
         return hws_err_set(err, HWS_E_IO, "getrandom (errno %d)", errno);
     }
@@ -112,6 +113,7 @@ void hws_devproc_deinit(struct hws_devproc *p)
 {
     hws_sock_close(&p->sock_fd);
     hws_sock_close(&p->signal_fd);
+    hws_notify_close(&p->notify);
     hws_serve_deinit(&p->serve);
     hws_sock_close(&p->lock_fd);
 }
@@ -214,6 +216,7 @@ static void wait_for_work(struct hws_devproc *p, uint64_t next)
         next = p->connect_ms;
     }
     next = p->close_by_ms < next ? p->close_by_ms : next;
+    next = p->alive_ms < next ? p->alive_ms : next;
     pfds[0] = (struct pollfd){.fd = p->signal_fd, .events = POLLIN};
     pfds[1] = (struct pollfd){.fd = p->sock_fd, .events = p->stopping ? 0 : POLLIN};
     if (hws_serve_wants_write(&p->serve)) {
@@ -239,13 +242,25 @@ static void wait_for_work(struct hws_devproc *p, uint64_t next)
     }
 }
 
+/* Each round that comes this far proves that the loop lives. */
+static void tell_alive(struct hws_devproc *p, uint64_t now)
+{
+    if (p->alive_ms <= now) {
+        hws_notify_say(&p->notify, "WATCHDOG=1");
+        p->alive_ms = now + p->notify.watchdog_ms;
+    }
+}
+
 bool hws_devproc_run(struct hws_devproc *p)
 {
+    p->alive_ms = p->notify.watchdog_ms > 0 ? 0 : UINT64_MAX;
+    hws_notify_say(&p->notify, "READY=1");
     for (;;) {
         uint64_t now = now_ms();
         uint64_t next;
         uint64_t own;
 
+        tell_alive(p, now);
         connect_if_due(p, now);
         own = p->config.turn(p->config.data, now);
         next = hws_serve_turn(&p->serve, now);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "common/notify.h"
 #include "gate/serve.h"
 
 #define HWS_DEVPROC_RECONNECT_MS 20u
@@ -40,12 +41,14 @@ struct hws_devproc_config {
 
 struct hws_devproc {
     struct hws_devproc_config config;
-    struct hws_serve serve; /* the program adds its adapters here */
-    int lock_fd;            /* owned */
-    int signal_fd;          /* owned */
-    int sock_fd;            /* owned; -1 = not connected */
-    uint64_t connect_ms;    /* not before */
-    uint64_t close_by_ms;   /* UINT64_MAX until the channels are being closed */
+    struct hws_serve serve;   /* the program adds its adapters here */
+    struct hws_notify notify; /* of the service manager */
+    uint64_t alive_ms;        /* when to tell it next that we live */
+    int lock_fd;              /* owned */
+    int signal_fd;            /* owned */
+    int sock_fd;              /* owned; -1 = not connected */
+    uint64_t connect_ms;      /* not before */
+    uint64_t close_by_ms;     /* UINT64_MAX until the channels are being closed */
     bool stopping;
     uint8_t packet[HWS_LINK_MAX_BYTES];
 };

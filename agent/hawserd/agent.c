@@ -353,6 +353,7 @@ static void close_all(struct hws_agent *agent)
     hws_devices_close(&agent->devices);
     uv_close((uv_handle_t *)&agent->prepare, NULL);
     uv_close((uv_handle_t *)&agent->drain_timer, NULL);
+    uv_close((uv_handle_t *)&agent->alive, NULL);
     for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++) {
         uv_close((uv_handle_t *)&agent->signals[i], NULL);
     }
@@ -392,6 +393,23 @@ static enum hws_code hash_table(struct hws_agent *agent, struct hws_err *err)
     return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "out of memory");
 }
 
+static void on_alive(uv_timer_t *timer)
+{
+    const struct hws_agent *agent = timer->data;
+
+    hws_notify_say(&agent->notify, "WATCHDOG=1");
+}
+
+static void tell_ready(struct hws_agent *agent)
+{
+    hws_notify_say(&agent->notify, "READY=1");
+    if (agent->notify.watchdog_ms > 0) {
+        (void)uv_timer_start(&agent->alive, on_alive, agent->notify.watchdog_ms,
+                             agent->notify.watchdog_ms);
+        uv_unref((uv_handle_t *)&agent->alive);
+    }
+}
+
 static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
 {
     enum hws_code code;
@@ -404,6 +422,8 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
     agent->prepare.data = agent;
     (void)uv_timer_init(&agent->loop, &agent->drain_timer);
     agent->drain_timer.data = agent;
+    (void)uv_timer_init(&agent->loop, &agent->alive);
+    agent->alive.data = agent;
     hws_wire_open(&agent->wire, agent);
     watch_signals(agent);
     agent->handles_open = true;
@@ -413,11 +433,13 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
         (code = hws_devices_open(&agent->devices, agent, err)) != HWS_OK ||
         (code = hws_spool_open(&agent->spool, agent->config.state_dir, err)) != HWS_OK ||
         (code = start_database(agent, err)) != HWS_OK ||
-        (code = hws_door_open(&agent->door, agent, agent->children.socket, err)) != HWS_OK) {
+        (code = hws_door_open(&agent->door, agent, agent->children.socket, agent->listener, err)) !=
+            HWS_OK) {
         return code;
     }
     (void)uv_prepare_start(&agent->prepare, on_prepare);
     hws_children_start(&agent->children);
+    tell_ready(agent);
     log_policy(agent, "started");
     return HWS_OK;
 }
@@ -450,6 +472,7 @@ static int serve(struct hws_agent *agent)
         hws_log("stopped", "status=%d unfinished=%zu", status, agent->n_ops);
         _exit(status);
     }
+    hws_notify_close(&agent->notify);
     deinit(agent);
     hws_log("stopped", "status=%d unfinished=0", status);
     return status;
@@ -468,6 +491,8 @@ int hws_agent_run(const struct hws_config *config, const struct hws_options *opt
     agent->lock_fd = -1;
     agent->door.fd = -1;
     hws_list_init(&agent->ops);
+    hws_notify_open(&agent->notify);
+    agent->listener = hws_notify_listener();
     hws_common_build_id(agent->build_id, sizeof(agent->build_id));
     if (uv_loop_init(&agent->loop) == 0) {
         agent->started_ms = hws_agent_now(agent);

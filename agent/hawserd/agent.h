@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "common/notify.h"
 #include "crypt/digest.h"
 #include "hawserd/children.h"
 #include "hawserd/config.h"
@@ -66,6 +67,9 @@ struct hws_agent {
     uv_prepare_t prepare; /* before each wait: devices turn, channel flush */
     uv_signal_t signals[3];
     uv_timer_t drain_timer;
+    int listener;             /* the door's, passed by the service manager; -1 = we make it */
+    struct hws_notify notify; /* of the service manager */
+    uv_timer_t alive;         /* tells it that the loop lives */
     bool draining;
     uint64_t drain_started_ms;
     bool stopping_others;     /* the other processes were told to end */

@@ -169,14 +169,15 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 }
 
 enum hws_code hws_door_open(struct hws_door *d, struct hws_agent *agent, const char *path,
-                            struct hws_err *err)
+                            int listener, struct hws_err *err)
 {
     d->agent = agent;
     for (size_t i = 0; i < HWS_DOOR_MAX_VISITORS; i++) {
         d->visitors[i].door = d;
         d->visitors[i].fd = -1;
     }
-    enum hws_code code = hws_sock_listen(path, &d->fd, err);
+    d->fd = listener;
+    enum hws_code code = listener >= 0 ? HWS_OK : hws_sock_listen(path, &d->fd, err);
     if (code != HWS_OK) {
         d->fd = -1;
         return code;

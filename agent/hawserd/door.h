@@ -34,9 +34,10 @@ struct hws_door {
     uint8_t packet[HWS_LINK_MAX_BYTES];
 };
 
-/* Listens at path. HWS_E_EXISTS: somebody does already; HWS_E_IO. */
+/* Listens at path, or on the listener that was passed for it (-1: none). HWS_E_EXISTS: somebody
+ * does already; HWS_E_IO. */
 enum hws_code hws_door_open(struct hws_door *d, struct hws_agent *agent, const char *path,
-                            struct hws_err *err) HWS_MUST_USE;
+                            int listener, struct hws_err *err) HWS_MUST_USE;
 void hws_door_close(struct hws_door *d);
 
 #endif

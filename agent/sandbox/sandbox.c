@@ -48,9 +48,14 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
         return hws_err_set(err, HWS_E_BUSY, "sandbox: %zu paths; at most %u", s->n_paths,
                            HWS_SANDBOX_MAX_PATHS);
     }
-    if ((code = hws_sandbox__drop_capabilities(&r.capabilities, err)) != HWS_OK ||
-        (code = hws_sandbox__landlock(s, &r.landlock_abi, &r.kernel_abi, err)) != HWS_OK ||
-        (code = hws_sandbox__seccomp(s->role, err)) != HWS_OK) {
+    code = hws_sandbox__drop_capabilities(&r.capabilities, err);
+    if (code == HWS_OK) {
+        code = hws_sandbox__landlock(s, &r.landlock_abi, &r.kernel_abi, err);
+    }
+    if (code == HWS_OK) {
+        code = hws_sandbox__seccomp(s->role, err);
+    }
+    if (code != HWS_OK) {
         return hws_err_wrap(err, "sandbox");
     }
     r.seccomp = true;

@@ -322,6 +322,7 @@ static void close_all(struct hws_service *s)
     }
     uv_close((uv_handle_t *)&s->hurry, NULL);
     uv_close((uv_handle_t *)&s->trim, NULL);
+    uv_close((uv_handle_t *)&s->alive, NULL);
     for (size_t i = 0; i < sizeof(s->signals) / sizeof(s->signals[0]); i++) {
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     }
@@ -487,6 +488,22 @@ static void watch_signals(struct hws_service *s)
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* hawserd's parent may have blocked them */
 }
 
+static void on_alive(uv_timer_t *timer)
+{
+    const struct hws_service *s = timer->data;
+
+    hws_notify_say(&s->notify, "WATCHDOG=1");
+}
+
+static void tell_ready(struct hws_service *s)
+{
+    hws_notify_say(&s->notify, "READY=1");
+    if (s->notify.watchdog_ms > 0) {
+        (void)uv_timer_start(&s->alive, on_alive, s->notify.watchdog_ms, s->notify.watchdog_ms);
+        uv_unref((uv_handle_t *)&s->alive);
+    }
+}
+
 static enum hws_code start(struct hws_service *s, struct hws_err *err)
 {
     enum hws_code code = hws_net_init(&s->net, &s->loop, err);
@@ -503,6 +520,8 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     (void)uv_timer_init(&s->loop, &s->hurry);
     s->hurry.data = s;
     (void)uv_timer_init(&s->loop, &s->trim);
+    (void)uv_timer_init(&s->loop, &s->alive);
+    s->alive.data = s;
     watch_signals(s);
     s->handles_open = true;
     code = open_local(s, err);
@@ -534,6 +553,7 @@ int hws_service_run(const struct hws_wire_options *options, const struct hws_wir
     }
     s->options = options;
     s->limits = limits;
+    hws_notify_open(&s->notify);
     hws_common_build_id(s->build_id, sizeof(s->build_id));
     if (start(s, &err) != HWS_OK) {
         struct hws_log_q q;
@@ -543,7 +563,11 @@ int hws_service_run(const struct hws_wire_options *options, const struct hws_wir
             close_all(s);
         }
     }
+    if (status == 0) {
+        tell_ready(s);
+    }
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    hws_notify_close(&s->notify);
     deinit(s);
     (void)uv_loop_close(&s->loop);
     hws_mem_free(s);

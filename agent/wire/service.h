@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "certs.h"
+#include "common/notify.h"
 #include "grpc/health.h"
 #include "grpc/reflect.h"
 #include "grpc/server.h"
@@ -41,6 +42,8 @@ struct hws_service {
     bool has_local; /* opened */
     bool has_tcp;
     uv_signal_t signals[3];
+    struct hws_notify notify; /* of the service manager */
+    uv_timer_t alive;         /* tells it that the loop lives */
     uv_timer_t hurry;
     uv_timer_t trim; /* some time after a connection ended: free memory goes back to the system */
     struct hws_limits_log refusals;

@@ -39,6 +39,8 @@ def until(condition, what, seconds=10.0):
         time.sleep(0.01)
 
 
+SPAWNER = "hawserd-spawner"  # started by hawserd, starts the others
+
 class Pki:
     """One CA in a folder, with certificates made on demand."""
 
@@ -158,7 +160,11 @@ class Host:
         return self
 
     def pids(self):
-        """{program: [process ids]} of this host, from the process table."""
+        """{program: [process ids]} of this host, from the process table; the keeper's spawner is not one of them."""
+        return {name: pids for name, pids in self.processes().items() if name != SPAWNER}
+
+    def processes(self):
+        """The same with the spawner, by its own name."""
         found = {}
         for pid in os.listdir("/proc"):
             if not pid.isdigit():
@@ -167,12 +173,13 @@ class Host:
                 with open(f"/proc/{pid}/cmdline") as f:
                     argv = f.read().split("\0")
                 with open(f"/proc/{pid}/stat") as f:
-                    state = f.read().rsplit(")", 1)[1].split()[0]
+                    stat = f.read()
             except OSError:
                 continue
+            comm, state = stat[stat.index("(") + 1 : stat.rindex(")")], stat.rsplit(")", 1)[1].split()[0]
             if state == "Z" or not any(self.dir in a for a in argv):
                 continue
-            name = os.path.basename(argv[0])
+            name = comm if comm == SPAWNER else os.path.basename(argv[0])
             if name.startswith("hawser"):
                 found.setdefault(name, []).append(int(pid))
         return found
@@ -189,7 +196,7 @@ class Host:
         try:
             code = self.proc.wait(seconds)
         finally:
-            self.left_over = self.pids()
+            self.left_over = self.processes()
             for pids in self.left_over.values():
                 for pid in pids:
                     try:

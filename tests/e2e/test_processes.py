@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from harness import BIN, NIC0, NIC1, FleetCase, Host, until
+from harness import SPAWNER, BIN, NIC0, NIC1, FleetCase, Host, until
 
 PROGRAMS = ("hawserd", "hawser-wire", "hawser-emu")
 RETURN_S = 1.0  # service is back by then
@@ -83,8 +83,9 @@ class Killed(ProcessCase):
         self.assertTrue(all(p["connected"] for p in info.values()))
 
     def zombies(self):
-        """Ended children of the keeper that nobody has taken note of."""
-        shown = subprocess.run(["ps", "--ppid", str(self.host.keeper()[0]), "-o", "stat="], capture_output=True, text=True).stdout
+        """Ended children of the keeper or of its spawner that nobody has taken note of."""
+        parents = self.host.keeper() + self.host.processes().get(SPAWNER, [])
+        shown = subprocess.run(["ps", "--ppid", ",".join(map(str, parents)), "-o", "stat="], capture_output=True, text=True).stdout
         return [x for x in shown.split() if x.startswith("Z")]
 
     def test_the_end_of_a_child_is_noted(self):
