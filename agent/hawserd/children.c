@@ -363,10 +363,10 @@ void hws_children_lost(struct hws_children *c, enum hws_link_role role, const st
 bool hws_children_device_lingers(const struct hws_children *c)
 {
     const struct hws_process *p = &c->device;
-    bool lingers = p->spawned != NULL && p->child.state == HWS_CHILD_AWAY;
+    bool lingers = p->spawned && p->child.state == HWS_CHILD_AWAY;
 
     for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
-        lingers = lingers || p->left[i] != NULL;
+        lingers = lingers || p->left[i] != 0;
     }
     return lingers;
 }

@@ -15,6 +15,7 @@
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
 #include "hawserd/svc_exec.h"
+#include "hawserd/walls.h"
 #include "hca/cmd.h"
 #include "ifc/names.h"
 #include "table/table.h"
@@ -82,6 +83,17 @@ static void describe(struct hws_task *task, const Hawser__V1__ExecuteRequest *q)
     task->want.detail = hws_arena_str(&task->arena, text);
 }
 
+static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *err)
+{
+    char lockdown[32];
+
+    if (x->row->scope < 2) {
+        return HWS_OK; /* the file is read for the few that it concerns */
+    }
+    hws_walls_lockdown(lockdown, sizeof(lockdown));
+    return hws_walls_scope(x->row->scope, lockdown, err);
+}
+
 enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
 {
     const Hawser__V1__ExecuteRequest *q = task->request;
@@ -119,7 +131,7 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
         task->want.target_method = hws_reg_method_name(x->row->method);
         describe(task, q);
     }
-    return code;
+    return code == HWS_OK ? check_lockdown(x, err) : code;
 }
 
 void hws_svc_exec_drop(struct hws_task *task)
@@ -184,6 +196,21 @@ static void fill_status(struct hws_task *task, const struct hws_err *answer,
     s->syndrome = answer->syndrome;
 }
 
+/* What the command did to the kernel's taint: into the answer and into the outcome's record. */
+static void tell_taint(struct hws_task *task, Hawser__V1__ExecuteResponse *r)
+{
+    const struct hws_exec *x = task->work;
+
+    if (!hws_effect_mutates(x->row->effect)) {
+        return;
+    }
+    r->taint_before = x->taint_before;
+    r->taint_after = hws_walls_taint();
+    task->want.detail =
+        hws_arena_printf(&task->arena, "%s; taint 0x%llx -> 0x%llx", task->want.detail,
+                         (unsigned long long)r->taint_before, (unsigned long long)r->taint_after);
+}
+
 static void answer(struct hws_task *task)
 {
     Hawser__V1__ExecuteResponse r = HAWSER__V1__EXECUTE_RESPONSE__INIT;
@@ -207,6 +234,7 @@ static void answer(struct hws_task *task)
     r.scope = x->row->scope;
     r.effect = (Hawser__V1__Effect)x->row->effect;
     r.kernel_api = hws_arena_str(&task->arena, x->row->kernel_api);
+    tell_taint(task, &r);
     task->outcome = x->answer.code == HWS_OK ? HWS_INTENT_NEW : HWS_INTENT_OLD;
     hws_svc_reply(task, &r.base);
 }
@@ -241,6 +269,7 @@ void hws_svc_exec_run(struct hws_task *task)
         task->deadline_ms = at_ms;
     }
     x->deadline_ms = task->deadline_ms;
+    x->taint_before = hws_effect_mutates(x->row->effect) ? hws_walls_taint() : 0;
     struct hws_stepper s = hws_exec_stepper(x);
     (void)hws_task_drive(task, &s, exec_done);
 }

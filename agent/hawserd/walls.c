@@ -100,6 +100,19 @@ void hws_walls_lockdown(char *dst, size_t cap)
     hws_buf_deinit(&buf);
 }
 
+enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, struct hws_err *err)
+{
+    bool locked = hws_str_eq(lockdown, "integrity") || hws_str_eq(lockdown, "confidentiality");
+
+    if (scope < 2 || !locked) {
+        return HWS_OK;
+    }
+    return hws_err_set(err, HWS_E_DENIED,
+                       "the kernel is locked down (%s): commands of scope %u are refused; allowed "
+                       "are scopes 0 and 1",
+                       lockdown, scope);
+}
+
 uint64_t hws_walls_taint(void)
 {
     struct hws_buf buf;

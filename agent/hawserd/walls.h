@@ -30,6 +30,14 @@ void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *loc
  */
 void hws_walls_lockdown(char *dst, size_t cap);
 
+/*
+ * HWS_E_DENIED if the kernel is locked down (integrity or confidentiality) and the scope is one
+ * that the kernel's own tools would be refused then: the device's driver does not ask, so we do.
+ * Scopes 0 and 1 pass always.
+ */
+enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, struct hws_err *err)
+    HWS_MUST_USE;
+
 /* Taint mask of the kernel; 0 if it cannot be read. */
 uint64_t hws_walls_taint(void);
 

@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 
-#define HWS_SANDBOX_MAX_PATHS  48u
+#define HWS_SANDBOX_MAX_PATHS  64u
 #define HWS_SANDBOX_TEXT_BYTES 96u
 
 enum hws_sandbox_role {

@@ -1,6 +1,7 @@
 /* hawser-wire: options, the lock that says it lives, then the service. */
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <uv.h>
 
@@ -59,6 +60,13 @@ static enum hws_code enter_sandbox(const struct hws_wire_options *o, int lock_fd
     hws_sandbox_allow_folder_of(&box, o->cert, HWS_SANDBOX_READ);
     hws_sandbox_allow_folder_of(&box, o->key, HWS_SANDBOX_READ);
     hws_sandbox_allow_folder_of(&box, o->ca, HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, o->crl, HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, o->deny, HWS_SANDBOX_READ);
+    for (size_t i = 0; i < o->n_trust; i++) { /* "domain=file" */
+        const char *equals = strchr(o->trust[i], '=');
+
+        hws_sandbox_allow_folder_of(&box, equals == NULL ? NULL : equals + 1, HWS_SANDBOX_READ);
+    }
     hws_sandbox_allow(&box, "/dev/urandom", HWS_SANDBOX_READ);
     enum hws_code code = hws_sandbox_enter(&box, &report, err);
     if (code == HWS_OK) {

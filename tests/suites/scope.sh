@@ -1,7 +1,35 @@
-# what: what may run, exhaustively: hawserd's table and policy and the device process's gate against a list written by hand
-# needs: the build packages
-# time: 1 min
+# what: what may run, exhaustively, against a list written by hand; hostile processes on either side; the walls of each process attacked from inside; systemd units
+# needs: the build packages, systemd (systemd-analyze)
+# time: 2-3 min
 
-need_packages $BUILD_PACKAGES || { fail "$why"; return 0; }
+need_packages $BUILD_PACKAGES systemd || { fail "$why"; return 0; }
 build dev || return 0
+[ "$HAWSER_LONG" = 1 ] && export HAWSER_SCOPE_N=1000000
 run_ctest dev scope
+
+# What the tests said: how much was judged, how far the walls go.
+grep -E '[0-9]+ (judged|attempts denied|calls, |commands over)|escapes|^ *[a-z]+\.lock: level=' build/dev/Testing/Temporary/LastTest.log | sed 's/^/   /'
+
+# exposure UNIT LIMIT-IN-TENTHS: the offline score of systemd-analyze security; lower is better.
+exposure() {
+  local unit=$1 limit=$2 score
+  score=$(systemd-analyze security --offline=true --threshold=100 "packaging/systemd/$unit" 2>/dev/null |
+    sed -nE 's/.*exposure level for [^:]*: ([0-9]+)\.([0-9]).*/\1\2/p')
+  echo "   $unit: exposure ${score:-unknown} tenths, at most $limit"
+  if [ -n "$score" ] && [ "$((10#$score))" -le "$limit" ]; then
+    pass "exposure of $unit"
+  else
+    fail "exposure of $unit"
+  fi
+}
+exposure hawser-wire.service 12
+exposure hawserd.service 12
+exposure hawser-dev.service 7
+for unit in packaging/systemd/*.service packaging/systemd/*.socket; do
+  # What a unit names must be known to systemd; programs and users are not installed here.
+  if systemd-analyze verify "$unit" 2>&1 | grep -E 'Unknown|Failed to parse|Invalid'; then
+    fail "$(basename "$unit") is well formed"
+  else
+    pass "$(basename "$unit") is well formed"
+  fi
+done
