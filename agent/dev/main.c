@@ -84,9 +84,9 @@ static enum hws_code enter_sandbox(struct program *p, const char *lock_path, str
     char text[HWS_SANDBOX_TEXT_BYTES];
 
     (void)stat(NODES, &p->walled); /* none: zero, so that any folder is a new one */
-    hws_sandbox_allow(&box, NODES, HWS_SANDBOX_DEVICE);
-    hws_sandbox_allow(&box, "/sys/class", HWS_SANDBOX_READ);
-    hws_sandbox_allow(&box, "/sys/devices", HWS_SANDBOX_READ);
+    for (const struct hws_sys_root *r = hws_sys_real()->roots; r->path != NULL; r++) {
+        hws_sandbox_allow(&box, r->path, r->nodes ? HWS_SANDBOX_DEVICE : HWS_SANDBOX_READ);
+    }
     hws_sandbox_allow_folder_of(&box, lock_path, HWS_SANDBOX_WRITE);
     enum hws_code code = hws_sandbox_enter(&box, &report, err);
     if (code == HWS_OK) {

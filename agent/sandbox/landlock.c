@@ -44,10 +44,10 @@ struct ruleset {
     uint64_t scoped;
 };
 
-struct path_rule {
+struct path_rule { /* the kernel reads its 12 bytes and not the padding behind them */
     uint64_t allowed;
     int32_t fd;
-} __attribute__((packed));
+};
 
 static uint64_t known_fs(int abi)
 {

@@ -26,7 +26,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "base/attr.h"
 
 static int out_fd = -1;
 static bool done;
@@ -35,11 +35,11 @@ static char found[4][256]; /* PCI files of this machine, looked for before the w
 /* fwctl's device ioctls are for hawser-dev only, and never another number. */
 #define STRANGE_IOCTL 0x9a02u
 
-EXPORT int epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set);
-EXPORT int epoll_wait(int fd, struct epoll_event *events, int max, int ms);
-EXPORT int poll(struct pollfd *fds, nfds_t n, int ms);
+int epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set);
+int epoll_wait(int fd, struct epoll_event *events, int max, int ms);
+int poll(struct pollfd *fds, nfds_t n, int ms);
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+HWS_PRINTF(1, 2) static void say(const char *format, ...)
 {
     char line[320];
     va_list args;
@@ -209,7 +209,7 @@ static void once(void)
     say("done\n");
 }
 
-__attribute__((constructor)) static void before(void)
+HWS_CONSTRUCTOR static void before(void)
 {
     const char *dir = getenv("HAWSER_PROBE_DIR");
     char path[256];

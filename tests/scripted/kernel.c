@@ -290,11 +290,16 @@ static int sys_list(void *data, const char *path, char *out, size_t cap)
 
 const struct hws_sys *hws_sys_real(void)
 {
-    static const struct hws_sys scripted = {.open = sys_open,
+    static char host[PATH]; /* the script, and beside it the profiles */
+    static const struct hws_sys_root roots[] = {{host, true}, {NULL, false}};
+    static const struct hws_sys scripted = {.roots = roots,
+                                            .open = sys_open,
                                             .close = sys_close,
                                             .ioctl = sys_ioctl,
                                             .readlink = sys_readlink,
                                             .list = sys_list};
+    const char *last = strrchr(folder(), '/');
 
+    (void)hws_str_copy_n(host, sizeof host, folder(), (size_t)(last - folder()));
     return &scripted;
 }

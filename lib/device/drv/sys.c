@@ -74,7 +74,10 @@ static int real_list(void *data, const char *path, char *out, size_t cap)
 
 const struct hws_sys *hws_sys_real(void)
 {
+    static const struct hws_sys_root roots[] = {
+        {"/dev/fwctl", true}, {"/sys/class", false}, {"/sys/devices", false}, {NULL, false}};
     static const struct hws_sys real = {
+        .roots = roots,
         .open = real_open,
         .close = real_close,
         .ioctl = real_ioctl,

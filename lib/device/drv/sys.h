@@ -7,9 +7,17 @@
 #ifndef HWS_DRV_SYS_H
 #define HWS_DRV_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+/* A folder that these calls reach, for the walls of the process. */
+struct hws_sys_root {
+    const char *path;
+    bool nodes; /* opened for writing and ioctl; otherwise read */
+};
+
 struct hws_sys {
+    const struct hws_sys_root *roots; /* ends with a NULL path; NULL = none */
     /* open(2) with O_RDWR and O_CLOEXEC. */
     int (*open)(void *data, const char *path);
     int (*close)(void *data, int fd);
