@@ -196,9 +196,11 @@ def storm(name, pki):
         second = Server(name, pki, address=address, max_conns=BIG)
         out, err = client.communicate(timeout=200)
         got = {line.split()[0]: float(line.split()[1]) for line in out.splitlines()}
-        if client.returncode != 0 or got["storm_lost"] != 0:
-            fail(f"storm of {STORM}: {got.get('storm_lost')} lost: {err.strip()}")
-        note("rpc.storm.settled_s", second, got["storm_s"])
+        if client.returncode == 0 and got["storm_lost"] == 0:
+            note("rpc.storm.settled_s", second, got["storm_s"])
+            print(f"# storm of {STORM}: {got['storm_turned_away']:.0f} dials turned away, none lost", flush=True)
+        else:
+            behind.append(f"storm of {STORM}: {got.get('storm_lost', STORM):.0f} lost: {err.strip()}")
     finally:
         client.kill()
         client.wait()
@@ -247,6 +249,15 @@ def report_row(name):
     print(json.dumps(row) if args.json else text, flush=True)
 
 
+def measure(run, *rows):
+    """Runs what measures the rows, if one of them is wanted, and reports those that were measured."""
+    if wanted(*rows):
+        run()
+        for name in rows:
+            if values[name]:
+                report_row(name)
+
+
 def main():
     root = tempfile.mkdtemp(prefix="hawser-rpc-bench.")
     try:
@@ -255,20 +266,14 @@ def main():
         probe.stop()
         print("# our server: " + " ".join(f"{k}={v}" for k, v in probe.config.items()), flush=True)
         print("# rows conns1000, idle, handshake and storm: the same with max_conns and max_conns_per_identity raised", flush=True)
-        if wanted("rpc.unary256.cpu_us", "rpc.unary256.rps_core", "rpc.unary4k.cpu_us", "rpc.bulk.mb_s"):
-            rounds([unary256, unary4k, bulk], ROUNDS, pki)
-        if wanted("rpc.unary256.p50_us"):
-            rounds([p50], ROUNDS, pki, pin=CORE)
-        if wanted("rpc.conns1.cpu_us", "rpc.conns1000.cpu_us"):
-            rounds([flat], 1 if not args.long else ROUNDS, pki, max_conns=BIG)
-        if wanted("rpc.idle_conn_kb", "rpc.handshake.cpu_ms"):
-            rounds([idle], 1 if not args.long else 3, pki, fresh=True, max_conns=BIG)
-        if wanted("rpc.storm.settled_s"):
-            storm("ours", pki)
-        for name in ROWS:
-            if values[name]:
-                report_row(name)
-        if args.long and behind:
+        few = ROUNDS if args.long else 1
+        measure(lambda: rounds([unary256, unary4k, bulk], ROUNDS, pki), "rpc.unary256.cpu_us", "rpc.unary256.rps_core",
+                "rpc.unary4k.cpu_us", "rpc.bulk.cpu_s_per_gb", "rpc.bulk.mb_s")
+        measure(lambda: rounds([p50], ROUNDS, pki, pin=CORE), "rpc.unary256.p50_us")
+        measure(lambda: rounds([flat], few, pki, max_conns=BIG), "rpc.conns1.cpu_us", "rpc.conns1000.cpu_us")
+        measure(lambda: rounds([idle], few, pki, fresh=True, max_conns=BIG), "rpc.idle_conn_kb", "rpc.handshake.cpu_ms")
+        measure(lambda: storm("ours", pki), "rpc.storm.settled_s")
+        if behind and (args.long or any(b.startswith("storm") for b in behind)):
             fail("behind the bar: " + "; ".join(behind))
     finally:
         shutil.rmtree(root, ignore_errors=True)
