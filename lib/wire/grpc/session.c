@@ -16,6 +16,7 @@
 #include "session_priv.h"
 
 #define PULL_BYTES       65536u
+#define KEEP_BYTES       16384u /* a pooled call keeps buffers up to this size */
 #define MAX_SPARE        32u
 #define ACCOUNT_RETRY_MS 50u
 
@@ -180,7 +181,7 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
 
 static void drop_buf(struct hws_buf *b)
 {
-    if (b->cap > PULL_BYTES / 16) {
+    if (b->cap > KEEP_BYTES) {
         hws_buf_deinit(b);
     }
     hws_buf_reset(b);

@@ -7,23 +7,25 @@
 #include "test.h"
 
 #define N_TOGETHER 16u
+#define MAX_BYTES  6000u
 
 /* Calls that run together, to their end. */
-static void run_calls(struct pair *p, unsigned n)
+static void run_calls(struct pair *p, unsigned n, size_t n_bytes)
 {
+    static const uint8_t message[MAX_BYTES];
     struct seen seen[N_TOGETHER];
     struct hws_err err;
 
     for (unsigned i = 0; i < n; i++) {
         memset(&seen[i], 0, sizeof(seen[i]));
         assert_code(seen_start(p, &seen[i], PAIR_ECHO, 1000, NULL), HWS_OK);
-        assert_ok(hws_grpc_call_send(seen[i].call, "the same each time", 18, &err), &err);
+        assert_ok(hws_grpc_call_send(seen[i].call, message, n_bytes, &err), &err);
     }
     (void)pair_run(p);
     for (unsigned i = 0; i < n; i++) {
         assert_true(seen[i].closed);
         assert_int_equal(seen[i].outcome.code, HWS_GRPC_OK);
-        assert_int_equal(seen[i].n_bytes, 18);
+        assert_int_equal(seen[i].n_bytes, n_bytes);
     }
 }
 
@@ -43,26 +45,32 @@ static uint64_t allocs_of_stream(struct pair *p, const char *n_messages)
     return hws_mem_n_allocs() - p->n_moves;
 }
 
-static void a_unary_call_allocates_only_what_its_handler_does(void **state)
+static void count_unary(size_t n_bytes)
 {
     struct pair p;
 
-    (void)state;
     assert_code(pair_init(&p), HWS_OK);
     assert_code(pair_open(&p), HWS_OK);
     for (unsigned i = 0; i < 20; i++) {
-        run_calls(&p, N_TOGETHER);
+        run_calls(&p, N_TOGETHER, n_bytes);
     }
 
     hws_mem_count_reset();
     p.n_moves = 0;
     for (unsigned i = 0; i < 50; i++) {
-        run_calls(&p, N_TOGETHER);
+        run_calls(&p, N_TOGETHER, n_bytes);
     }
 
     /* The test service makes one object a call. */
     assert_int_equal(hws_mem_n_allocs() - p.n_moves, 50 * N_TOGETHER);
     pair_deinit(&p);
+}
+
+static void a_unary_call_allocates_only_what_its_handler_does(void **state)
+{
+    (void)state;
+    count_unary(18);
+    count_unary(MAX_BYTES);
 }
 
 static void a_stream_of_ten_times_the_messages_allocates_no_more(void **state)
@@ -96,7 +104,7 @@ static void long_messages_leave_from_where_they_were_put(void **state)
     (void)state;
     assert_code(pair_init(&p), HWS_OK);
     assert_code(pair_open(&p), HWS_OK);
-    run_calls(&p, 1);
+    run_calls(&p, 1, 18);
     assert_code(seen_start(&p, &seen, PAIR_SUM, 0, NULL), HWS_OK);
     assert_ok(hws_grpc_call_reserve(seen.call, 50000, &space, &err), &err);
     memset(space, 7, 50000);
