@@ -24,7 +24,6 @@
 #include "pem.h"
 
 #define DEADLINE_MS     60000u /* of a call that names none; the agent gives its methods one each */
-#define MANY_HANDSHAKES 256u
 #define MAX_CHUNK_BYTES (1u << 20)
 
 extern const unsigned char hws_bench_proto_descriptors[];
@@ -144,8 +143,7 @@ static void fill_listener_limits(struct hws_net_limits *out, uint32_t max_conns)
         out->max_conns = max_conns;
         out->max_conns_per_identity = max_conns;
         out->max_conns_per_address = max_conns;
-        out->max_handshakes = MANY_HANDSHAKES; /* what 10 s of handshakes can be done of */
-        out->max_handshakes_per_address = MANY_HANDSHAKES;
+        out->max_handshakes_per_address = out->max_handshakes;
         out->handshake_burst = max_conns > out->handshake_burst ? max_conns : out->handshake_burst;
         out->handshake_burst_per_address = out->handshake_burst;
         out->handshakes_per_s_per_address = out->handshakes_per_s;
