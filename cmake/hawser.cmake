@@ -122,6 +122,16 @@ function(hws_fuzz name)
   endif()
 endfunction()
 
+# hws_fuzz_oom(names...): these targets' corpora are swept with each allocation failing, too.
+function(hws_fuzz_oom)
+  if(NOT HWS_FUZZ)
+    foreach(name IN LISTS ARGN)
+      add_test(NAME oom_${name} COMMAND fuzz_${name} --oom ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+      set_tests_properties(oom_${name} PROPERTIES LABELS fuzz TIMEOUT 60)
+    endforeach()
+  endif()
+endfunction()
+
 # hws_folders(names...): adds each folder of this list, in order.
 function(hws_folders)
   foreach(folder IN LISTS ARGN)

@@ -1,6 +1,10 @@
 /*
  * Replays a corpus through a fuzz target without libFuzzer: each argument is a file or a folder of
  * files. Fails if there was nothing to replay, since an empty corpus proves nothing.
+ *
+ * With --oom first, each input is replayed once per allocation that it makes with that one failing,
+ * and once with all from there on failing: nothing may crash, leak (the sanitized build sees it) or
+ * keep the next replay from working.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -15,6 +19,29 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX_FILE_BYTES (4L * 1024 * 1024)
+
+static bool s_oom;
+static unsigned long s_n_failed; /* allocations that were made to fail */
+
+static void replay(const uint8_t *bytes, size_t n)
+{
+    (void)LLVMFuzzerTestOneInput(bytes, n);
+    if (!s_oom) {
+        return;
+    }
+    hws_mem_count_reset();
+    (void)LLVMFuzzerTestOneInput(bytes, n);
+    uint64_t n_allocs = hws_mem_n_allocs();
+    for (uint64_t k = 1; k <= n_allocs; k++) {
+        for (int sticky = 0; sticky < 2; sticky++) {
+            hws_mem_fail_after(k, sticky != 0);
+            (void)LLVMFuzzerTestOneInput(bytes, n);
+            hws_mem_fail_after(0, false);
+            s_n_failed++;
+        }
+    }
+    (void)LLVMFuzzerTestOneInput(bytes, n);
+}
 
 static int replay_file(const char *path)
 {
@@ -32,7 +59,7 @@ static int replay_file(const char *path)
     if (exact == NULL) {
         return -1;
     }
-    (void)LLVMFuzzerTestOneInput(exact, n);
+    replay(exact, n);
     hws_mem_free(exact);
     return 1;
 }
@@ -61,7 +88,8 @@ int main(int argc, char **argv)
 {
     int total = 0;
 
-    for (int i = 1; i < argc; i++) {
+    s_oom = argc > 1 && hws_str_eq(argv[1], "--oom");
+    for (int i = s_oom ? 2 : 1; i < argc; i++) {
         struct stat st;
         bool folder = stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode);
         int n = folder ? replay_folder(argv[i]) : replay_file(argv[i]);
@@ -70,6 +98,6 @@ int main(int argc, char **argv)
         }
         total += n;
     }
-    (void)printf("%d inputs replayed\n", total);
-    return total > 0 ? 0 : 1;
+    (void)printf("%d inputs replayed, %lu failed allocations\n", total, s_n_failed);
+    return total > 0 && (!s_oom || s_n_failed > 0) ? 0 : 1;
 }

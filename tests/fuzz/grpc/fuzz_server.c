@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     struct hws_grpc_server server;
-    struct hws_grpc_health health;
+    struct hws_grpc_health health = {0};
     struct hws_grpc_conn conn;
     struct hws_grpc_conn_config cfg = {.server = &server};
 
@@ -83,17 +83,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hws_grpc_server_init(&server);
     hws_grpc_limits_server(&cfg.limits);
     cfg.limits.default_deadline_ms = 100;
-    if (hws_grpc_health_init(&health, NULL) != HWS_OK ||
-        hws_grpc_health_register(&health, &server, NULL) != HWS_OK ||
-        hws_grpc_server_add(&server, methods, 4, &ops, NULL, NULL) != HWS_OK ||
-        hws_grpc_conn_init(&conn, &cfg, 1, NULL) != HWS_OK) {
-        return 0;
+    if (hws_grpc_health_init(&health, NULL) == HWS_OK &&
+        hws_grpc_health_register(&health, &server, NULL) == HWS_OK &&
+        hws_grpc_server_add(&server, methods, 4, &ops, NULL, NULL) == HWS_OK &&
+        hws_grpc_conn_init(&conn, &cfg, 1, NULL) == HWS_OK) {
+        if ((data[0] & 0x80) == 0) {
+            feed(&conn, preface, sizeof(preface) - 1, sizeof(preface), 0);
+        }
+        feed(&conn, data + 2, size - 2, (size_t)(data[0] & 0x7f) * 8 + 1, data[1]);
+        hws_grpc_conn_deinit(&conn);
     }
-    if ((data[0] & 0x80) == 0) {
-        feed(&conn, preface, sizeof(preface) - 1, sizeof(preface), 0);
-    }
-    feed(&conn, data + 2, size - 2, (size_t)(data[0] & 0x7f) * 8 + 1, data[1]);
-    hws_grpc_conn_deinit(&conn);
     hws_grpc_health_deinit(&health);
     hws_grpc_server_deinit(&server);
     return 0;
