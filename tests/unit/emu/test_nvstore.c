@@ -94,6 +94,42 @@ static void a_torn_or_flipped_image_is_refused_and_changes_nothing(void **state)
     assert_true(nv.values[0].is_stored);
 }
 
+static void firmware_versions_are_records_of_their_own(void **state)
+{
+    static const uint8_t row[] = {0xff, 0xff, 0xff, 0xf1, 0, 44, 0, 0, 0, 28, 0,    44,
+                                  0x07, 0xd6, 0x20, 0x25, 3, 9,  0, 0, 0, 0,  0x20, 0x06};
+    struct hws_emu_nv other;
+    struct hws_err err = {0};
+
+    (void)state;
+    nv.pending = (struct hws_emu_version){.major = 28,
+                                          .minor = 44,
+                                          .subminor = 2006,
+                                          .year = 0x2025,
+                                          .month = 3,
+                                          .day = 9,
+                                          .build_id = 0x2006,
+                                          .branch = "rel-28_44"};
+    nv.has_pending = true;
+    nv.updated = true;
+    size_t n = hws_emu_nv_serialize(&nv, image);
+    assert_int_equal(n, 32 + 8 + 12 + 8 + 4 + 2 * (8 + 44) + 4);
+    assert_int_equal(image[7], 4);
+    assert_memory_equal(image + n - 4 - 52, row, sizeof(row));
+    assert_string_equal((const char *)image + n - 4 - 28, "rel-28_44");
+
+    assert_ok(hws_emu_nv_init(&other, &profile, &err), &err);
+    assert_int_equal(other.running.major, profile.version.major);
+    assert_ok(hws_emu_nv_parse(&other, image, n, &err), &err);
+    assert_true(other.has_pending);
+    assert_int_equal(other.running.minor, profile.version.minor);
+    hws_emu_nv_boot(&other);
+    assert_false(other.has_pending);
+    assert_int_equal(other.running.subminor, 2006);
+    assert_string_equal(other.running.branch, "rel-28_44");
+    hws_emu_nv_deinit(&other);
+}
+
 static void another_adapters_image_is_refused(void **state)
 {
     struct hws_err err = {0};
@@ -165,6 +201,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_stored_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_or_flipped_image_is_refused_and_changes_nothing,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(firmware_versions_are_records_of_their_own, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(another_adapters_image_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_record_of_another_profile_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_crc_is_that_of_ethernet, setup, teardown),
