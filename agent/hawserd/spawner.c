@@ -45,6 +45,7 @@ static void tell(const struct helper *h, const struct hws_spawner_event *e)
 static void become(const char *const *argv, int report_fd)
 {
     sigset_t none;
+    char **words; /* execv's type, though it writes to none of them */
     int null = open("/dev/null", O_RDONLY);
 
     (void)setsid();
@@ -58,7 +59,8 @@ static void become(const char *const *argv, int report_fd)
     (void)signal(SIGHUP, SIG_DFL);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execv(argv[0], (char **)(uintptr_t)argv); /* execv writes to neither */
+    memcpy(&words, &argv, sizeof words);
+    (void)execv(argv[0], words);
     int32_t number = errno;
     (void)!write(report_fd, &number, sizeof number);
     _exit(127);

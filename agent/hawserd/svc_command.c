@@ -87,7 +87,7 @@ static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *er
 {
     char lockdown[32];
 
-    if (x->row->scope < 2) {
+    if (x->row == NULL || x->row->scope < 2) {
         return HWS_OK; /* the file is read for the few that it concerns */
     }
     hws_walls_lockdown(lockdown, sizeof(lockdown));

@@ -32,12 +32,13 @@ static int out_fd = -1;
 static bool done;
 static char found[4][256]; /* PCI files of this machine, looked for before the walls */
 
+/* The linker gives these the names of the C library's functions. */
+int probe_epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set);
+int probe_epoll_wait(int fd, struct epoll_event *events, int max, int ms);
+int probe_poll(struct pollfd *fds, nfds_t n, int ms);
+
 /* fwctl's device ioctls are for hawser-dev only, and never another number. */
 #define STRANGE_IOCTL 0x9a02u
-
-int epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set);
-int epoll_wait(int fd, struct epoll_event *events, int max, int ms);
-int poll(struct pollfd *fds, nfds_t n, int ms);
 
 HWS_PRINTF(1, 2) static void say(const char *format, ...)
 {
@@ -232,18 +233,18 @@ HWS_CONSTRUCTOR static void before(void)
     (void)snprintf(found[2], sizeof found[2], "/proc/bus/pci/00/00.0");
 }
 
-int epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set)
+int probe_epoll_pwait(int fd, struct epoll_event *events, int max, int ms, const sigset_t *set)
 {
     once();
     return (int)syscall(SYS_epoll_pwait, fd, events, max, ms, set, (size_t)8);
 }
 
-int epoll_wait(int fd, struct epoll_event *events, int max, int ms)
+int probe_epoll_wait(int fd, struct epoll_event *events, int max, int ms)
 {
-    return epoll_pwait(fd, events, max, ms, NULL);
+    return probe_epoll_pwait(fd, events, max, ms, NULL);
 }
 
-int poll(struct pollfd *fds, nfds_t n, int ms)
+int probe_poll(struct pollfd *fds, nfds_t n, int ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
 
