@@ -8,20 +8,29 @@ if [ "$(id -u)" != 0 ]; then
   return
 fi
 need_packages debootstrap || { skip "all" "$why"; return 0; }
+include=$(echo $BUILD_PACKAGES python3 | tr ' ' ',')
 if [ ! -f "$tree/.hawser-ready" ]; then
   # The mirror of this machine's own apt, so that no host name is written here.
   mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -v security | sort -u | head -n 1)
   echo "preparing a Debian 13 tree in $tree (once)"
   rm -rf "$tree"
   mkdir -p "$tree"
-  include=$(echo $BUILD_PACKAGES python3 | tr ' ' ',')
   if ! debootstrap --variant=minbase --include="$include" trixie "$tree" "$mirror" >"$CACHE/debian13.log" 2>&1; then
     tail -n 5 "$CACHE/debian13.log"
     skip "all" "debootstrap of trixie failed: $(tail -n 1 "$CACHE/debian13.log")"
     return
   fi
   rm -rf "$tree"/var/cache/apt/archives/*.deb
-  touch "$tree/.hawser-ready"
+  echo "$include" >"$tree/.hawser-ready"
+fi
+# A cached tree may be older than the list of packages.
+if [ "$(cat "$tree/.hawser-ready")" != "$include" ]; then
+  if ! chroot "$tree" sh -c "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(echo "$include" | tr ',' ' ')" >"$CACHE/debian13.log" 2>&1; then
+    tail -n 5 "$CACHE/debian13.log"
+    skip "all" "the tree lacks packages: $(tail -n 1 "$CACHE/debian13.log")"
+    return
+  fi
+  echo "$include" >"$tree/.hawser-ready"
 fi
 
 # The files git knows (with uncommitted changes), synchronised by content so that the build inside stays incremental.
