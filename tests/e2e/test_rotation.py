@@ -1,11 +1,11 @@
 """Certificate, key, CA, revocation list, deny-list and policy change under a running agent: nobody in good standing notices,
 a broken set never becomes active, and who is revoked or denied is cut off."""
 import os
+import select
 import shutil
 import signal
 import subprocess
 import threading
-import time
 
 import harness
 from harness import FleetCase, Host, NIC0, until
@@ -152,19 +152,17 @@ class Revocation(Changing):
         return p
 
     def cut(self, change, who, reason):
-        """After change() a live stream of who ends within 5 s, and who is refused; olga is not."""
+        """After change() a live stream of who is cut off within 5 s, and who is refused; olga is not."""
         self.ok("device", "list", "-t", "host-a", who=who)
         p = self.follow(who)
-        began = time.monotonic()
         change()
         try:
-            code = p.wait(5)
+            ready = select.select([p.stderr], [], [], 5)[0]
+            said = os.read(p.stderr.fileno(), 4096).decode() if ready else "nothing"
         finally:
-            took = time.monotonic() - began
             p.kill()
             p.communicate()
-        self.assertNotEqual(code, 0)
-        self.assertLess(took, 5)
+        self.assertIn("the stream was cut off", said)
         counter = f"wire.handshakes_refused.{reason}"
         before = self.counters("host-a").get(counter, 0)
         self.assertNotEqual(self.cli("device", "list", "-t", "host-a", who=who).code, 0)
