@@ -139,7 +139,7 @@ def max_streams(server, connection, stream):
 
 
 CASES = {
-    "goaway": (goaway, (), lambda s: s.n_connections >= 2 or f"{s.n_connections} connection"),
+    "goaway": (goaway, (), lambda s: s.n_connections >= 3 or f"{s.n_connections} connection"),
     "rst_after_header": (rst_after_header, (), None),
     "rst_during_data": (rst_during_data, (), None),
     "rst_after_data": (rst_after_data, (), None),

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "grpc/client.h"
 #include "grpc/server.h"
+#include "net/channel.h"
 #include "net/dial.h"
 #include "net/listen.h"
 #include "pki.h"
@@ -801,6 +802,134 @@ static void a_drained_connection_ends_by_itself(void **state)
     hws_buf_deinit(&e.answer);
 }
 
+/* ---- channels ---- */
+
+struct asked { /* a channel's call, as its caller sees it */
+    struct hws_grpc_channel_call call;
+    enum hws_grpc_code code;
+    size_t n_bytes;
+    bool closed;
+};
+
+static bool s_channel_closed;
+
+static void channel_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
+{
+    struct asked *a = call->data;
+    (void)bytes;
+    a->n_bytes += n;
+}
+
+static void channel_close(struct hws_grpc_channel_call *call,
+                          const struct hws_grpc_outcome *outcome)
+{
+    struct asked *a = call->data;
+    a->closed = true;
+    a->code = outcome->code;
+}
+
+static void channel_closed(struct hws_net_channel *channel)
+{
+    (void)channel;
+    s_channel_closed = true;
+}
+
+static void channel_ask(struct hws_net_channel *channel, struct asked *a, bool wait_for_ready)
+{
+    struct hws_err err;
+    memset(a, 0, sizeof(*a));
+    a->call = (struct hws_grpc_channel_call){.path = "/t.Echo/Once",
+                                             .request = "hello",
+                                             .n_request = 5,
+                                             .timeout_ms = 15000,
+                                             .wait_for_ready = wait_for_ready,
+                                             .on_message = channel_message,
+                                             .on_close = channel_close,
+                                             .data = a};
+    assert_ok(hws_net_channel_start(channel, &a->call, &err), &err);
+}
+
+static void channel_open(struct hws_net_channel *channel, const char *target)
+{
+    const struct hws_net_channel_config config = {.target = target, .bundle = s_world.olga};
+    struct hws_err err;
+    assert_ok(hws_net_channel_open(channel, &s_world.net, &config, &err), &err);
+}
+
+static void channel_end(struct hws_net_channel *channel)
+{
+    s_channel_closed = false;
+    hws_net_channel_close(channel, channel_closed);
+    assert_false(s_channel_closed);
+    run_until(&s_channel_closed);
+}
+
+static void a_channel_resolves_its_name_and_connects_again_after_a_loss(void **state)
+{
+    int port = port_of(hws_net_listener_address(&s_world.tcp));
+    struct hws_net_channel channel;
+    struct asked a;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.2", "127.0.0.1"}, (const int[]){port, port}, 2);
+    channel_open(&channel, "several.test:7");
+    for (int i = 0; i < 3; i++) {
+        uint32_t n_closed = s_world.n_server_closed;
+        channel_ask(&channel, &a, true);
+        run_until(&a.closed);
+        assert_int_equal(a.code, HWS_GRPC_OK);
+        assert_int_equal(a.n_bytes, 5);
+        HWS_LIST_FOREACH (it, tmp, &s_world.tcp.conns) {
+            hws_net_conn_close(hws_container_of(it, struct hws_net_conn, link));
+        }
+        while (s_world.n_server_closed == n_closed) {
+            (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+        }
+    }
+    assert_int_equal(channel.n_addresses, 2);
+    channel_end(&channel);
+}
+
+static void a_channel_on_a_unix_socket_needs_no_name(void **state)
+{
+    struct hws_net_channel channel;
+    char target[128];
+    struct asked a;
+    (void)state;
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    channel_open(&channel, target);
+    channel_ask(&channel, &a, false);
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_OK);
+    channel_end(&channel);
+}
+
+static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked hasty;
+    struct asked patient;
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &patient, true);
+    channel_ask(&channel, &hasty, false);
+    run_until(&hasty.closed);
+    assert_int_equal(hasty.code, HWS_GRPC_UNAVAILABLE);
+    assert_false(patient.closed);
+    channel_end(&channel);
+    assert_true(patient.closed);
+    assert_int_equal(patient.code, HWS_GRPC_CANCELLED);
+}
+
+static void a_channel_needs_a_target_and_a_certificate(void **state)
+{
+    struct hws_net_channel channel;
+    struct hws_net_channel_config config = {.target = "nowhere", .bundle = s_world.olga};
+    (void)state;
+    assert_code(hws_net_channel_open(&channel, &s_world.net, &config, NULL), HWS_E_INVALID);
+    config = (struct hws_net_channel_config){.target = "127.0.0.1:1"};
+    assert_code(hws_net_channel_open(&channel, &s_world.net, &config, NULL), HWS_E_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -821,6 +950,10 @@ int main(void)
         cmocka_unit_test(a_drained_connection_ends_by_itself),
         cmocka_unit_test(silent_strangers_make_room_oldest_first),
         cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
+        cmocka_unit_test(a_channel_resolves_its_name_and_connects_again_after_a_loss),
+        cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
+        cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
+        cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

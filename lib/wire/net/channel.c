@@ -1,0 +1,339 @@
+/*
+ * Names into addresses, addresses into connections, for a channel.
+ *
+ * Happy path: a call waits -> resolve -> set_addresses -> dial -> on_open -> (next turn) up.
+ * Where it goes wrong: no such name, connecting fails, a connection ends: the channel hears it, and
+ * the name is resolved again when HWS_NET_RESOLVE_MS are over.
+ */
+#include "net/channel.h"
+
+#include <netdb.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "net/address_priv.h"
+#include "net/dial.h"
+
+/* A connection, or an attempt at one. */
+struct member {
+    struct hws_list link;
+    struct hws_net_channel *channel; /* its closer is held */
+    struct hws_net_conn *conn;
+    uint32_t idx;
+    uint32_t generation;
+    const struct hws_grpc_conn *grpc; /* borrowed; set when it is up */
+    bool coming; /* open, but the engine takes calls from the loop's next turn on */
+};
+
+static void turn(struct hws_net_channel *c);
+
+static void on_timer(uv_timer_t *timer)
+{
+    turn((struct hws_net_channel *)timer->data);
+}
+
+static void on_wake(void *data)
+{
+    struct hws_net_channel *c = data;
+
+    if (!c->going) {
+        (void)uv_timer_start(&c->timer, on_timer, 0, 0);
+    }
+}
+
+static uint32_t any(void *data)
+{
+    uint32_t value = 0;
+
+    (void)data;
+    (void)uv_random(NULL, NULL, &value, sizeof(value), 0, NULL); /* without: no spread */
+    return value;
+}
+
+/* ---- connections ---- */
+
+static bool current(const struct member *m)
+{
+    return m->generation == m->channel->generation;
+}
+
+static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
+                             struct hws_err *err)
+{
+    struct member *m = hws_net_conn_owner(conn);
+    bool local = hws_str_starts(m->channel->config.target, "unix:");
+
+    (void)err;
+    cfg->limits = m->channel->limits;
+    cfg->scheme = local ? "http" : "https";
+    cfg->authority = local ? "localhost" : m->channel->config.target;
+    m->coming = true;
+    on_wake(m->channel);
+    return HWS_OK;
+}
+
+static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
+{
+    struct member *m = hws_net_conn_owner(conn);
+    struct hws_net_channel *c = m->channel;
+
+    c->stale = true;
+    if (current(m)) {
+        hws_grpc_channel_down(&c->calls, m->idx, m->grpc,
+                              err->code == HWS_OK ? "connection closed" : err->msg);
+    }
+    hws_list_remove(&m->link);
+    hws_mem_free(m);
+    hws_net_closer_drop(&c->closer);
+}
+
+static const struct hws_net_conn_ops conn_ops = {.on_open = on_open, .on_closed = on_closed};
+
+static void dial(void *data, uint32_t idx)
+{
+    struct hws_net_channel *c = data;
+    struct member *m = hws_mem_zalloc(1, sizeof(*m));
+    struct hws_err err;
+
+    if (m == NULL) {
+        hws_grpc_channel_down(&c->calls, idx, NULL, "out of memory");
+        return;
+    }
+    const struct hws_net_dial_config config = {.target = c->addresses[idx],
+                                               .bundle = c->config.bundle,
+                                               .expect = c->config.expect,
+                                               .timeout_ms = c->config.timeout_ms,
+                                               .ops = &conn_ops,
+                                               .owner = m};
+    m->channel = c;
+    m->idx = idx;
+    m->generation = c->generation;
+    if (hws_net_dial(c->net, &config, &m->conn, &err) != HWS_OK) {
+        hws_mem_free(m);
+        hws_grpc_channel_down(&c->calls, idx, NULL, err.msg);
+        return;
+    }
+    hws_list_init(&m->link);
+    hws_list_push(&c->conns, &m->link);
+    hws_net_closer_hold(&c->closer);
+}
+
+static void report_up(struct hws_net_channel *c)
+{
+    HWS_LIST_FOREACH (it, tmp, &c->conns) {
+        struct member *m = hws_container_of(it, struct member, link);
+        if (m->coming && current(m)) {
+            m->coming = false;
+            m->grpc = hws_net_conn_grpc(m->conn);
+            hws_grpc_channel_up(&c->calls, m->idx, hws_net_conn_grpc(m->conn));
+        }
+    }
+}
+
+/* ---- addresses ---- */
+
+/* Takes a new list; the same one changes nothing. */
+static void take(struct hws_net_channel *c, char (*list)[HWS_NET_ADDRESS_BYTES], uint32_t n,
+                 const char *why)
+{
+    bool same = c->resolved_at_ms != 0 && n == c->n_addresses && n > 0;
+
+    for (uint32_t i = 0; same && i < n; i++) {
+        same = strcmp(list[i], c->addresses[i]) == 0;
+    }
+    c->resolved_at_ms = hws_net_now_ms(c->net) + 1; /* never 0 */
+    c->stale = n == 0;
+    if (same || (n == 0 && c->n_addresses > 0)) {
+        return; /* a name that is not found now keeps what it had */
+    }
+    c->generation++;
+    c->n_addresses = n;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(c->addresses[i], list[i], sizeof(list[i]));
+    }
+    HWS_LIST_FOREACH (it, tmp, &c->conns) {
+        struct member *m = hws_container_of(it, struct member, link);
+        if (m->grpc != NULL) {
+            hws_net_conn_drain(m->conn, 0);
+        } else {
+            hws_net_conn_close(m->conn);
+        }
+    }
+    hws_grpc_channel_set_addresses(&c->calls, n, why);
+}
+
+static uint32_t print_all(const struct addrinfo *list, char (*out)[HWS_NET_ADDRESS_BYTES])
+{
+    uint32_t n = 0;
+
+    for (; list != NULL && n < HWS_GRPC_CHANNEL_ADDRESSES; list = list->ai_next) {
+        char host[NI_MAXHOST];
+        char port[NI_MAXSERV];
+        bool v6 = list->ai_family == AF_INET6;
+        if (getnameinfo(list->ai_addr, list->ai_addrlen, host, sizeof(host), port, sizeof(port),
+                        NI_NUMERICHOST | NI_NUMERICSERV) == 0 &&
+            hws_str_print(out[n], HWS_NET_ADDRESS_BYTES, "%s%s%s:%s", v6 ? "[" : "", host,
+                          v6 ? "]" : "", port)) {
+            n++;
+        }
+    }
+    return n;
+}
+
+static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
+{
+    struct hws_net_channel *c = req->data;
+    static char found[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES]; /* one loop, one thread */
+    struct hws_err err = {.msg = "no address"};
+
+    c->resolving = false;
+    if (!c->going) {
+        uint32_t n = status == 0 ? print_all(list, found) : 0;
+        if (status != 0) {
+            (void)hws_net_fail(&err, status, c->config.target);
+        }
+        take(c, found, n, err.msg);
+    }
+    uv_freeaddrinfo(list);
+    hws_net_closer_drop(&c->closer);
+}
+
+static void resolve(struct hws_net_channel *c)
+{
+    char host[HWS_NET_HOST_BYTES];
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct hws_err err;
+    int status = UV_EINVAL;
+
+    if (hws_net__address_split(c->config.target, host, sizeof(host), port, sizeof(port), &err) ==
+        HWS_OK) {
+        c->resolve.data = c;
+        status = uv_getaddrinfo(c->net->loop, &c->resolve, resolved, host, port, &hints);
+    }
+    if (status != 0) {
+        (void)hws_net_fail(&err, status, c->config.target);
+        take(c, NULL, 0, err.msg);
+        return;
+    }
+    c->resolving = true;
+    hws_net_closer_hold(&c->closer);
+}
+
+/* Looks at the name when it was never seen, or failed and the pause is over. */
+static void maybe_resolve(struct hws_net_channel *c)
+{
+    bool first = c->resolved_at_ms == 0;
+    bool again = c->stale && hws_net_now_ms(c->net) >= c->resolved_at_ms + HWS_NET_RESOLVE_MS;
+
+    if (!c->resolving && c->calls.n_waiting > 0 && (first || again) &&
+        !hws_str_starts(c->config.target, "unix:")) {
+        resolve(c);
+    }
+}
+
+static void turn(struct hws_net_channel *c)
+{
+    uint64_t now_ms = hws_net_now_ms(c->net);
+
+    report_up(c);
+    maybe_resolve(c);
+    uint64_t due_ms = hws_grpc_channel_turn(&c->calls, now_ms);
+    if (c->stale && c->calls.n_waiting > 0 && c->resolved_at_ms + HWS_NET_RESOLVE_MS < due_ms) {
+        due_ms = c->resolved_at_ms + HWS_NET_RESOLVE_MS;
+    }
+    if (due_ms != UINT64_MAX && !c->calls.woken) {
+        (void)uv_timer_start(&c->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+    }
+}
+
+/* ---- open and close ---- */
+
+enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *net,
+                                   const struct hws_net_channel_config *config, struct hws_err *err)
+{
+    const struct hws_grpc_channel_config calls = {
+        .dial = dial, .random = any, .on_wake = on_wake, .data = c};
+    char host[HWS_NET_HOST_BYTES];
+    char port[8];
+    bool local = hws_str_starts(config->target, "unix:");
+
+    memset(c, 0, sizeof(*c));
+    if (!local) {
+        enum hws_code code =
+            hws_net__address_split(config->target, host, sizeof(host), port, sizeof(port), err);
+        if (code != HWS_OK) {
+            return code;
+        }
+        if (config->bundle == NULL) {
+            return hws_err_set(err, HWS_E_INVALID, "%.100s: TCP needs a certificate",
+                               config->target);
+        }
+    }
+    int status = uv_timer_init(net->loop, &c->timer);
+    if (status != 0) {
+        return hws_net_fail(err, status, "timer");
+    }
+    c->timer.data = &c->closer; /* also the channel: closer is its first member */
+    c->net = net;
+    c->config = *config;
+    c->config.bundle = local ? NULL : hws_tls_bundle_ref(config->bundle);
+    if (config->limits != NULL) {
+        c->limits = *config->limits;
+    } else {
+        hws_grpc_limits_client(&c->limits);
+    }
+    hws_list_init(&c->conns);
+    hws_grpc_channel_init(&c->calls, &calls);
+    hws_net_closer_hold(&c->closer);
+    if (local) {
+        char one[1][HWS_NET_ADDRESS_BYTES];
+        (void)hws_str_copy(one[0], sizeof(one[0]), config->target);
+        take(c, one, 1, NULL);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_net_channel_start(struct hws_net_channel *c, struct hws_grpc_channel_call *call,
+                                    struct hws_err *err)
+{
+    if (c->going) {
+        return hws_err_set(err, HWS_E_STATE, "the channel is closed");
+    }
+    return hws_grpc_channel_start(&c->calls, call, hws_net_now_ms(c->net), err);
+}
+
+static void all_closed(struct hws_net_closer *closer)
+{
+    struct hws_net_channel *c = hws_container_of(closer, struct hws_net_channel, closer);
+
+    hws_tls_bundle_unref(c->config.bundle);
+    if (c->closed != NULL) {
+        c->closed(c);
+    }
+}
+
+/* From the loop: no callback of a call inside close. */
+static void on_close_turn(uv_timer_t *timer)
+{
+    struct hws_net_channel *c = (struct hws_net_channel *)timer->data;
+
+    hws_grpc_channel_close(&c->calls);
+    (void)hws_grpc_channel_turn(&c->calls, hws_net_now_ms(c->net));
+    HWS_LIST_FOREACH (it, tmp, &c->conns) {
+        hws_net_conn_close(hws_container_of(it, struct member, link)->conn);
+    }
+    if (c->resolving) {
+        (void)uv_cancel((uv_req_t *)&c->resolve);
+    }
+    hws_net_closer_handle(&c->closer, (uv_handle_t *)&c->timer);
+    hws_net_closer_close(&c->closer, all_closed);
+}
+
+void hws_net_channel_close(struct hws_net_channel *c, void (*closed)(struct hws_net_channel *c))
+{
+    c->going = true;
+    c->closed = closed;
+    (void)uv_timer_start(&c->timer, on_close_turn, 0, 0);
+}

@@ -1,0 +1,71 @@
+/*
+ * A channel over sockets: resolves a name, connects to its addresses as calls need it, and lets
+ * grpc/channel.h place the calls. TCP with mutual TLS, or a Unix socket.
+ *
+ * The name is resolved at the first call, and again after a connection was lost or refused, at most
+ * every HWS_NET_RESOLVE_MS. The same addresses change nothing; others take the place of the old,
+ * whose connections are drained.
+ */
+#ifndef HWS_NET_CHANNEL_H
+#define HWS_NET_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "grpc/channel.h"
+#include "net/closer.h"
+#include "net/net.h"
+#include "tls/bundle.h"
+
+#define HWS_NET_RESOLVE_MS    30000u /* grpc-go's least time between two looks at a name */
+#define HWS_NET_ADDRESS_BYTES 320u   /* "host:port", "[v6]:port" or "unix:/path" */
+
+struct hws_net_channel_config {
+    const char *target; /* "host:port", "[v6]:port" or "unix:/path"; borrowed until closed */
+    struct hws_tls_bundle *bundle;        /* TCP: required; a reference is taken */
+    const char *expect;                   /* as in net/dial.h; borrowed until closed */
+    uint32_t timeout_ms;                  /* of connecting to one address; as in net/dial.h */
+    const struct hws_grpc_limits *limits; /* read during open; NULL = the client's defaults */
+};
+
+struct hws_net_channel {
+    struct hws_net_closer closer; /* first */
+    struct hws_net *net;          /* borrowed */
+    struct hws_net_channel_config config;
+    struct hws_grpc_limits limits;
+    struct hws_grpc_channel calls;
+    uv_timer_t timer; /* turns */
+    uv_getaddrinfo_t resolve;
+    bool resolving;
+    bool going;              /* close was called */
+    bool stale;              /* a connection failed since the name was resolved */
+    uint64_t resolved_at_ms; /* 0 = never */
+    char addresses[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES];
+    uint32_t n_addresses;
+    uint32_t generation;   /* of the addresses */
+    struct hws_list conns; /* owned: every connection, or attempt at one */
+    void (*closed)(struct hws_net_channel *channel);
+    void *data; /* the owner's */
+};
+
+/* Connects to nothing yet. HWS_E_INVALID for a target of another form or TCP without a bundle,
+ * HWS_E_IO; then nothing is held. */
+enum hws_code hws_net_channel_open(struct hws_net_channel *channel, struct hws_net *net,
+                                   const struct hws_net_channel_config *config, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* Errors as hws_grpc_channel_start; cancel with hws_grpc_channel_cancel. */
+enum hws_code hws_net_channel_start(struct hws_net_channel *channel,
+                                    struct hws_grpc_channel_call *call, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* Ends every call CANCELLED and every connection, then calls closed (may be NULL) once, never
+ * inside. */
+void hws_net_channel_close(struct hws_net_channel *channel,
+                           void (*closed)(struct hws_net_channel *channel));
+
+#endif
