@@ -20,7 +20,8 @@ class Fault(bed.Boot):
         self.assertNotEqual(self.report.status("tool_refused"), 0)
 
     def test_command_without_an_answer_ends_unknown_on_time(self):
-        self.assertIn("UNKNOWN", self.report.output("hang"))
+        # Who is first to say so is the agent ("its outcome is UNKNOWN"), or on a slow machine the other end's clock.
+        self.assertIn("DEADLINE_EXCEEDED", self.report.output("hang"))
         self.assertLess(int(self.ok("hang_seconds")), 10)
         self.assertEqual(json.loads(self.ok("stuck"))["devices"][0]["state"], "stuck")
 
