@@ -240,6 +240,40 @@ static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, 
     return true;
 }
 
+static void connection(uv_stream_t *server, int status);
+
+static void away_closed(uv_handle_t *handle)
+{
+    struct hws_net_listener *l = (struct hws_net_listener *)handle->data;
+
+    l->away_busy = false;
+    if (l->away_owed && !l->closer.closing) {
+        l->away_owed = false;
+        connection(&l->io.stream, 0);
+    }
+    hws_net_closer_drop(&l->closer);
+}
+
+/* Without memory for a connection: takes the peer and drops it. libuv accepts nobody more until the
+ * last one has been taken. */
+static void turn_away(struct hws_net_listener *l)
+{
+    if (l->away_busy) {
+        l->away_owed = true;
+        return;
+    }
+    int status = l->io.handle.type == UV_NAMED_PIPE ? uv_pipe_init(l->net->loop, &l->away.pipe, 0)
+                                                    : uv_tcp_init(l->net->loop, &l->away.tcp);
+    if (status != 0) {
+        return; /* no such failure is known */
+    }
+    (void)uv_accept(&l->io.stream, &l->away.stream);
+    l->away_busy = true;
+    l->away.handle.data = l;
+    hws_net_closer_hold(&l->closer);
+    uv_close(&l->away.handle, away_closed);
+}
+
 static void connection(uv_stream_t *server, int status)
 {
     struct hws_net_listener *l = (struct hws_net_listener *)server->data;
@@ -258,7 +292,7 @@ static void connection(uv_stream_t *server, int status)
     if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) !=
         HWS_OK) {
         l->net->stats.accept_failed++;
-        shed(l);
+        turn_away(l);
         return;
     }
     conn->listener = l;

@@ -50,6 +50,14 @@ struct hws_net_listener {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } io;
+    union { /* takes a peer for whom there is no memory, and is closed at once */
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } away;
+    bool away_busy;        /* it is closing */
+    bool away_owed;        /* the next peer waits for it */
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
     uint32_t n_conns;

@@ -66,14 +66,18 @@ static void echo_send(struct hws_grpc_call *call)
     enum hws_code code = hws_grpc_call_send(call, hws_buf_peek(kept), hws_buf_len(kept), &err);
 
     if (code != HWS_E_BUSY) { /* else on_writable comes */
-        assert_ok(code, &err);
-        hws_grpc_call_finish(call, HWS_GRPC_OK, NULL, NULL, 0, NULL);
+        assert_true(code == HWS_OK || code == HWS_E_NOMEM);
+        hws_grpc_call_finish(call, code == HWS_OK ? HWS_GRPC_OK : HWS_GRPC_RESOURCE_EXHAUSTED, NULL,
+                             NULL, 0, NULL);
     }
 }
 
 static void echo_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
 {
-    assert_code(hws_buf_put(hws_grpc_call_data(call), bytes, n), HWS_OK);
+    if (hws_buf_put(hws_grpc_call_data(call), bytes, n) != HWS_OK) {
+        hws_grpc_call_finish(call, HWS_GRPC_RESOURCE_EXHAUSTED, NULL, NULL, 0, NULL);
+        return;
+    }
     echo_send(call);
 }
 
@@ -89,7 +93,9 @@ static enum hws_grpc_code echo_call(struct hws_grpc_call *call, void *data)
     struct hws_buf *kept = hws_mem_zalloc(1, sizeof(*kept));
 
     (void)data;
-    assert_non_null(kept);
+    if (kept == NULL) {
+        return HWS_GRPC_RESOURCE_EXHAUSTED;
+    }
     hws_grpc_call_set_data(call, kept);
     return HWS_GRPC_OK;
 }
@@ -143,10 +149,9 @@ static void answered(struct hws_grpc_unary *unary, const struct hws_grpc_outcome
     struct end *e = unary->data;
     e->answered = true;
     e->code = outcome->code;
-    if (outcome->code == HWS_GRPC_OK) {
-        assert_code(
-            hws_buf_put(&e->answer, hws_buf_peek(&unary->response), hws_buf_len(&unary->response)),
-            HWS_OK);
+    if (outcome->code == HWS_GRPC_OK && hws_buf_put(&e->answer, hws_buf_peek(&unary->response),
+                                                    hws_buf_len(&unary->response)) != HWS_OK) {
+        e->code = HWS_GRPC_RESOURCE_EXHAUSTED;
     }
 }
 
@@ -283,7 +288,8 @@ static int setup(void **state)
     hws_net_limits_default(&limits);
     limits.max_conns_per_identity = 3;
     limits.max_handshakes_per_address = 4;
-    limits.handshake_burst_per_address = 60;
+    limits.handshake_burst_per_address = 2000;
+    limits.handshake_burst = 2000;
     limits.total_held_bytes = 256u << 20;
     limits.held_bytes_per_identity = 256u << 20;
     limits.held_bytes_per_address = 256u << 20;
@@ -769,10 +775,12 @@ static void handshakes_in_a_short_time_are_bounded(void **state)
 {
     struct hws_net_stats *stats = &s_world.net.stats;
     uint64_t before = stats->over_handshake_rate;
-    int fds[90];
+    enum { N = 40 };
+    int fds[N];
     (void)state;
 
-    for (size_t i = 0; i < 90; i++) {
+    hws_grpc_rate_init(&s_world.tcp.attempts, N / 2, 1, hws_net_now_ms(&s_world.net));
+    for (size_t i = 0; i < N; i++) {
         fds[i] = silent_stranger();
     }
     for (unsigned i = 0; i < 1000 && stats->over_handshake_rate == before; i++) {
@@ -780,12 +788,80 @@ static void handshakes_in_a_short_time_are_bounded(void **state)
     }
 
     assert_true(stats->over_handshake_rate > before);
-    for (size_t i = 0; i < 90; i++) {
+    for (size_t i = 0; i < N; i++) {
         (void)close(fds[i]);
     }
     while (s_world.tcp.n_conns > 0) {
         (void)uv_run(&s_world.loop, UV_RUN_ONCE);
     }
+}
+
+/* One call from dial to the end, whatever fails on the way. */
+static void try_call(const char *target, struct hws_tls_bundle *bundle)
+{
+    struct end e;
+    struct hws_net_dial_config config = {
+        .target = target, .bundle = bundle, .ops = &s_client_ops, .owner = &e};
+
+    memset(&e, 0, sizeof(e));
+    if (hws_net_dial(&s_world.net, &config, &e.conn, NULL) != HWS_OK) {
+        return;
+    }
+    assert_int_equal(uv_timer_start(&s_world.limit, too_late, LIMIT_MS, 0), 0);
+    while (!e.opened && !e.closed) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    e.unary = (struct hws_grpc_unary){.path = "/t.Echo/Once",
+                                      .request = "hello",
+                                      .n_request = 5,
+                                      .timeout_ms = 10000,
+                                      .cb = answered,
+                                      .data = &e};
+    if (!e.closed && hws_grpc_unary_start(hws_net_conn_grpc(e.conn), &e.unary,
+                                          hws_net_now_ms(&s_world.net), NULL) == HWS_OK) {
+        while (!e.answered) {
+            (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+        }
+    }
+    (void)uv_timer_stop(&s_world.limit);
+    hang_up(&e);
+}
+
+static void sweep(const char *target, struct hws_tls_bundle *bundle)
+{
+    struct end e;
+
+    hws_mem_count_reset();
+    try_call(target, bundle);
+    uint64_t n = hws_mem_n_allocs();
+    assert_true(n > 10);
+    for (uint64_t k = 1; k <= n; k++) {
+        for (int sticky = 0; sticky < 2; sticky++) {
+            hws_mem_fail_after(k, sticky != 0);
+            try_call(target, bundle);
+            hws_mem_fail_after(0, false);
+        }
+        dial(&e, target, bundle, NULL);
+        run_until(&e.opened);
+        call_echo(&e, "x", 1);
+        assert_int_equal(e.code, HWS_GRPC_OK);
+        hang_up(&e);
+    }
+}
+
+static void every_failed_allocation_costs_one_call_only(void **state)
+{
+    char target[160];
+    (void)state;
+
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    sweep(target, NULL);
+}
+
+static void every_failed_allocation_costs_one_call_only_with_tls(void **state)
+{
+    (void)state;
+    sweep(hws_net_listener_address(&s_world.tcp), s_world.olga);
 }
 
 static void a_drained_connection_ends_by_itself(void **state)
@@ -948,6 +1024,8 @@ int main(void)
         cmocka_unit_test(a_mute_server_holds_a_dial_no_longer_than_was_asked),
         cmocka_unit_test(one_identity_cannot_take_all_connections),
         cmocka_unit_test(a_drained_connection_ends_by_itself),
+        cmocka_unit_test(every_failed_allocation_costs_one_call_only),
+        cmocka_unit_test(every_failed_allocation_costs_one_call_only_with_tls),
         cmocka_unit_test(silent_strangers_make_room_oldest_first),
         cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
         cmocka_unit_test(a_channel_resolves_its_name_and_connects_again_after_a_loss),
