@@ -1,6 +1,6 @@
 # what: sslscan and testssl at a real agent: the versions, suites and groups that are meant, no finding outside the reviewed list
 # needs: sslscan, testssl.sh, python3, openssl
-# time: 1-2 min
+# time: 2-5 min
 
 need_packages $BUILD_PACKAGES python3 openssl sslscan testssl.sh bsdmainutils || { fail "$why"; return 0; }
 build dev hawserd hawser-wire hawser-emu hawser-dev hawser || return 0
