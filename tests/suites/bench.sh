@@ -16,6 +16,7 @@ done < <(timeout 600 python3 tests/bench/run.py build/dev --rounds "$rounds" ${H
 
 # The gRPC engine beside its peers. A peer that cannot be built is named in every row, with the reason.
 BENCH_PEERS="grpc_cpp"
+[ "$HAWSER_LONG" = 1 ] && BENCH_PEERS="grpc_cpp grpc_go"
 peers=()
 for peer in $BENCH_PEERS; do
   if built=$(tests/bench/rpc/peers/build.sh "$peer"); then

@@ -129,6 +129,12 @@ def note(row, server, value):
     values[row].setdefault(server.name, []).append(value)
 
 
+def client_of(server):
+    """The peer's own client, for what is measured end to end; None for ours, and for a peer without one."""
+    path = os.path.join(PEERS.get(server.name, ""), "client")
+    return path if server.name != "ours" and os.path.exists(path) else None
+
+
 # ---- the measures: each is one round of one server --------------------------------------------------------------------
 
 
@@ -145,16 +151,20 @@ def unary4k(server, pki):
 def bulk(server, pki):
     got = load(server, pki, "pour", 1, 65536, BULK_BYTES)
     note("rpc.bulk.cpu_s_per_gb", server, got["cpu_s_per_gb"])
-    if server.name != "ours":
-        got = load(server, pki, "pour", 65536, BULK_BYTES, client=os.path.join(PEERS[server.name], "client"))
-    note("rpc.bulk.mb_s", server, got["mb_s"])
+    client = client_of(server)
+    if client:
+        got = load(server, pki, "pour", 65536, BULK_BYTES, client=client)
+    if client or server.name == "ours":
+        note("rpc.bulk.mb_s", server, got["mb_s"])
 
 
 def p50(server, pki):
     if server.name == "ours":
         got = load(server, pki, "unary", 1, 1, 256, WARM_MS, MS, pin=CORE)
+    elif client_of(server):
+        got = load(server, pki, "lat", 256, WARM_MS, MS, pin=CORE, client=client_of(server))
     else:
-        got = load(server, pki, "lat", 256, WARM_MS, MS, pin=CORE, client=os.path.join(PEERS[server.name], "client"))
+        return
     note("rpc.unary256.p50_us", server, got["p50_us"])
 
 

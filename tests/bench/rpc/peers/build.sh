@@ -13,6 +13,11 @@ case $name in
       { echo "$why"; exit 1; }
     version=$(pkg-config --modversion grpc++) || { echo "no grpc++"; exit 1; }
     ;;
+  grpc_go)
+    need_packages protobuf-compiler || { echo "$why"; exit 1; }
+    command -v go >/dev/null 2>&1 || { echo "there is no go toolchain"; exit 1; }
+    version=$(go env GOVERSION)
+    ;;
   *)
     echo "no peer $name"
     exit 1
@@ -23,7 +28,14 @@ out=$cache/bench-peers/$name-$version-$key
 if [ ! -e "$out/done" ]; then
   mkdir -p "$out"
   log=$out/log
-  if ! { cmake -S "$here/$name" -B "$out" && cmake --build "$out" -j "$(nproc)"; } >"$log" 2>&1; then
+  build() {
+    if [ -f "$here/$name/CMakeLists.txt" ]; then
+      cmake -S "$here/$name" -B "$out" && cmake --build "$out" -j "$(nproc)"
+    else
+      timeout 900 "$here/$name/build.sh" "$out"
+    fi
+  }
+  if ! build >"$log" 2>&1; then
     echo "$name does not build: $(grep -m1 -iE 'error' "$log" || tail -n 1 "$log")"
     exit 1
   fi
