@@ -68,6 +68,8 @@ static enum hws_code enter_sandbox(const struct hws_wire_options *o, int lock_fd
         hws_sandbox_allow_folder_of(&box, equals == NULL ? NULL : equals + 1, HWS_SANDBOX_READ);
     }
     hws_sandbox_allow(&box, "/dev/urandom", HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, "/dev/null",
+                      HWS_SANDBOX_READ); /* a descriptor in reserve, when all are used */
     enum hws_code code = hws_sandbox_enter(&box, &report, err);
     if (code == HWS_OK) {
         hws_sandbox_note(&report, lock_fd);
