@@ -38,3 +38,14 @@ interop_js() {
   export interop_here
   interop_cached js "$(interop_key "$interop_here/peers/js/package.json")" bash -c 'interop_js_install "$1"' _
 }
+
+interop_go_build() {
+  cp "$interop_here"/peers/go/* "$1/" && cd "$1" && go mod tidy && go build -o peer .
+}
+
+# grpc-go with its own case library, through the module proxy.
+interop_go() {
+  export -f interop_go_build
+  export interop_here
+  interop_cached go "$(interop_key "$interop_here"/peers/go/*)" bash -c 'interop_go_build "$1"' _
+}

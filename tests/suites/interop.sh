@@ -1,6 +1,6 @@
 # what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; HTTP/2's rules by hand; every method of an agent from Python
 # needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
-# time: 2 min, the first time 3 more; with --long the full sizes of the soaks and more stacks: 30 min
+# time: 2 min, the first time 3 more; with --long the full sizes of the soaks and grpc-go: 30 min
 
 need_packages $BUILD_PACKAGES python3 python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { skip "all" "$why"; return; }
 command -v npm >/dev/null || need_packages nodejs npm || { skip "all" "$why"; return; }
@@ -48,6 +48,15 @@ rm -rf "$work"
 stacks="python=$python"
 at=$(interop_cpp) && stacks="$stacks,cpp=$at"
 at=$(interop_js) && stacks="$stacks,js=$at" && export NODE_PATH=$at/node_modules
+if [ "$HAWSER_LONG" = 1 ]; then
+  if ! command -v go >/dev/null; then
+    skip "matrix: grpc-go" "there is no go"
+  elif at=$(interop_go); then
+    stacks="$stacks,go=$at"
+  else
+    fail "matrix: grpc-go does not build"
+  fi
+fi
 sizes="--calls 60 --rpcs 10 --dials 5"
 [ "$HAWSER_LONG" = 1 ] && sizes="--calls 1000 --rpcs 10000 --dials 1000 --seconds 900"
 if [ "$(tr ',' '\n' <<<"$stacks" | wc -l)" -lt 3 ]; then

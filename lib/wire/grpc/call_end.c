@@ -287,9 +287,15 @@ void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error)
         call->from_peer = false;
     }
     call->unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
-    hws_grpc__call_set_end(call, hws_grpc_code_of_rst(h2_error),
-                           call->unprocessed ? "refused: nothing was processed"
-                                             : "stream reset by the server");
+    if (h2_error == NGHTTP2_CANCEL && call->deadline_ms <= call->conn->now_ms) {
+        /* The server's clock was a little ahead of our timer. */
+        call->conn->stats->calls_deadline++;
+        hws_grpc__call_set_end(call, HWS_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+    } else {
+        hws_grpc__call_set_end(call, hws_grpc_code_of_rst(h2_error),
+                               call->unprocessed ? "refused: nothing was processed"
+                                                 : "stream reset by the server");
+    }
     hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
 }
 

@@ -651,6 +651,28 @@ static void drain_lets_calls_finish_and_takes_no_new_ones(void **state)
     assert_int_equal(hws_grpc_conn_end(&p->server, NULL), HWS_OK);
 }
 
+static void a_reset_after_the_deadline_is_the_deadline(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
+    assert_ok(pair_open(p), NULL);
+    assert_ok(seen_start(p, &s, PAIR_HANG, 50, NULL), NULL);
+    (void)pair_run(p);
+
+    p->now_ms += 50; /* the server's reset is read before the client's own timer runs */
+    hws_grpc_call_cancel(p->hanging);
+    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_CANCELLED, NULL);
+    hws_grpc_conn_pull(&p->server, p->now_ms, &bytes, &n);
+    assert_true(n > 0);
+    assert_ok(hws_grpc_conn_recv(&p->client, bytes, n, p->now_ms, NULL), NULL);
+    hws_grpc_conn_sent(&p->server, n, p->now_ms);
+
+    assert_true(s.closed);
+    assert_int_equal(s.outcome.code, HWS_GRPC_DEADLINE_EXCEEDED);
+}
+
 static void old_connections_are_drained_never_late_and_not_all_at_once(void **state)
 {
     static const struct {
@@ -881,6 +903,7 @@ int main(void)
         T(oversized_headers_fail_only_their_call),
         T(drain_lets_calls_finish_and_takes_no_new_ones),
         T(drain_with_grace_ends_calls_unavailable),
+        T(a_reset_after_the_deadline_is_the_deadline),
         T(old_connections_are_drained_never_late_and_not_all_at_once),
         T(silent_client_is_pinged_then_dropped),
         T(silence_before_the_preface_ends_the_connection),
