@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "grpc/outq.h"
 
-#define HWS_GRPC_OUT_RUNS  16u /* lent runs at a time; more are copied */
+#define HWS_GRPC_OUT_RUNS  8u /* lent runs at a time; more are copied */
 #define HWS_GRPC_OUT_SPANS (2 * HWS_GRPC_OUT_RUNS + 1)
 #define HWS_GRPC_OUT_LEND                                                                          \
     4096u /* a shorter run is copied: that is cheaper than a record of its own */
