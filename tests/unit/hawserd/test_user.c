@@ -77,9 +77,8 @@ static void root_becomes_the_user_for_good_and_gives_it_the_folders(void **state
 
     (void)state;
     assert_non_null(nobody);
-    if (geteuid() != 0) { /* nobody else can: it is refused */
-        assert_int_equal(in_a_child(&c, 0), HWS_E_STATE);
-        return;
+    if (geteuid() != 0) {
+        return; /* another user's refusal is the next test */
     }
     assert_int_equal(in_a_child(&c, 0), HWS_OK);
     assert_int_equal(stat(c.run_dir, &st), 0);
