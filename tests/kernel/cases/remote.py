@@ -108,11 +108,22 @@ class Reload(bed.Boot):
 
     @classmethod
     def ask(cls, guest, n):
-        end = time.monotonic() + 120
+        end = time.monotonic() + 250
         while not cls.over.is_set() and time.monotonic() < end:
             began = time.monotonic()
             status, out, err = cls.cli(guest, f"call{n}", "reg", "get", "MGIR", "-o", "json", seconds=15)
             cls.calls.append((status, time.monotonic() - began, out, err))
+
+    @classmethod
+    def host_served(cls, guest):
+        """Goes on when every caller has been served again since now."""
+        wanted, end = len(cls.served()) + 2 * cls.N_CALLERS, time.monotonic() + 60
+        while len(cls.served()) < wanted and time.monotonic() < end:
+            time.sleep(0.1)
+
+    @classmethod
+    def served(cls):
+        return [c for c in cls.calls if c[0] == 0]
 
     @classmethod
     def host_loaded(cls, guest):
@@ -126,9 +137,9 @@ class Reload(bed.Boot):
                 self.ok(f"{name}{n}")
 
     def test_every_call_ends_well_or_says_why(self):
-        served = [c for c in self.calls if c[0] == 0]
-        self.assertGreater(len(served), 10, self.calls)
-        for _, _, out, _ in served:
+        self.assertGreaterEqual(len(self.served()), 2 * 3 * self.N_CALLERS)  # after each of three reloads
+        self.assertLess(len(self.served()), len(self.calls))  # and it was away in between
+        for _, _, out, _ in self.served():
             self.assertEqual(vendor.our_register(out)["psid"], self.adapters[0].psid)
         for status, seconds, _, err in self.calls:
             self.assertLess(seconds, 15, err)
