@@ -209,11 +209,13 @@ class Boot(unittest.TestCase):
         with open(image, "wb") as f:
             f.write(run.base + initramfs.files(files))
         cards = cls.cards = machine.Cards(EMU, cls.folder, [a.path for a in cls.adapters])
-        guest = machine.Machine(run.parts, image, cls.scenario, cards.sockets, SECONDS, f"{cls.folder}/{cls.scenario}.log")
         try:
-            guest.serve(lambda name, m: getattr(cls, f"host_{name}")(m))
+            guest = machine.Machine(run.parts, image, cls.scenario, cards.sockets, SECONDS, f"{cls.folder}/{cls.scenario}.log")
+            try:
+                guest.serve(lambda name, m: getattr(cls, f"host_{name}")(m))
+            finally:
+                cls.report = guest.stop()
         finally:
-            cls.report = guest.stop()
             cls.emu_status = cards.stop()
             os.remove(image)
 
