@@ -141,6 +141,10 @@ enum hws_code hws_sandbox__landlock(const struct hws_sandbox *s, int *out_abi, i
     for (size_t i = 0; i < s->n_paths && code == HWS_OK; i++) {
         code = allow(fd, (int)abi, &s->paths[i], err);
     }
+    if (code == HWS_OK && HWS_SANDBOX__SANITIZED) {
+        const struct hws_sandbox_path proc = {"/proc", HWS_SANDBOX_READ};
+        code = allow(fd, (int)abi, &proc, err);
+    }
     if (code == HWS_OK && syscall(SYS_RESTRICT_SELF, fd, 0) != 0) {
         code = hws_err_set(err, HWS_E_IO, "landlock restrict (errno %d)", errno);
     }

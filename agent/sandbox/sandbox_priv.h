@@ -4,6 +4,14 @@
 
 #include "sandbox/sandbox.h"
 
+/* A sanitizer's runtime takes more than the program: it looks for leaks with a process of its own,
+ * which reads /proc. Builds with one are for tests. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HWS_SANDBOX__SANITIZED 1
+#else
+#define HWS_SANDBOX__SANITIZED 0
+#endif
+
 /* Drops every capability and forbids new ones. HWS_E_IO. */
 enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err *err) HWS_MUST_USE;
 

@@ -31,11 +31,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "halves of arguments l
 #define D   (1u << HWS_SANDBOX_DEV)
 #define E   (1u << HWS_SANDBOX_EMU)
 #define ALL (W | K | D | E)
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define S ALL
-#else
-#define S 0u
-#endif
+#define S   (HWS_SANDBOX__SANITIZED ? ALL : 0u)
 
 struct condition {
     uint8_t argument;

@@ -87,7 +87,7 @@ class Agent:
     def stop(self):
         code = self.host.stop()
         log = self.host.log_text()
-        for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed"):
+        for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "LeakSanitizer has encountered", "runtime error:", "assertion failed"):
             check(mark not in log, f'{self.host.name} log has "{mark}":\n{log[-6000:]}')
         check("hawser-wire: hawserd_connected" in log, "hawser-wire never served")
         check(log.count("process_started name=hawser-wire") == 1, f"hawser-wire was restarted:\n{log[-3000:]}")

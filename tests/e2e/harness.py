@@ -308,7 +308,7 @@ class FleetCase(unittest.TestCase):
             except Exception as e:
                 print(f"stopping {h.name}: {e}")
             text = h.log_text()
-            for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed"):
+            for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "LeakSanitizer has encountered", "runtime error:", "assertion failed"):
                 if mark in text:
                     cls.sanitizer = True
                     print(f"{h.name} log has \"{mark}\":\n" + text[-6000:])

@@ -22,7 +22,7 @@ import agent_world  # noqa: E402
 import client  # noqa: E402
 import harness  # noqa: E402
 
-SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed")
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "LeakSanitizer has encountered", "runtime error:", "assertion failed")
 
 
 def report(name, why):

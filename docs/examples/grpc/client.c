@@ -1,8 +1,7 @@
 /* Says something to the echo server over mutual TLS: client ADDRESS CERT KEY CA TEXT. Prints the answer. */
+#include <hawser_grpc.h>
 #include <signal.h>
 #include <stdio.h>
-
-#include <hawser_grpc.h>
 
 #include "echo.pb-c.h"
 

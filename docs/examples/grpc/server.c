@@ -1,8 +1,7 @@
 /* An echo server over mutual TLS: server CERT KEY CA [ADDRESS]. Prints where it listens and who comes. */
+#include <hawser_grpc.h>
 #include <signal.h>
 #include <stdio.h>
-
-#include <hawser_grpc.h>
 
 #include "echo.pb-c.h"
 
@@ -49,11 +48,9 @@ int main(int argc, char **argv)
     struct hws_grpc_service_def def = {&example__echo__descriptor, echo_set, echo_set_bytes, methods, 1, NULL};
     struct hws_net_files files = {argv[1], argv[2], argv[3], true};
     if (hws_net_init(&net, uv_default_loop(), &err) != HWS_OK || hws_tls_rng_open(&rng, &err) != HWS_OK ||
-        hws_net_files_bundle(rng, &files, &bundle, &err) != HWS_OK ||
-        hws_grpc_service_add(&service, &server, &def, &err) != HWS_OK)
+        hws_net_files_bundle(rng, &files, &bundle, &err) != HWS_OK || hws_grpc_service_add(&service, &server, &def, &err) != HWS_OK)
         return fail(&err);
-    struct hws_net_listen_config config = {
-        .address = argc > 4 ? argv[4] : "127.0.0.1:0", .bundle = bundle, .ops = &ops, .owner = &server};
+    struct hws_net_listen_config config = {.address = argc > 4 ? argv[4] : "127.0.0.1:0", .bundle = bundle, .ops = &ops, .owner = &server};
     if (hws_net_listener_open(&listener, &net, &config, &err) != HWS_OK) return fail(&err);
     printf("listening %s\n", hws_net_listener_address(&listener));
     return fflush(stdout), uv_run(uv_default_loop(), UV_RUN_DEFAULT);

@@ -245,7 +245,7 @@ enum hws_code hws_grpc_service_add(struct hws_grpc_service *service, struct hws_
 {
     *service = (struct hws_grpc_service){.def = *def};
     service->rows = hws_mem_zalloc(def->n_methods, sizeof(*service->rows));
-    service->inputs = hws_mem_zalloc(def->n_methods, sizeof(*service->inputs));
+    service->inputs = hws_mem_zalloc(def->n_methods, sizeof(const ProtobufCMessageDescriptor *));
     enum hws_code code = service->rows == NULL || service->inputs == NULL
                              ? hws_err_set(err, HWS_E_NOMEM, "methods")
                              : fill(service, err);
