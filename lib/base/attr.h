@@ -8,9 +8,8 @@
 #define HWS_AUTO(fn)           __attribute__((cleanup(fn))) /* locals of tests, tools and parsers only */
 #define HWS_NORETURN           __attribute__((noreturn))
 #define HWS_UNUSED             __attribute__((unused))
-#define HWS_NOINLINE           __attribute__((noinline)) /* what a profiler counts by its name */
-#define HWS_CONSTRUCTOR        __attribute__((constructor)) /* runs before main; of preloaded tests only \
-                                                             */
-#define HWS_EXPORT __attribute__((visibility("default"))) /* libhawser's public symbols */
+#define HWS_NOINLINE           __attribute__((noinline))    /* what a profiler counts by its name */
+#define HWS_CONSTRUCTOR        __attribute__((constructor)) /* before main; preloaded tests only */
+#define HWS_EXPORT             __attribute__((visibility("default"))) /* libhawser's public symbols */
 
 #endif

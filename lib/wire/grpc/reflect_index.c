@@ -200,7 +200,8 @@ static enum hws_code add_members(struct hws_grpc_reflect *r, const char *scope, 
     while (hws_grpc__reflect_next(&in, &f, &bad)) {
         if (f.number == number && f.span.bytes != NULL) {
             const char *name = NULL;
-            enum hws_code code = add_symbol(r, scope, hws_grpc__reflect_span(f.span, 1, &bad), &name);
+            enum hws_code code =
+                add_symbol(r, scope, hws_grpc__reflect_span(f.span, 1, &bad), &name);
             if (code != HWS_OK) {
                 return code;
             }
