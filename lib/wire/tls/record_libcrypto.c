@@ -128,6 +128,14 @@ static enum hws_code derive(const struct hws_tls_conn *conn, struct hws_tls_reco
     return rc;
 }
 
+/* A peer without room for full records (RFC 6066 4) is left to mbedTLS, which cuts to its measure.
+ */
+static bool records_are_full(const struct hws_tls_conn *conn)
+{
+    return mbedtls_ssl_get_max_out_record_payload(&conn->engine->ssl) ==
+           (int)HWS_TLS_RECORD_MAX_BYTES;
+}
+
 enum hws_code hws_tls__take_over(struct hws_tls_conn *conn)
 {
     struct hws_tls_records_start s;
@@ -137,7 +145,7 @@ enum hws_code hws_tls__take_over(struct hws_tls_conn *conn)
     memset(&s, 0, sizeof(s));
     /* What mbedTLS has read and not given out cannot be taken from it. */
     if (conn->bundle->records == HWS_TLS_RECORDS_MBEDTLS || !read_suite(conn, &s) ||
-        mbedtls_ssl_check_pending(&conn->engine->ssl) != 0) {
+        !records_are_full(conn) || mbedtls_ssl_check_pending(&conn->engine->ssl) != 0) {
         conn->record = &hws_tls__record_mbedtls;
         hws_mem_wipe(&conn->engine->exported, sizeof(conn->engine->exported));
         return HWS_OK;

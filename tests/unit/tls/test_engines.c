@@ -323,9 +323,41 @@ static void a_stock_peer_is_understood_in_every_version_suite_and_role(void **st
     print_message("%u of 36 combinations spoken\n", n_spoken);
 }
 
+/* RFC 6066 4: the peer has no room for more in a record. (A shorter limit would cut the peer's own
+ * certificate into fragments, which mbedTLS 2.28 does not join.) */
+static void a_peer_that_asks_for_short_records_gets_them(void **state)
+{
+    struct hws_tls_options options = {.now_ms = 1000, .now_s = hws_pair_now_s()};
+    struct hws_tls_conn conn;
+    struct stock k;
+    struct hws_buf got;
+    struct hws_err err;
+    uint64_t seed = hws_test_seed();
+    (void)state;
+
+    stock_init(&k, false, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256");
+    assert_int_equal(SSL_set_tlsext_max_fragment_length(k.ssl, TLSEXT_max_fragment_length_4096), 1);
+    hws_buf_init(&got, 0);
+    assert_ok(
+        hws_tls_conn_init(&conn, HWS_TLS_SERVER, s_bundles[HWS_TLS_RECORDS_AUTO], &options, &err),
+        &err);
+    for (int i = 0; i < 6; i++) {
+        (void)exchange(&k, &conn, &got);
+    }
+
+    assert_int_equal(conn.state, HWS_TLS_STATE_OPEN);
+    assert_string_equal(hws_tls_conn_records(&conn), "mbedtls");
+    talk(&k, &conn, &seed);
+
+    hws_buf_deinit(&got);
+    hws_tls_conn_deinit(&conn);
+    stock_deinit(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_that_asks_for_short_records_gets_them),
         cmocka_unit_test(both_engines_read_each_other),
         cmocka_unit_test(nothing_of_mbedtls_is_kept_beside_libcrypto),
         cmocka_unit_test(a_stock_peer_is_understood_in_every_version_suite_and_role),
