@@ -53,10 +53,15 @@ const char *hws_text_yaml_fault(const void *bytes, size_t n, unsigned *line, uns
 {
     const uint8_t *p = bytes;
     const uint8_t *end = p + n;
+    unsigned n_quotes = 0;
 
     *line = 1;
     *column = 1;
     while (p < end) {
+        n_quotes = *p == '\'' ? n_quotes + 1 : 0;
+        if (n_quotes > HWS_TEXT_YAML_MAX_QUOTES) {
+            return "so many quotes (') in a row are not used here";
+        }
         if (*p == '\n') {
             (*line)++;
             *column = 1;

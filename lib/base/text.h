@@ -15,11 +15,14 @@
  */
 size_t hws_utf8_bytes(const uint8_t *s, size_t n);
 
+/* libfyaml 0.7.12 leaks on keys with several doubled quotes side by side. */
+#define HWS_TEXT_YAML_MAX_QUOTES 3u
+
 /*
  * What keeps n bytes from being handed to libfyaml, NULL for nothing; *line and *column (from 1)
  * tell where. Refused: bytes that are no UTF-8, control characters but tab, newline and carriage
- * return, and directives (a line that begins with '%'), on which libfyaml 0.7.12 can loop for ever
- * and which no file of ours needs.
+ * return, directives (a line that begins with '%'), on which libfyaml 0.7.12 can loop for ever and
+ * which no file of ours needs, and more than HWS_TEXT_YAML_MAX_QUOTES single quotes in a row.
  */
 const char *hws_text_yaml_fault(const void *bytes, size_t n, unsigned *line, unsigned *column);
 

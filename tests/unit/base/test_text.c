@@ -63,7 +63,7 @@ static void faults_are_placed(void **state)
     } cases[] = {
         {"%YAML 1.2\n---\n", 1, 1},      {"a: 1\n%", 2, 1},
         {"a: 1\nb: \xc3\xbc\xff", 2, 5}, {"a\x01", 1, 2},
-        {"a: 1\n\x1b[0m", 2, 1},
+        {"a: 1\n\x1b[0m", 2, 1},         {"a: 'it''s'\n'x''''': 1\n", 2, 6},
     };
 
     (void)state;
