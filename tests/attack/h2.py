@@ -178,6 +178,12 @@ class Peer:
             pass
         getattr(self, "tls", self.raw).close()
 
+    def wait(self, events, seconds):
+        """Until the socket is ready; by poll, since there may be more descriptors than select can name."""
+        poll = select.poll()
+        poll.register(self.tls, events)
+        poll.poll(seconds * 1000)
+
     def send(self, data):
         """Writes all of it; reads what comes meanwhile, so that neither side waits for the other."""
         view, end = memoryview(data), time.monotonic() + 20
@@ -187,7 +193,7 @@ class Peer:
                 try:
                     view = view[self.tls.send(view[:16384]):]
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                    select.select([self.tls], [self.tls], [], 0.5)
+                    self.wait(select.POLLIN | select.POLLOUT, 0.5)
                     self.take()
                 except (OSError, ssl.SSLError):
                     self.eof = True
@@ -259,7 +265,7 @@ class Peer:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"nothing in {seconds} s")
-            select.select([self.tls], [], [], min(left, 0.5))
+            self.wait(select.POLLIN, min(left, 0.5))
 
     def until_closed(self, seconds):
         """Reads until the agent has ended the connection; the GOAWAY's code."""
