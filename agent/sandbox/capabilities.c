@@ -28,12 +28,16 @@ static enum hws_code get(uint64_t *out, struct hws_err *err)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
+    uint32_t low;
+    uint32_t high;
 
     memset(data, 0, sizeof data);
     if (syscall(SYS_capget, &head, data) != 0) {
         return hws_err_set(err, HWS_E_IO, "capget (errno %d)", errno);
     }
-    *out = data[0].permitted | (uint64_t)data[1].permitted << 32;
+    low = data[0].permitted | data[0].effective | data[0].inheritable;
+    high = data[1].permitted | data[1].effective | data[1].inheritable;
+    *out = low | (uint64_t)high << 32;
     return HWS_OK;
 }
 
@@ -48,6 +52,10 @@ enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err 
     for (unsigned long i = 0; i <= LAST_CAPABILITY; i++) {
         (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* refused without CAP_SETPCAP: none to drop */
     }
-    code = set(0, err);
-    return code == HWS_OK ? get(out_left, err) : code;
+    code = get(out_left, err);
+    if (code == HWS_OK && *out_left != 0) { /* a service manager that left none may forbid capset */
+        code = set(0, err);
+        code = code == HWS_OK ? get(out_left, err) : code;
+    }
+    return code;
 }
