@@ -481,6 +481,7 @@ static int serve(struct hws_agent *agent)
 int hws_agent_run(const struct hws_config *config, const struct hws_options *options)
 {
     struct hws_agent *agent = hws_mem_zalloc(1, sizeof(*agent));
+    struct hws_err err;
     int status = HWS_EXIT_FAILED;
 
     if (agent == NULL) {
@@ -494,7 +495,10 @@ int hws_agent_run(const struct hws_config *config, const struct hws_options *opt
     hws_notify_open(&agent->notify);
     agent->listener = hws_notify_listener();
     hws_common_build_id(agent->build_id, sizeof(agent->build_id));
-    if (uv_loop_init(&agent->loop) == 0) {
+    if (hws_sandbox_no_rings(&err) != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("start_failed", "reason=%s", hws_log_q(&q, err.msg));
+    } else if (uv_loop_init(&agent->loop) == 0) {
         agent->started_ms = hws_agent_now(agent);
         if (getrandom(&agent->generation, sizeof(agent->generation), 0) > 0 &&
             agent->generation != 0) {

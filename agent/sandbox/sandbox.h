@@ -67,6 +67,13 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
                                 struct hws_err *err) HWS_MUST_USE;
 
 /*
+ * From now on io_uring_setup answers ENOSYS, here and in what is started from here: for a program
+ * that opens its loop before it enters. libuv 1.50 takes a ring for its epoll calls if there are
+ * any, and ends the program when the filter then forbids io_uring_enter. HWS_E_IO.
+ */
+enum hws_code hws_sandbox_no_rings(struct hws_err *err) HWS_MUST_USE;
+
+/*
  * 0 nothing, 1 no capabilities and no new ones, 2 and seccomp, 3 and Landlock for files, 4 and for
  * TCP (ABI 4), 5 and for device ioctls (ABI 5), 6 and for signals and abstract sockets (ABI 6).
  */

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,7 +24,9 @@
 #endif
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "halves of arguments lie low, high");
 
-#define SYS_CLONE3 435u /* asm-generic/unistd.h; not in every C library's list */
+/* asm-generic/unistd.h; not in every C library's list. */
+#define SYS_CLONE3         435u
+#define SYS_IO_URING_SETUP 425u
 
 /* Roles of calls.def. */
 #define W   (1u << HWS_SANDBOX_WIRE)
@@ -134,10 +137,34 @@ static void put_call(struct program *p, const struct call *call)
     }
 }
 
+static enum hws_code install(struct sock_filter *at, uint16_t n, struct hws_err *err)
+{
+    struct sock_fprog prog = {.len = n, .filter = at};
+
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0) {
+        return hws_err_set(err, HWS_E_IO, "seccomp (errno %d)", errno);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_sandbox_no_rings(struct hws_err *err)
+{
+    static struct program p;
+
+    p.n = 0;
+    load(&p, OFF_NUMBER); /* the same number on every architecture, and ENOSYS harms none */
+    if_not_skip(&p, SYS_IO_URING_SETUP, 1);
+    answer(&p, SECCOMP_RET_ERRNO | ENOSYS);
+    answer(&p, SECCOMP_RET_ALLOW);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return hws_err_set(err, HWS_E_IO, "no_new_privs (errno %d)", errno);
+    }
+    return install(p.at, p.n, err);
+}
+
 enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *err)
 {
     static struct program p;
-    struct sock_fprog prog = {.filter = p.at};
 
     p.n = 0;
     load(&p, OFF_ARCH);
@@ -153,9 +180,5 @@ enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *e
     }
     answer(&p, SECCOMP_RET_ERRNO | EPERM);
     hws_assert(p.n <= sizeof p.at / sizeof p.at[0]);
-    prog.len = p.n;
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) != 0) {
-        return hws_err_set(err, HWS_E_IO, "seccomp (errno %d)", errno);
-    }
-    return HWS_OK;
+    return install(p.at, p.n, err);
 }
