@@ -211,6 +211,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         (void)uv_poll_stop(poll);
         c->wire.spawned = false;
         c->device.spawned = false;
+        if (!c->stopping) {
+            /* Nothing could be started any more. The next hawserd has a spawner, and adopts what
+             * runs. */
+            _exit(HWS_EXIT_FAILED);
+        }
     }
     turn(c);
 }
