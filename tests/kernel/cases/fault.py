@@ -82,6 +82,10 @@ class Health(bed.Boot):
     syndrome = bed.RNG.choice((1, 7, 8, 9, 0xa, 0x10))
 
     @classmethod
+    def host_hang(cls, guest):
+        cls.cards.tell("hang", "0")
+
+    @classmethod
     def host_warn(cls, guest):
         cls.cards.tell("health", "0", str(cls.syndrome))
 
@@ -92,6 +96,14 @@ class Health(bed.Boot):
     @classmethod
     def host_die(cls, guest):
         cls.cards.tell("fatal", "0", str(cls.syndrome))
+
+    def test_firmware_that_stands_still_is_missed_and_serves_again_when_it_goes_on(self):
+        self.ok("missed")
+        judge_unanswered(self, "unanswered")
+        self.ok("waiting")
+        self.ok("awake")
+        self.assertEqual(vendor.our_register(self.ok("after_hang"))["psid"], self.adapters[0].psid)
+        self.assertEqual(self.ok("dmesg").count("reached miss count"), 1)
 
     def test_syndrome_alone_is_reported_and_commands_go_on(self):
         self.ok("reported")
