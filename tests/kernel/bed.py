@@ -42,9 +42,10 @@ class Adapter:
         self.firmware = (RNG.choice((22, 28)), RNG.randrange(30, 47), RNG.randrange(1000, 3000))
         self.build_id = RNG.randrange(1 << 31)
         self.mac = bytes([0x02] + [RNG.randrange(256) for _ in range(5)])
+        self.product = "Adapter %08x of the test bed, %d ports" % (RNG.randrange(1 << 32), RNG.randrange(1, 100))
         values = {
             "serial": self.serial, "psid": self.psid, "part": self.part, "build_id": f"0x{self.build_id:x}",
-            "version": "%d.%d.%d" % self.firmware, "base_mac": '"' + self.mac.hex(":") + '"',
+            "product": f'"{self.product}"', "version": "%d.%d.%d" % self.firmware, "base_mac": '"' + self.mac.hex(":") + '"',
             "pci_address": f'"0000:{number + 1:02x}:00.0"',
         }
         with open(f"{TOP}/agent/emu/profiles/{base}") as f:

@@ -42,6 +42,11 @@ def parameters(text):
     return dict(re.findall(r"^ {8}(\S+) +(\S+) *$", text, re.M))
 
 
+def images(text, name):
+    """A parameter of `mstconfig -e query`: its default, running and stored value."""
+    return re.search(rf"\b{name} +(\S+) +(\S+) +(\S+)", text).groups()
+
+
 def link(text):
     """Rows of mstlink: name -> value, without the colours."""
     text = re.sub(r"\033\[[0-9;]*m", "", text)

@@ -5,6 +5,11 @@ import bed
 import vendor
 
 
+def judge_unanswered(boot, name):
+    """Who is first to say so is the agent ("its outcome is UNKNOWN"), or on a slow machine the other end's clock."""
+    boot.assertIn("DEADLINE_EXCEEDED", boot.report.output(name))
+
+
 class Fault(bed.Boot):
     scenario = "fault"
     powers_off = False  # while a lost command is out, shutting down takes minutes
@@ -20,8 +25,7 @@ class Fault(bed.Boot):
         self.assertNotEqual(self.report.status("tool_refused"), 0)
 
     def test_command_without_an_answer_ends_unknown_on_time(self):
-        # Who is first to say so is the agent ("its outcome is UNKNOWN"), or on a slow machine the other end's clock.
-        self.assertIn("DEADLINE_EXCEEDED", self.report.output("hang"))
+        judge_unanswered(self, "hang")
         self.assertLess(int(self.ok("hang_seconds")), 10)
         self.assertEqual(json.loads(self.ok("stuck"))["devices"][0]["state"], "stuck")
 
@@ -58,7 +62,7 @@ class Killed(bed.Boot):
 
     def test_killed_device_process_is_replaced_while_the_kernel_keeps_a_thread_of_it(self):
         self.ok("agent")
-        self.assertIn("UNKNOWN", self.report.output("hang"))
+        judge_unanswered(self, "hang")
         for name in ("waiting", "killed", "replaced", "other", "still_waiting", "left_behind"):
             self.ok(name)
 
@@ -78,6 +82,10 @@ class Health(bed.Boot):
     syndrome = bed.RNG.choice((1, 7, 8, 9, 0xa, 0x10))
 
     @classmethod
+    def host_hang(cls, guest):
+        cls.cards.tell("hang", "0")
+
+    @classmethod
     def host_warn(cls, guest):
         cls.cards.tell("health", "0", str(cls.syndrome))
 
@@ -89,13 +97,21 @@ class Health(bed.Boot):
     def host_die(cls, guest):
         cls.cards.tell("fatal", "0", str(cls.syndrome))
 
+    def test_firmware_that_stands_still_is_missed_and_serves_again_when_it_goes_on(self):
+        self.ok("missed")
+        judge_unanswered(self, "unanswered")
+        self.ok("waiting")
+        self.ok("awake")
+        self.assertEqual(vendor.our_register(self.ok("after_hang"))["psid"], self.adapters[0].psid)
+        self.assertEqual(self.ok("dmesg").count("reached miss count"), 1)
+
     def test_syndrome_alone_is_reported_and_commands_go_on(self):
         self.ok("reported")
         self.ok("still")
         self.assertIn(f"synd 0x{self.syndrome:x}: ", self.ok("dmesg"))
 
     def test_fatal_health_takes_the_node_away(self):
-        self.ok("down")
+        self.ok("gone")
 
     def test_driver_resets_the_firmware_and_recovers(self):
         self.ok("recovered")
@@ -107,8 +123,10 @@ class Health(bed.Boot):
         self.judge_identity(vendor.register(self.ok("tool_after")), self.adapters[0])
 
     def test_a_firmware_reset_makes_the_stored_values_run(self):
+        ours = str(self.values["OUR_VFS"])
         row = vendor.our_values(self.ok("our_get"))["NUM_OF_VFS"]
-        self.assertEqual((row["running"], row["pending"]), (str(self.values["OUR_VFS"]), False))
+        self.assertEqual((row["running"], row["pending"]), (ours, False))
+        self.assertEqual(vendor.images(self.ok("tool_images"), "NUM_OF_VFS"), ("0", ours, ours))
 
     def test_driver_complains_about_the_planted_faults_only(self):
         self.judge_log()

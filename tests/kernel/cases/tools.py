@@ -33,7 +33,8 @@ class Tools(bed.Boot):
 
     def test_mstconfig_lists_the_profiles_parameters_with_their_defaults(self):
         text = self.ok("tool_query")
-        self.assertIn(self.adapters[0].part, text)
+        self.assertEqual(re.search(r"^Name: +(.*?) *$", text, re.M)[1], self.adapters[0].part)
+        self.assertEqual(re.search(r"^Description: +(.*?) *$", text, re.M)[1], self.adapters[0].product)
         values = vendor.parameters(text)
         shown = {name: int(re.search(r"(\d+)\)?$", value)[1]) for name, value in values.items()}
         wanted = self.adapters[0].parameters()
@@ -47,8 +48,8 @@ class Tools(bed.Boot):
         self.assertEqual(values["SRIOV_EN"], "True(1)")
 
     def test_mstconfig_tells_the_images_apart(self):
-        row = re.search(r"NUM_OF_VFS +(\d+) +(\d+) +(\d+)", self.ok("tool_images"))
-        self.assertEqual(row.groups(), ("0", "0", str(self.values["TOOL_VFS"])))
+        values = vendor.images(self.ok("tool_images"), "NUM_OF_VFS")
+        self.assertEqual(values, ("0", "0", str(self.values["TOOL_VFS"])))
 
     def test_our_agent_finds_the_adapter(self):
         self.ok("agent")
