@@ -2,7 +2,7 @@
  * Starts the other processes, since hawserd itself may not: its filter knows no fork and no exec,
  * and what it started would inherit its walls. The spawner is a process forked before the sandbox
  * is entered; it holds the command lines since then, does nothing but start, signal and reap those
- * two, and ends with hawserd. Decision record 7.
+ * two, and ends with hawserd. Decision record 9.
  */
 #ifndef HWS_HAWSERD_SPAWNER_H
 #define HWS_HAWSERD_SPAWNER_H
