@@ -271,6 +271,14 @@ static void turn(struct hws_rig *rig, uint64_t until_ms)
     (void)uv_run(&rig->loop, UV_RUN_NOWAIT);
 }
 
+void hws_rig_assert_overdue(const struct hws_rig_reply *reply)
+{
+    assert_int_equal(reply->code, HWS_GRPC_DEADLINE_EXCEEDED);
+    if (strstr(reply->message, "UNKNOWN") == NULL) {
+        assert_string_equal(reply->message, "deadline exceeded");
+    }
+}
+
 void hws_rig_idle(struct hws_rig *rig, uint64_t ms)
 {
     uint64_t until_ms = hws_rig_now_ms() + ms;

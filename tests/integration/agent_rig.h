@@ -96,6 +96,10 @@ void hws_rig_begin(struct hws_rig *rig, const char *path, enum hws_grpc_kind kin
 /* Turns the loop until the call is done (or ms have passed: false). */
 bool hws_rig_wait(struct hws_rig *rig, struct hws_rig_async *async, uint64_t ms);
 
+/* The call ended at its deadline: by the agent's answer, which says UNKNOWN, or by the client's own
+ * clock where that was first. */
+void hws_rig_assert_overdue(const struct hws_rig_reply *reply);
+
 /* Turns the loop for so long. */
 void hws_rig_idle(struct hws_rig *rig, uint64_t ms);
 

@@ -230,9 +230,8 @@ static void hung_command_ends_on_time_and_the_adapter_is_stuck(void **state)
     assert_true(hws_rig_wait(&rig, &hung, 2000));
 
     uint64_t took_ms = hws_rig_now_ms() - since_ms;
-    assert_int_equal(hung.reply.code, HWS_GRPC_DEADLINE_EXCEEDED);
+    hws_rig_assert_overdue(&hung.reply);
     assert_true(took_ms >= 500 && took_ms < 800);
-    assert_non_null(strstr(hung.reply.message, "UNKNOWN"));
     hws_rig_reply_free(&hung.reply);
     q.device = PCI_A;
     hws_rig_call(&rig, "/hawser.v1.DeviceService/Get", &q.base, 2000, &r);

@@ -129,11 +129,11 @@ static enum hws_code derive(const struct hws_tls_conn *conn, struct hws_tls_reco
 }
 
 /* A peer without room for full records (RFC 6066 4) is left to mbedTLS, which cuts to its measure.
- */
+ * In TLS 1.3 it counts the inner type and its own padding in. */
 static bool records_are_full(const struct hws_tls_conn *conn)
 {
-    return mbedtls_ssl_get_max_out_record_payload(&conn->engine->ssl) ==
-           (int)HWS_TLS_RECORD_MAX_BYTES;
+    return mbedtls_ssl_get_max_out_record_payload(&conn->engine->ssl) >=
+           (int)HWS_TLS_RECORD_MAX_BYTES - 16;
 }
 
 enum hws_code hws_tls__take_over(struct hws_tls_conn *conn)
