@@ -175,8 +175,9 @@ static void scan(struct hws_nodes *nodes)
     struct hws_log_q quoted;
     struct hws_err err;
     size_t n = 0;
+    size_t n_left = 0;
 
-    if (hws_discover(nodes->sys, found, &n, &err) != HWS_OK) {
+    if (hws_discover(nodes->sys, found, &n, &n_left, &err) != HWS_OK) {
         hws_log("scan_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         return;
     }
@@ -184,6 +185,11 @@ static void scan(struct hws_nodes *nodes)
         hws_log("no_fwctl_device", "class=/sys/class/fwctl next_look_ms=%u", HWS_NODES_SCAN_MS);
     }
     nodes->said_none = n == 0;
+    if (n_left != nodes->n_left && n_left != 0) {
+        hws_log("too_many_fwctl_devices", "served=%zu left_out=%zu max=%u", n, n_left,
+                HWS_DISCOVER_MAX);
+    }
+    nodes->n_left = n_left;
     leave_lost(nodes, found, n);
     for (size_t i = 0; i < n; i++) {
         struct hws_node *node = node_at(nodes, found[i].pci);

@@ -39,6 +39,8 @@ struct hws_nodes {
     uint64_t scan_ms;          /* the next look */
     bool closing;
     bool said_none; /* "no fwctl device" was logged */
+    size_t
+        n_left; /* fwctl nodes beyond HWS_DISCOVER_MAX at the last look, logged when it changes */
     size_t n;
     struct hws_node *list[HWS_DISCOVER_MAX]; /* owned */
 };

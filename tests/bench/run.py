@@ -1,5 +1,6 @@
 """Runs the benchmarks and prints a line a measure: name, value, unit and, where there is a peer in the same run, the
-peer's value and the ratio. `--json` prints the same as JSON lines. `--rounds N`: medians of N runs.
+peer's value and the ratio. `--json` prints the same as JSON lines. `--rounds N`: medians of N runs. A row that misses
+its bar says why at its end (in JSON: "fail"), and the status is 1.
 
     python3 tests/bench/run.py BUILD_DIR [--json] [--rounds N]
 """
@@ -23,6 +24,7 @@ args = parser.parse_args()
 BIN = os.path.join(args.build, "bin")
 BENCH = os.path.join(args.build, "bench")
 rows = {}
+fails = {}  # of the rows that miss their bar: why
 floors = {}  # of the rows that have one: the same work without what is measured
 
 
@@ -44,10 +46,12 @@ def report():
         floor = statistics.median(floors[name]) if name in floors else None
         if args.json:
             peers = {} if floor is None else {"floor": {"value": round(floor, 1), "ratio": round(value / floor, 2)}}
-            print(json.dumps({"name": name, "value": value, "unit": unit, "runs": len(values), "peers": peers}))
+            fail = {"fail": fails[name]} if name in fails else {}
+            print(json.dumps({"name": name, "value": value, "unit": unit, "runs": len(values), "peers": peers, **fail}))
         else:
             beside = "" if floor is None else f"  floor {floor:.1f} ratio {value / floor:.2f}"
-            print(f"{name:24} {value:12.1f} {unit:5} median of {len(values)}{beside}")
+            print(f"{name:24} {value:12.1f} {unit:5} median of {len(values)}{beside}"
+                  + (f"  FAIL: {fails[name]}" if name in fails else ""))
 
 
 def count_cmdq(profile):
@@ -68,6 +72,20 @@ def count_cmdq(profile):
             name, n = line.split()
             rows[name] = ("instr", [total(2 * i + 2) / int(n)])  # the first dump is what came before
             floors[name] = [total(2 * i + 3) / int(n)]
+
+
+DEPTH_SLACK = 1.05  # of counts that hardly vary: room for what another compiler makes of the code
+
+
+def judge_depths():
+    """Instructions per command are flat or fall with the depth: a deeper queue shares turns and doorbells."""
+    for name, (_, values) in rows.items():
+        load = re.fullmatch(r"(cmdq\..*)\.d(\d+)\.instr", name)
+        if load is None:
+            continue
+        alone = rows[f"{load[1]}.d1.instr"][1][0]
+        if values[0] > alone * DEPTH_SLACK:
+            fails[name] = f"above {DEPTH_SLACK} x {alone:.1f} instr, the same at depth 1"
 
 
 class Agent:
@@ -174,6 +192,8 @@ def bench_agent():
 PROFILE = os.path.join(TOP, "agent/emu/profiles/connectx7.yaml")
 program(os.path.join(BENCH, "bench_cmdq"), PROFILE, str(2 * args.rounds - 1))
 count_cmdq(PROFILE)
+judge_depths()
 program(os.path.join(BENCH, "bench_tls"), str(2 * args.rounds - 1))
 bench_agent()
 report()
+sys.exit(1 if fails else 0)

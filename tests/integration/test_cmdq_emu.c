@@ -154,6 +154,48 @@ static void event_driven_stalled_slots_come_back(void **state)
     all_stalled_is_busy_until_a_late_completion(true);
 }
 
+static void stalled_slots_whose_events_are_lost_come_back(void **state)
+{
+    (void)state;
+    begin(true, "faults: [{opcode: NOP, action: drop_event, repeat: 31}]\n");
+    hws_emu_hang(&card.port.emu, 500);
+    for (unsigned i = 0; i < 31; i++) {
+        submit(i, 16, 16, 100);
+    }
+    card_step(&card, 1);
+    card_step(&card, 100);
+    assert_int_equal(hws_cmdq_n_stalled(&card.q), 31);
+    uint64_t next_ms = hws_cmdq_turn(&card.q, card.now_ms);
+    assert_true(next_ms > card.now_ms && next_ms <= card.now_ms + HWS_CMDQ_CHECK_MS);
+
+    card_step(&card, 400); /* the card goes on and gives everything back, unsaid */
+    card_step(&card, HWS_CMDQ_CHECK_MS);
+    assert_int_equal(hws_cmdq_n_stalled(&card.q), 0);
+    next_ms = hws_cmdq_turn(&card.q, card.now_ms);
+    assert_true(next_ms > card.now_ms + 10 * (uint64_t)HWS_CMDQ_CHECK_MS); /* idle: no more looks */
+    submit(31, 16, 16, 1000);
+    card_step(&card, 1);
+    assert_code(calls[31].call.err.code, HWS_OK);
+    assert_int_equal(calls[31].n_cb, 1);
+    card_close(&card);
+}
+
+static void a_stalled_queue_whose_card_is_gone_does_not_spin(void **state)
+{
+    (void)state;
+    begin(true, "");
+    hws_emu_hang(&card.port.emu, 0);
+    submit(0, 16, 16, 100);
+    card_step(&card, 1);
+    card_step(&card, 100);
+    assert_int_equal(hws_cmdq_n_stalled(&card.q), 1);
+    hws_emu_unplug(&card.port.emu, 0);
+    card_step(&card, HWS_CMDQ_CHECK_MS);
+    assert_int_equal(card.q.state, HWS_CMDQ_GONE);
+    assert_true(hws_cmdq_turn(&card.q, card.now_ms) == UINT64_MAX);
+    card_close(&card);
+}
+
 static void a_fatal_error_aborts_what_is_in_flight(void **state)
 {
     struct hws_err err;
@@ -268,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_lost_event_at_the_deadline_is_not_a_timeout),
         cmocka_unit_test(polled_stalled_slots_come_back),
         cmocka_unit_test(event_driven_stalled_slots_come_back),
+        cmocka_unit_test(stalled_slots_whose_events_are_lost_come_back),
+        cmocka_unit_test(a_stalled_queue_whose_card_is_gone_does_not_spin),
         cmocka_unit_test(a_fatal_error_aborts_what_is_in_flight),
         cmocka_unit_test(spoiled_replies_are_refused_and_the_slot_is_free),
         cmocka_unit_test(close_ends_everything_once_whatever_the_card_does),

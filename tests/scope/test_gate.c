@@ -299,6 +299,55 @@ static void every_register_by_number_is_as_expected(void **state)
     assert_int_equal(n_allowed, expected->n_registers);
 }
 
+/* A `needs` line's command with one of its bits the other way: each of the three refuses it. */
+static void needed_bit_the_other_way(const struct expect_needs *need, unsigned bit)
+{
+    static struct subject s;
+    char number[16];
+    struct hws_exec x = {0};
+    struct hws_exec_command q = {.command = number, .inbox = s.in, .out_bytes = 16};
+    struct hws_gate_ask ask = {.kind = HWS_KIND_MLX5, .in = s.in, .out_cap_bytes = 16};
+    uint8_t lowest = 0;
+
+    make(&s, need->opcode, 0, 0);
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, need->opcode, 0);
+    if (s.in_bytes < need->offset + 4) {
+        s.in_bytes = need->offset + 4;
+        expect_inbox(expected, need->opcode, 0, 0, s.in, s.in_bytes);
+    }
+    (void)snprintf(number, sizeof number, "0x%x", need->opcode);
+    q.n_inbox = s.in_bytes;
+    ask.row = hws_table_id(row);
+    ask.scope = s.row->scope;
+    ask.in_bytes = s.in_bytes;
+    assert_code(hws_exec_raw(&x, HWS_KIND_MLX5, &q, NULL), HWS_OK);
+    hws_exec_deinit(&x);
+    assert_code(hws_gate_judge(&ask, NULL), HWS_OK);
+
+    s.in[need->offset + 3 - bit / 8] ^= (uint8_t)(1u << bit % 8);
+    x = (struct hws_exec){0};
+    assert_code(hws_exec_raw(&x, HWS_KIND_MLX5, &q, NULL), HWS_E_DENIED);
+    hws_exec_deinit(&x);
+    assert_code(hws_gate_judge(&ask, NULL), HWS_E_DENIED);
+    assert_code(hws_gate_ceiling(s.in, s.in_bytes, &lowest, NULL), HWS_E_DENIED);
+}
+
+static void every_needed_bit_is_held_by_both(void **state)
+{
+    unsigned n_bits = 0;
+
+    (void)state;
+    for (size_t i = 0; i < expected->n_needs; i++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            if ((expected->needs[i].mask >> bit & 1) != 0) {
+                needed_bit_the_other_way(&expected->needs[i], bit);
+                n_bits++;
+            }
+        }
+    }
+    assert_true(n_bits > expected->n_needs);
+}
+
 static void names_and_effects_are_as_expected(void **state)
 {
     size_t n = 0;
@@ -323,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_effects_are_as_expected),
+        cmocka_unit_test(every_needed_bit_is_held_by_both),
         cmocka_unit_test(every_register_by_number_is_as_expected),
         cmocka_unit_test(every_register_is_judged_as_expected),
         cmocka_unit_test(every_opcode_is_judged_as_expected),

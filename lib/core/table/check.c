@@ -42,10 +42,15 @@ enum hws_code hws_table_check_lengths(const struct hws_table_row *row, size_t in
     return HWS_OK;
 }
 
-/* The dword at offset; what lies beyond the inbox is zero. */
+/* The dword at offset; bytes beyond the inbox are zero, as the card reads them. */
 static uint32_t dword(const uint8_t *in, size_t n, size_t offset)
 {
-    return offset + 4 <= n ? hws_load_be32(in + offset) : 0;
+    uint8_t bytes[4] = {0};
+
+    for (size_t i = 0; i < sizeof bytes && offset + i < n; i++) {
+        bytes[i] = in[offset + i];
+    }
+    return hws_load_be32(bytes);
 }
 
 enum hws_code hws_table_check_fields(const struct hws_table_row *row, const uint8_t *in, size_t n,

@@ -9,7 +9,8 @@
  * again
  * - the card is away, lost the queue (reset) or reports a fatal error: everything ends HWS_E_GONE,
  *   UNKNOWN
- * - a lost event: the entries themselves are looked at every HWS_CMDQ_CHECK_MS, and at a deadline
+ * - a lost event: the entries themselves are looked at every HWS_CMDQ_CHECK_MS, those of stalled
+ *   slots too, and at a deadline
  * - no slot, no mailbox: HWS_E_BUSY, NOT_SENT
  */
 #include "cmdq/queue.h"
@@ -417,9 +418,19 @@ static void expire(struct hws_cmdq *q)
     }
 }
 
+/* The slots that call for a look from time to time. Polling reaps stalled ones in every turn; in
+ * event mode a late completion whose event is lost is seen by looking only. */
+static uint32_t watched(const struct hws_cmdq *q)
+{
+    if (q->state != HWS_CMDQ_OPEN) {
+        return 0;
+    }
+    return q->events.on ? q->busy_mask | q->stalled_mask : q->busy_mask;
+}
+
 static void check_card(struct hws_cmdq *q)
 {
-    if (q->state != HWS_CMDQ_OPEN || q->busy_mask == 0 || q->now_ms < q->check_ms) {
+    if (watched(q) == 0 || q->now_ms < q->check_ms) {
         return;
     }
     q->check_ms = q->now_ms + HWS_CMDQ_CHECK_MS;
@@ -479,7 +490,7 @@ static uint64_t next_deadline(const struct hws_cmdq *q, uint64_t card_ms)
         return q->now_ms;
     }
     uint64_t next_ms = card_ms;
-    if (q->busy_mask != 0 && q->check_ms < next_ms) {
+    if (watched(q) != 0 && q->check_ms < next_ms) {
         next_ms = q->check_ms;
     }
     for (uint32_t mask = q->busy_mask; mask != 0; mask &= mask - 1) {

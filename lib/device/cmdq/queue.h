@@ -36,7 +36,7 @@
 #define HWS_CMDQ_DEFAULT_BLOCKS (31u * 2u * 8u + 2u * HWS_MBOX_MAX_BLOCKS)
 #define HWS_CMDQ_POLL_MS        1u /* between looks at a card that acts by itself */
 #define HWS_CMDQ_CHECK_MS                                                                          \
-    100u /* between looks whether the card is still there, while commands run */
+    100u /* between looks whether the card is still there, while it has entries */
 #define HWS_CMDQ_CLOSE_WAIT_MS 1000u /* how long close waits for stalled slots */
 
 struct hws_cmdq_config {

@@ -37,15 +37,33 @@ static bool look_at(const struct hws_sys *sys, const char *name, struct hws_disc
            hws_str_print(out->node, sizeof out->node, NODE_DIR "/%s", name);
 }
 
+/* The index where one more goes: behind the others, or, when out is full, that of the last by
+ * address if it comes before that one; HWS_DISCOVER_MAX: it stays out. */
+static size_t place_for(const struct hws_discovered *out, size_t n,
+                        const struct hws_discovered *found)
+{
+    size_t last = 0;
+
+    if (n < HWS_DISCOVER_MAX) {
+        return n;
+    }
+    for (size_t i = 1; i < n; i++) {
+        last = by_address(&out[i], &out[last]) > 0 ? i : last;
+    }
+    return by_address(found, &out[last]) < 0 ? last : HWS_DISCOVER_MAX;
+}
+
 enum hws_code hws_discover(const struct hws_sys *sys, struct hws_discovered *out, size_t *out_n,
-                           struct hws_err *err)
+                           size_t *out_n_left, struct hws_err *err)
 {
     char names[NAMES_BYTES];
     int n_bytes = sys->list(sys->data, CLASS_DIR, names, sizeof names);
     size_t n = 0;
+    size_t n_found = 0;
 
     if (n_bytes == -ENOENT) {
         *out_n = 0;
+        *out_n_left = 0;
         return HWS_OK;
     }
     if (n_bytes < 0) {
@@ -57,12 +75,16 @@ enum hws_code hws_discover(const struct hws_sys *sys, struct hws_discovered *out
         if (!look_at(sys, name, &found)) {
             continue;
         }
-        if (n == HWS_DISCOVER_MAX) {
-            return hws_err_set(err, HWS_E_BUSY, "more than %u fwctl nodes", HWS_DISCOVER_MAX);
+        size_t place = place_for(out, n, &found);
+
+        if (place < HWS_DISCOVER_MAX) {
+            out[place] = found;
         }
-        out[n++] = found;
+        n_found++;
+        n = n_found < HWS_DISCOVER_MAX ? n_found : HWS_DISCOVER_MAX;
     }
     qsort(out, n, sizeof out[0], by_address);
     *out_n = n;
+    *out_n_left = n_found - n;
     return HWS_OK;
 }

@@ -16,10 +16,11 @@ struct hws_discovered {
 };
 
 /*
- * Fills out[HWS_DISCOVER_MAX], in PCI address order, and *out_n. No fwctl class in sysfs means
- * none, not an error. HWS_E_IO; HWS_E_BUSY: more than HWS_DISCOVER_MAX.
+ * Fills out[HWS_DISCOVER_MAX], in PCI address order, and *out_n; of more nodes the first by address
+ * are there and *out_n_left counts the others. No fwctl class in sysfs means none, not an error.
+ * HWS_E_IO, and nothing is written to the three.
  */
 enum hws_code hws_discover(const struct hws_sys *sys, struct hws_discovered *out, size_t *out_n,
-                           struct hws_err *err) HWS_MUST_USE;
+                           size_t *out_n_left, struct hws_err *err) HWS_MUST_USE;
 
 #endif

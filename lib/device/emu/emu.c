@@ -231,7 +231,7 @@ static uint64_t firmware_turn(struct hws_emu *e)
         return e->hung_until_ms;
     }
     if (e->hung_until_ms != 0) {
-        hws_emu_resume(e);
+        hws_emu__hang_over(e);
     }
     (void)hws_emu__nic_turn(e);
     hws_emu__run_due(e);

@@ -155,6 +155,9 @@ const struct hws_emu__reg_row *hws_emu__reg_rows(uint32_t *out_n);
 /* reg_module.c: the module's temperature in eighths of a degree Celsius; 0 without a sensor. */
 int16_t hws_emu__module_celsius_8(const struct hws_emu *e, const struct hws_emu_module *m);
 
+/* incident.c: the end of a hang by itself; the health buffer stays. */
+void hws_emu__hang_over(struct hws_emu *e);
+
 /* Register handlers, by file: reg_*. */
 void hws_emu__mgir(struct hws_emu *e, struct hws_emu__reg *r);
 void hws_emu__msgi(struct hws_emu *e, struct hws_emu__reg *r);

@@ -12,16 +12,23 @@ static bool is_there(const struct hws_emu *e)
 
 void hws_emu_hang(struct hws_emu *e, uint64_t ms)
 {
-    e->hung_until_ms = ms == 0 ? UINT64_MAX : e->now_ms + ms;
+    if (!e->health.fatal) { /* after a fatal error it stands still anyhow, and for longer */
+        e->hung_until_ms = ms == 0 ? UINT64_MAX : e->now_ms + ms;
+    }
     HWS_EMU__TRACE(e, "emu: hangs");
+}
+
+void hws_emu__hang_over(struct hws_emu *e)
+{
+    e->hung_until_ms = 0;
+    HWS_EMU__TRACE(e, "emu: resumes");
 }
 
 void hws_emu_resume(struct hws_emu *e)
 {
-    e->hung_until_ms = 0;
     e->health.syndrome = 0;
     e->health.fatal = false;
-    HWS_EMU__TRACE(e, "emu: resumes");
+    hws_emu__hang_over(e);
 }
 
 void hws_emu_firmware_reset(struct hws_emu *e)

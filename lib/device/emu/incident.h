@@ -13,7 +13,7 @@
 #include "emu/emu.h"
 
 /* Commands are taken and not executed, the health counter stands still; for ms, or (0) until
- * resume or a reset. */
+ * resume or a reset. Its end leaves the health buffer as it is. A fatal error is not shortened. */
 void hws_emu_hang(struct hws_emu *e, uint64_t ms);
 
 /* The firmware goes on where it stood, and the health buffer is clean. */

@@ -90,9 +90,15 @@ static uint16_t u16_at(const uint8_t *p)
     return (uint16_t)((unsigned)p[0] * 256 + p[1]);
 }
 
-static uint32_t u32_at(const uint8_t *p)
+/* The bits at offset; bytes that the inbox lacks are zero for the card too. */
+static uint32_t bits_at(const struct hws_gate_ask *ask, size_t offset)
 {
-    return (uint32_t)u16_at(p) * 65536 + u16_at(p + 2);
+    uint32_t bits = 0;
+
+    for (size_t at = offset; at < offset + 4; at++) {
+        bits = bits * 256 + (at < ask->in_bytes ? ask->in[at] : 0);
+    }
+    return bits;
 }
 
 enum hws_code hws_gate_extract(const uint8_t *in, size_t in_bytes, struct hws_gate_seen *out,
@@ -142,7 +148,7 @@ static enum hws_code check_bits(const struct hws_gate_seen *seen, const struct h
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
         const struct ceiling_field *f = &fields[i];
-        uint32_t bits = f->offset + 4 <= ask->in_bytes ? u32_at(ask->in + f->offset) : 0;
+        uint32_t bits = bits_at(ask, f->offset);
 
         if (is_about(f, seen) && (bits & f->mask) != f->value) {
             return hws_err_set(err, HWS_E_DENIED, "%s%s: %s", f->name,

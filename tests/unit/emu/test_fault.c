@@ -312,6 +312,69 @@ static void a_fatal_error_stops_the_firmware_until_the_driver_resets_it(void **s
     guest_stop(&g);
 }
 
+static bool asks_for_a_reset(void)
+{
+    return hws_emu_read32(&g.emu, 0x238) >> 31 == 1;
+}
+
+static uint32_t syndrome(void)
+{
+    return hws_emu_read32(&g.emu, 0x23c) >> 16 & 0xff;
+}
+
+static void a_hang_does_not_shorten_a_fatal_error(void **state)
+{
+    const uint8_t in[16] = {0x08, 0x0d};
+
+    (void)state;
+    start("");
+    hws_emu_health_raise(&g.emu, 8, true);
+    hws_emu_hang(&g.emu, 50);
+    guest_post(&g, 1, in, 16, 16);
+    guest_ring(&g, 1);
+    (void)hws_emu_turn(&g.emu, g.now_ms + 1000);
+    assert_false(guest_done(&g, 1));
+    assert_true(asks_for_a_reset());
+    assert_int_equal(syndrome(), 8);
+    hws_emu_resume(&g.emu); /* by command: all is well again */
+    (void)hws_emu_turn(&g.emu, g.now_ms + 1001);
+    assert_true(guest_done(&g, 1));
+    assert_false(asks_for_a_reset());
+    assert_int_equal(syndrome(), 0);
+    guest_stop(&g);
+}
+
+static void a_hang_ends_and_leaves_the_syndrome(void **state)
+{
+    uint8_t out[16];
+
+    (void)state;
+    start("");
+    hws_emu_hang(&g.emu, 50);
+    hws_emu_health_raise(&g.emu, 0x10, false);
+    g.now_ms += 60;
+    (void)hws_emu_turn(&g.emu, g.now_ms);
+    assert_int_equal(nop(out), 0);
+    assert_int_equal(syndrome(), 0x10);
+    guest_stop(&g);
+}
+
+static void a_fatal_error_outlasts_the_hang_it_comes_in(void **state)
+{
+    const uint8_t in[16] = {0x08, 0x0d};
+
+    (void)state;
+    start("");
+    hws_emu_hang(&g.emu, 50);
+    hws_emu_health_raise(&g.emu, 8, true);
+    guest_post(&g, 1, in, 16, 16);
+    guest_ring(&g, 1);
+    (void)hws_emu_turn(&g.emu, g.now_ms + 1000);
+    assert_false(guest_done(&g, 1));
+    assert_true(asks_for_a_reset());
+    guest_stop(&g);
+}
+
 static void a_firmware_reset_forgets_the_queue(void **state)
 {
     const uint8_t in[16] = {0x08, 0x0d};
@@ -447,6 +510,9 @@ int main(void)
         cmocka_unit_test(a_hang_takes_commands_and_the_health_counter_until_it_ends),
         cmocka_unit_test(a_health_syndrome_shows_and_commands_go_on),
         cmocka_unit_test(a_fatal_error_stops_the_firmware_until_the_driver_resets_it),
+        cmocka_unit_test(a_hang_does_not_shorten_a_fatal_error),
+        cmocka_unit_test(a_hang_ends_and_leaves_the_syndrome),
+        cmocka_unit_test(a_fatal_error_outlasts_the_hang_it_comes_in),
         cmocka_unit_test(a_firmware_reset_forgets_the_queue),
         cmocka_unit_test(an_unplugged_card_reads_as_ones_and_touches_nothing),
         cmocka_unit_test(a_dropped_event_leaves_the_entry_done),

@@ -202,6 +202,36 @@ static void every_bit_of_the_ceiling_is_refused(void **state)
     }
 }
 
+static void a_query_that_clears_or_writes_to_memory_is_refused(void **state)
+{
+    static const struct {
+        uint16_t opcode;
+        size_t offset;
+        uint32_t mask;
+    } bits[] = {
+        {0x0770, 24, 0x80000000u}, {0x0773, 24, 0x80000000u}, {0x0826, 8, 0x80000000u},
+        {0x0964, 8, 0x80000000u},  {0x093b, 12, 0xffffffffu}, {0x093b, 16, 0xffffffffu},
+        {0x093b, 20, 0xffffffffu}, {0x093b, 24, 0xc0000000u},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            enum hws_code wanted = (bits[i].mask >> bit & 1) != 0 ? HWS_E_DENIED : HWS_OK;
+            uint8_t in[64] = {(uint8_t)(bits[i].opcode >> 8), (uint8_t)bits[i].opcode};
+            size_t at = bits[i].offset + 3 - bit / 8;
+            uint8_t lowest = 0;
+
+            in[at] = (uint8_t)(1u << bit % 8);
+            assert_code(hws_gate_ceiling(in, sizeof in, &lowest, NULL), wanted);
+            if (at >= 16) { /* an inbox that ends within the dword carries the bit as well */
+                assert_code(hws_gate_ceiling(in, at + 1, &lowest, NULL), wanted);
+                assert_code(hws_gate_ceiling(in, at, &lowest, NULL), HWS_OK);
+            }
+        }
+    }
+}
+
 static void capabilities_are_set_of_other_functions_only(void **state)
 {
     static uint8_t in[4112] = {0x01, 0x09};
@@ -280,6 +310,7 @@ int main(void)
         cmocka_unit_test(banned_registers_never_pass),
         cmocka_unit_test(read_that_clears_counters_is_refused),
         cmocka_unit_test(every_bit_of_the_ceiling_is_refused),
+        cmocka_unit_test(a_query_that_clears_or_writes_to_memory_is_refused),
         cmocka_unit_test(capabilities_are_set_of_other_functions_only),
         cmocka_unit_test(foreign_user_id_is_refused),
         cmocka_unit_test(strange_register_method_is_refused),

@@ -197,12 +197,43 @@ static void bits_that_change_the_meaning_are_refused(void **state)
     in[20] = 0x80;
     assert_code(hws_table_check_fields(read, in, sizeof in, &err), HWS_E_DENIED);
     assert_string_equal(err.msg, "PPCNT read: clr must be 0: it resets the counters");
-    assert_ok(hws_table_check_fields(read, in, 23, &err), &err); /* not all of the dword is there */
+    assert_code(hws_table_check_fields(read, in, 21, &err), HWS_E_DENIED); /* the bit is there */
+    assert_ok(hws_table_check_fields(read, in, 20, &err), &err);
     assert_code(hws_table_check_fields(set, in, sizeof in, &err), HWS_E_DENIED);
     in[8] = 0x80;
     assert_ok(hws_table_check_fields(set, in, sizeof in, &err), &err);
     in[63] = 1; /* the last byte of an address */
     assert_code(hws_table_check_fields(dump, in, sizeof in, &err), HWS_E_DENIED);
+}
+
+static void a_query_that_clears_or_writes_to_memory_is_refused(void **state)
+{
+    static const struct {
+        uint16_t opcode;
+        size_t offset;
+        uint32_t mask;
+    } bits[] = {
+        {0x770, 24, 0x80000000u}, {0x773, 24, 0x80000000u}, {0x826, 8, 0x80000000u},
+        {0x964, 8, 0x80000000u},  {0x93b, 12, 0xffffffffu}, {0x93b, 16, 0xffffffffu},
+        {0x93b, 20, 0xffffffffu}, {0x93b, 24, 0xc0000000u},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+        const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, bits[i].opcode, 0);
+
+        for (unsigned bit = 0; bit < 32; bit++) {
+            bool set = (bits[i].mask >> bit & 1) != 0;
+            size_t at = bits[i].offset + 3 - bit / 8;
+            uint8_t in[64] = {0};
+
+            in[at] = (uint8_t)(1u << bit % 8);
+            assert_code(hws_table_check_fields(row, in, sizeof in, NULL),
+                        set ? HWS_E_DENIED : HWS_OK);
+            assert_code(hws_table_check_fields(row, in, at + 1, NULL), set ? HWS_E_DENIED : HWS_OK);
+            assert_code(hws_table_check_fields(row, in, at, NULL), HWS_OK);
+        }
+    }
 }
 
 static void inbox_leads_to_its_row(void **state)
@@ -258,7 +289,7 @@ static void text_has_a_line_a_row_field_and_refusal(void **state)
     for (size_t i = 0; i < hws_buf_len(&buf); i++) {
         n_lines += hws_buf_peek(&buf)[i] == '\n' ? 1u : 0u;
     }
-    assert_int_equal(n_lines, hws_table_n() - 1 + 13 + 11); /* rows, fields.def, refused.def */
+    assert_int_equal(n_lines, hws_table_n() - 1 + 22 + 11); /* rows, fields.def, refused.def */
     assert_non_null(strstr(hws_buf_cstr(&buf),
                            "mlx5 MNVDA opcode=0x0805 op_mod=0x0000 register=0x9024 method=write "
                            "scope=0 effect=config-next-reset in=32..284 out=32..284 usual=284\n"));
@@ -295,6 +326,7 @@ int main(void)
         cmocka_unit_test(what_is_not_found_is_named),
         cmocka_unit_test(what_review_refused_says_why),
         cmocka_unit_test(bits_that_change_the_meaning_are_refused),
+        cmocka_unit_test(a_query_that_clears_or_writes_to_memory_is_refused),
         cmocka_unit_test(inbox_leads_to_its_row),
         cmocka_unit_test(lengths_outside_the_row_are_named),
         cmocka_unit_test(text_has_a_line_a_row_field_and_refusal),
