@@ -77,7 +77,6 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     }
     conn->block_fields = 0;
     conn->block_bytes = 0;
-    conn->block_since_ms = conn->now_ms;
     conn->n_blocks_begun++;
     if (call == NULL && conn->cfg.server != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         if (conn->n_calls >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
@@ -218,7 +217,6 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        conn->block_since_ms = HWS_GRPC_NEVER;
         call = call_of(h2, frame->hd.stream_id);
         if (call == NULL) {
             break;
@@ -257,9 +255,6 @@ static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int
 {
     (void)h2;
     (void)code;
-    if (frame->hd.type == NGHTTP2_HEADERS) {
-        ((struct hws_grpc_conn *)data)->block_since_ms = HWS_GRPC_NEVER;
-    }
     /* Errors of a stream are counted when their reset goes out. */
     return frame->hd.stream_id == 0 ? hws_grpc__conn_provoked(data) : 0;
 }
