@@ -222,6 +222,7 @@ static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     hws_list_remove(&call->poke_link);
     hws_list_remove(&call->block_link);
     conn->n_calls--;
+    conn->n_done--;
     hws_grpc__account_give_call(conn);
     if (conn->n_calls == 0) {
         conn->idle_since_ms = conn->now_ms;

@@ -79,7 +79,9 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     conn->block_bytes = 0;
     conn->n_blocks_begun++;
     if (call == NULL && conn->cfg.server != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        if (conn->n_calls >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
+        /* Calls that are done go when nghttp2 is left; their peer knows them gone already. */
+        uint32_t n_live = conn->n_calls - conn->n_done;
+        if (n_live >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
             return refuse(conn, stream_id);
         }
         call = hws_grpc__call_new(conn, stream_id);

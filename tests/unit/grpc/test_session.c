@@ -575,6 +575,29 @@ static void calls_over_the_limit_are_refused_or_wait(void **state)
     assert_int_equal(s[3].outcome.code, HWS_GRPC_UNAVAILABLE);
 }
 
+static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **state)
+{
+    struct pair *p = *state;
+    struct seen s[3];
+    p->server_limits.max_calls = 2;
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ok(seen_start(p, &s[i], PAIR_CHAT, 0, NULL), NULL);
+    }
+    (void)pair_run(p);
+    assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
+
+    hws_grpc_call_cancel(s[0].call);
+    assert_ok(seen_start(p, &s[2], PAIR_CHAT, 0, NULL), NULL);
+    (void)pair_run(p);
+    assert_int_equal(p->server_stats.resets_in, 1);
+    assert_int_equal(p->server_stats.calls_refused, 0);
+    assert_false(s[2].closed);
+    assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
+    assert_int_equal(p->server.n_done, 0);
+}
+
 static void a_refused_call_takes_no_other_with_it(void **state)
 {
     struct pair *p = *state;
@@ -954,6 +977,7 @@ int main(void)
         T(unsent_cap_answers_busy_then_writable),
         T(call_without_credit_holds_at_most_one_window),
         T(calls_over_the_limit_are_refused_or_wait),
+        T(a_reset_and_the_next_call_in_one_read_are_within_the_limit),
         T(a_refused_call_takes_no_other_with_it),
         T(a_header_block_must_get_whole_in_time_even_that_of_a_refused_call),
         T(stalled_reader_is_reset),
