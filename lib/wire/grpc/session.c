@@ -164,6 +164,7 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
     call->state = HWS_GRPC_CALL_OPEN;
     call->stream_id = stream_id;
     call->server = conn->cfg.server != NULL;
+    call->began_ms = conn->now_ms;
     call->deadline_ms = HWS_GRPC_NEVER;
     call->check_ms = HWS_GRPC_NEVER;
     call->path = "";

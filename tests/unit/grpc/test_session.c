@@ -575,6 +575,57 @@ static void calls_over_the_limit_are_refused_or_wait(void **state)
     assert_int_equal(s[3].outcome.code, HWS_GRPC_UNAVAILABLE);
 }
 
+/* Rounds of 32 calls that their client gives up after so long, until the server had enough. */
+static unsigned rounds_of_resets(struct pair *p, uint64_t after_ms, unsigned most)
+{
+    struct seen s[32];
+
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    for (unsigned round = 0; round < most; round++) {
+        for (unsigned i = 0; i < 32; i++) {
+            if (seen_start(p, &s[i], PAIR_CHAT, 0, NULL) != HWS_OK) {
+                return round;
+            }
+        }
+        (void)pair_run(p);
+        pair_advance(p, after_ms);
+        for (unsigned i = 0; i < 32 && !s[i].closed; i++) {
+            hws_grpc_call_cancel(s[i].call);
+        }
+        (void)pair_run(p);
+        if (p->server.state != HWS_GRPC_CONN_OPEN) {
+            return round;
+        }
+    }
+    return most;
+}
+
+static void calls_given_up_after_a_wait_cost_no_connection(void **state)
+{
+    struct pair *p = *state;
+    assert_int_equal(rounds_of_resets(p, 1000, 12), 12);
+    assert_int_equal(p->server_stats.resets_in, 384);
+    assert_int_equal(p->server_stats.over_reset_rate, 0);
+}
+
+static void calls_given_up_at_once_end_the_connection(void **state)
+{
+    struct pair *p = *state;
+    (void)rounds_of_resets(p, 0, 12);
+    assert_int_equal(p->server_stats.over_reset_rate, 1);
+    assert_int_equal(p->server_stats.resets_in, p->server_limits.reset_burst + 1);
+}
+
+static void a_call_is_young_up_to_its_limit(void **state)
+{
+    struct pair *p = *state;
+    p->server_limits.reset_per_s = 0;
+    (void)rounds_of_resets(p, p->server_limits.reset_young_ms - 1, 12);
+    assert_int_equal(p->server_stats.over_reset_rate, 1);
+    assert_int_equal(p->server_stats.resets_in, p->server_limits.reset_burst + 1);
+}
+
 static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **state)
 {
     struct pair *p = *state;
@@ -977,6 +1028,9 @@ int main(void)
         T(unsent_cap_answers_busy_then_writable),
         T(call_without_credit_holds_at_most_one_window),
         T(calls_over_the_limit_are_refused_or_wait),
+        T(calls_given_up_after_a_wait_cost_no_connection),
+        T(calls_given_up_at_once_end_the_connection),
+        T(a_call_is_young_up_to_its_limit),
         T(a_reset_and_the_next_call_in_one_read_are_within_the_limit),
         T(a_refused_call_takes_no_other_with_it),
         T(a_header_block_must_get_whole_in_time_even_that_of_a_refused_call),
