@@ -70,7 +70,7 @@ def idle_p99_ms(agent):
 # ---- resets ---------------------------------------------------------------------------------------------------------
 
 
-@row("reset_burst reset_per_s", "over_reset_rate resets_in", {"reset_burst": BIG, "reset_per_s": BIG, "control_burst": BIG}, quick_off=True)
+@row("reset_burst reset_per_s reset_young_ms", "over_reset_rate resets_in", {"reset_burst": BIG, "reset_per_s": BIG, "control_burst": BIG}, quick_off=True)
 def rapid_reset(a):
     idle = idle_p99_ms(a)
     before = a.counter("resets_in")

@@ -99,8 +99,9 @@ def threats():
 
 def write_table():
     before, _, after = threats()
+    text = before + BEGIN + table() + END + after  # before the file is cut
     with open(THREATS, "w") as f:
-        f.write(before + BEGIN + table() + END + after)
+        f.write(text)
     return 0
 
 

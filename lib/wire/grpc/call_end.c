@@ -65,6 +65,7 @@ void hws_grpc__call_move(struct hws_grpc_call *call, enum hws_grpc_call_state to
     detach(call);
     hws_list_remove(&call->link);
     hws_list_push(&call->conn->done, &call->link);
+    call->conn->n_done++;
     hws_grpc__conn_wake(call->conn);
 }
 

@@ -41,6 +41,11 @@ static void wake(struct hws_grpc_channel *ch)
     }
 }
 
+static void take_time(struct hws_grpc_channel *ch, uint64_t now_ms)
+{
+    ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
+}
+
 /* ms, give or take 20 %. */
 static uint64_t jittered(const struct hws_grpc_channel *ch, uint64_t ms)
 {
@@ -83,8 +88,9 @@ static void rest(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a
 }
 
 void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
-                           const struct hws_grpc_conn *conn, const char *why)
+                           const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why)
 {
+    take_time(ch, now_ms);
     if (idx >= ch->n_addresses) {
         return;
     }
@@ -193,6 +199,7 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
     struct hws_grpc_channel *ch = call->channel;
     bool may = !call->cancelled && !ch->closed;
 
+    take_time(ch, hws_grpc_call_conn(inner)->now_ms);
     if (may && outcome->unprocessed && call->n_transparent < HWS_GRPC_CHANNEL_TRANSPARENT) {
         call->n_transparent++;
         call->n_attempts--;
@@ -356,7 +363,7 @@ uint64_t hws_grpc_channel_turn(struct hws_grpc_channel *ch, uint64_t now_ms)
     bool wanted = false;
 
     ch->woken = false;
-    ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
+    take_time(ch, now_ms);
     ch->turning = true;
     ch->again = false;
     refresh(ch);
@@ -398,7 +405,7 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
     if (ch->n_waiting >= HWS_GRPC_CHANNEL_WAITING) {
         return hws_err_set(err, HWS_E_BUSY, "%u calls wait: %s", ch->n_waiting, ch->why);
     }
-    ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
+    take_time(ch, now_ms);
     call->channel = ch;
     call->inner = NULL;
     call->deadline_ms = call->timeout_ms == 0 ? NEVER : ch->now_ms + call->timeout_ms;

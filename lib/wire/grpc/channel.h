@@ -121,9 +121,9 @@ void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, con
 /* Address idx has a connection that takes calls. */
 void hws_grpc_channel_up(struct hws_grpc_channel *ch, uint32_t idx, struct hws_grpc_conn *conn);
 
-/* The connection (NULL: one that never came up) has ended. */
+/* The connection (NULL: one that never came up) has ended, now. */
 void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
-                           const struct hws_grpc_conn *conn, const char *why);
+                           const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why);
 
 /* Queues a call. HWS_E_BUSY over HWS_GRPC_CHANNEL_WAITING, HWS_E_STATE after close,
  * HWS_E_INVALID for a kind that sends a stream. */

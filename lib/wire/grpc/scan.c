@@ -6,7 +6,7 @@
 #include "base/bits.h"
 
 enum { DATA = 0, HEADERS = 1, CONTINUATION = 9 };
-enum { END_STREAM = 1, PADDED = 8 };
+enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8 };
 
 void hws_grpc_scan_init(struct hws_grpc_scan *s, uint32_t n_preface)
 {
@@ -20,6 +20,8 @@ static void count(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
 
     s->skip = hws_load_be24(s->head);
     s->n_head = 0;
+    s->in_head = type == HEADERS || type == CONTINUATION;
+    s->head_goes_on = s->in_head && (flags & END_HEADERS) == 0;
     if (type == HEADERS) {
         out->n_headers++;
     } else if (type == DATA && (flags & END_STREAM) == 0 && (flags & PADDED) != 0 && s->skip > 0) {
@@ -56,4 +58,9 @@ struct hws_grpc_scanned hws_grpc_scan(struct hws_grpc_scan *s, const uint8_t *by
         }
     }
     return out;
+}
+
+bool hws_grpc_scan_in_block(const struct hws_grpc_scan *s)
+{
+    return s->head_goes_on || (s->in_head && s->skip > 0);
 }

@@ -164,6 +164,7 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
     call->state = HWS_GRPC_CALL_OPEN;
     call->stream_id = stream_id;
     call->server = conn->cfg.server != NULL;
+    call->began_ms = conn->now_ms;
     call->deadline_ms = HWS_GRPC_NEVER;
     call->check_ms = HWS_GRPC_NEVER;
     call->path = "";
@@ -222,6 +223,7 @@ static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     hws_list_remove(&call->poke_link);
     hws_list_remove(&call->block_link);
     conn->n_calls--;
+    conn->n_done--;
     hws_grpc__account_give_call(conn);
     if (conn->n_calls == 0) {
         conn->idle_since_ms = conn->now_ms;
@@ -371,6 +373,16 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
 
 /* ---- public: bytes ---- */
 
+/* Only one block can be unfinished, and it is that of the latest HEADERS. */
+static void time_block(struct hws_grpc_conn *conn, uint32_t n_headers)
+{
+    if (!hws_grpc_scan_in_block(&conn->scan)) {
+        conn->block_since_ms = HWS_GRPC_NEVER;
+    } else if (n_headers > 0) {
+        conn->block_since_ms = conn->now_ms;
+    }
+}
+
 static void feed(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n, uint32_t n_headers)
 {
     conn->n_blocks_begun = 0;
@@ -396,6 +408,7 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     conn->last_recv_ms = conn->now_ms;
     conn->ping_sent_ms = HWS_GRPC_NEVER; /* any byte shows that the peer lives */
     struct hws_grpc_scanned seen = hws_grpc_scan(&conn->scan, bytes, n);
+    time_block(conn, seen.n_headers);
     if (hws_grpc__count_control(conn, seen.n_control) == 0) {
         feed(conn, bytes, n, seen.n_headers);
     }

@@ -85,6 +85,7 @@ struct hws_grpc_conn {
     struct hws_list poked;   /* struct hws_grpc_call.poke_link: have work for the next settle */
     struct hws_list blocked; /* struct hws_grpc_call.block_link: wait for on_writable */
     uint32_t n_calls;        /* in calls and done */
+    uint32_t n_done;         /* in done */
     uint32_t n_spare;
     uint64_t call_due_ms; /* no call has anything due before */
     unsigned depth;       /* > 0 inside recv, turn, pull, lost */

@@ -77,10 +77,11 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     }
     conn->block_fields = 0;
     conn->block_bytes = 0;
-    conn->block_since_ms = conn->now_ms;
     conn->n_blocks_begun++;
     if (call == NULL && conn->cfg.server != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        if (conn->n_calls >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
+        /* Calls that are done go when nghttp2 is left; their peer knows them gone already. */
+        uint32_t n_live = conn->n_calls - conn->n_done;
+        if (n_live >= conn->cfg.limits.max_calls || conn->state >= HWS_GRPC_CONN_DRAINING) {
             return refuse(conn, stream_id);
         }
         call = hws_grpc__call_new(conn, stream_id);
@@ -191,11 +192,21 @@ static int on_ping(struct hws_grpc_conn *conn, const nghttp2_ping *ping)
     return hws_grpc__conn_end(conn, NGHTTP2_ENHANCE_YOUR_CALM, HWS_E_BUSY, "too_many_pings");
 }
 
+/* Work begun and thrown away at once is an attack; the end of a wait is not. Of old calls there are
+ * no more than max_calls in each reset_young_ms. */
+static bool is_rapid(const struct hws_grpc_conn *conn, const struct hws_grpc_call *call)
+{
+    uint32_t young_ms = conn->cfg.limits.reset_young_ms;
+
+    return call == NULL || young_ms == 0 || conn->now_ms - call->began_ms < young_ms;
+}
+
 static int on_rst(struct hws_grpc_conn *conn, int32_t stream_id)
 {
     conn->stats->resets_in++;
     note_over(conn, stream_id);
-    if (conn->cfg.server == NULL || hws_grpc_rate_take(&conn->resets, conn->now_ms)) {
+    if (conn->cfg.server == NULL || !is_rapid(conn, call_of(conn->h2, stream_id)) ||
+        hws_grpc_rate_take(&conn->resets, conn->now_ms)) {
         return 0;
     }
     conn->stats->over_reset_rate++;
@@ -218,7 +229,6 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        conn->block_since_ms = HWS_GRPC_NEVER;
         call = call_of(h2, frame->hd.stream_id);
         if (call == NULL) {
             break;
@@ -257,9 +267,6 @@ static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int
 {
     (void)h2;
     (void)code;
-    if (frame->hd.type == NGHTTP2_HEADERS) {
-        ((struct hws_grpc_conn *)data)->block_since_ms = HWS_GRPC_NEVER;
-    }
     /* Errors of a stream are counted when their reset goes out. */
     return frame->hd.stream_id == 0 ? hws_grpc__conn_provoked(data) : 0;
 }
@@ -445,8 +452,12 @@ static void set_options(nghttp2_option *option, const struct hws_grpc_limits *l)
     nghttp2_option_set_max_outbound_ack(option, l->max_outbound_acks);
     nghttp2_option_set_max_settings(option, l->max_settings);
     nghttp2_option_set_max_continuations(option, l->max_continuations);
-    nghttp2_option_set_stream_reset_rate_limit(option, (uint64_t)l->reset_burst * RESET_BACKSTOP,
-                                               (uint64_t)l->reset_per_s * RESET_BACKSTOP);
+    /* nghttp2 counts resets of old calls too. */
+    uint64_t old_per_s =
+        l->reset_young_ms == 0 ? 0 : (uint64_t)l->max_calls * 1000 / l->reset_young_ms;
+    nghttp2_option_set_stream_reset_rate_limit(option,
+                                               (l->reset_burst + old_per_s) * RESET_BACKSTOP,
+                                               (l->reset_per_s + old_per_s) * RESET_BACKSTOP);
     nghttp2_option_set_max_deflate_dynamic_table_size(option, l->hpack_table_bytes);
 }
 

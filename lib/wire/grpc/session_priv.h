@@ -52,6 +52,7 @@ struct hws_grpc_call {
     void *data;
     const struct hws_grpc_route *route; /* server; borrowed */
     const char *path;                   /* borrowed */
+    uint64_t began_ms;
     uint64_t deadline_ms;
     int state;         /* enum hws_grpc_call_state */
     int32_t stream_id; /* -1: the stream is gone */

@@ -80,7 +80,7 @@ static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
 
     c->stale = true;
     if (current(m)) {
-        hws_grpc_channel_down(&c->calls, m->idx, m->grpc,
+        hws_grpc_channel_down(&c->calls, m->idx, m->grpc, hws_net_now_ms(c->net),
                               err->code == HWS_OK ? "connection closed" : err->msg);
     }
     hws_list_remove(&m->link);
@@ -97,7 +97,7 @@ static void dial(void *data, uint32_t idx)
     struct hws_err err;
 
     if (m == NULL) {
-        hws_grpc_channel_down(&c->calls, idx, NULL, "out of memory");
+        hws_grpc_channel_down(&c->calls, idx, NULL, hws_net_now_ms(c->net), "out of memory");
         return;
     }
     const struct hws_net_dial_config config = {.target = c->addresses[idx],
@@ -111,7 +111,7 @@ static void dial(void *data, uint32_t idx)
     m->generation = c->generation;
     if (hws_net_dial(c->net, &config, &m->conn, &err) != HWS_OK) {
         hws_mem_free(m);
-        hws_grpc_channel_down(&c->calls, idx, NULL, err.msg);
+        hws_grpc_channel_down(&c->calls, idx, NULL, hws_net_now_ms(c->net), err.msg);
         return;
     }
     hws_list_init(&m->link);

@@ -82,11 +82,32 @@ void hws_net__listener_forget(struct hws_net_conn *conn)
     maybe_closed(l);
 }
 
+/* The peer before the bundle of today. HWS_E_DENIED when it is revoked or denied. */
+static enum hws_code judge(struct hws_net_listener *l, const struct hws_net_conn *conn,
+                           struct hws_err *err)
+{
+    enum hws_tls_reason reason =
+        hws_net__has_tls(conn) ? hws_tls_bundle_judge(l->bundle, &conn->tls.peer, &conn->tls.path)
+                               : HWS_TLS_REASON_NONE;
+
+    if (reason == HWS_TLS_REASON_NONE) {
+        return HWS_OK;
+    }
+    l->net->stats.cut_off++;
+    return hws_err_set(err, HWS_E_DENIED, "%s: %s", hws_tls_reason_name(reason),
+                       hws_tls_reason_text(reason));
+}
+
 enum hws_code hws_net__listener_admit(struct hws_net_conn *conn, struct hws_err *err)
 {
     struct hws_net_listener *l = conn->listener;
 
     not_pending(conn);
+    /* The handshake began with the bundle of its first byte, which may have been replaced since. */
+    enum hws_code rc = judge(l, conn, err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
     conn->identity =
         hws_net_book_open(&l->by_identity, conn->peer.principal, hws_net_now_ms(l->net));
     if (conn->identity == NULL) {
@@ -469,14 +490,8 @@ void hws_net_listener_set_bundle(struct hws_net_listener *l, struct hws_tls_bund
     hws_tls_bundle_unref(old);
     HWS_LIST_FOREACH (it, tmp, &l->conns) {
         struct hws_net_conn *conn = hws_container_of(it, struct hws_net_conn, link);
-        enum hws_tls_reason reason =
-            conn->opened ? hws_tls_bundle_judge(bundle, &conn->tls.peer, &conn->tls.path)
-                         : HWS_TLS_REASON_NONE;
-        if (reason != HWS_TLS_REASON_NONE && !conn->hung_up) {
-            struct hws_err err;
-            l->net->stats.cut_off++;
-            (void)hws_err_set(&err, HWS_E_DENIED, "%s: %s", hws_tls_reason_name(reason),
-                              hws_tls_reason_text(reason));
+        struct hws_err err;
+        if (conn->opened && !conn->hung_up && judge(l, conn, &err) != HWS_OK) {
             hws_net__conn_fail(conn, &err);
         }
     }

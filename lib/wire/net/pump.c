@@ -35,7 +35,9 @@ static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
 {
     hws_net__bufs_get(conn->net, &conn->sending);
     hws_tls_conn_lend(&conn->tls, &conn->sending);
-    while (conn->opened && hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
+    /* A TLS that has failed seals nothing more, but its alert is to leave. */
+    while (conn->opened && conn->tls.state != HWS_TLS_STATE_FAILED &&
+           hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
         const uint8_t *bytes = NULL;
         size_t n = 0;
         size_t taken = 0;

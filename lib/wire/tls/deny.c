@@ -21,11 +21,10 @@ struct hws_tls_deny {
 static const struct {
     const char *word;
     enum kind kind;
-    size_t max_bytes; /* of the value */
 } s_kinds[] = {
-    {"principal ", PRINCIPAL, HWS_TLS_PRINCIPAL_MAX_BYTES},
-    {"serial ", SERIAL, (size_t)2 * HWS_TLS_SERIAL_MAX_BYTES},
-    {"sha256 ", SHA256, (size_t)2 * HWS_TLS_SHA256_BYTES},
+    {"principal ", PRINCIPAL},
+    {"serial ", SERIAL},
+    {"sha256 ", SHA256},
 };
 
 static bool is_space(char c)
@@ -48,12 +47,74 @@ static bool fold_hex(char *text)
     return n > 0 && n % 2 == 0;
 }
 
-static bool is_value(enum kind kind, char *value)
+/* A SPIFFE ID, or the folder that some lie in: one with a last slash, or a whole trust domain. */
+static enum hws_code check_spiffe(const char *value, struct hws_err *err)
+{
+    char id[HWS_TLS_PRINCIPAL_MAX_BYTES + 2];
+    size_t n = strlen(value);
+
+    if (n > HWS_TLS_PRINCIPAL_MAX_BYTES) {
+        return hws_err_set(err, HWS_E_INVALID, "%zu bytes (at most %u)", n,
+                           HWS_TLS_PRINCIPAL_MAX_BYTES);
+    }
+    if (value[n - 1] != '/') {
+        return hws_tls_spiffe_check(value, n, err);
+    }
+    bool domain = strchr(value + strlen("spiffe://"), '/') == value + n - 1;
+    /* Some ID below the domain must be one; of a folder, what is before its slash. */
+    (void)hws_str_print(id, sizeof(id), domain ? "%sx" : "%s", value);
+    return hws_tls_spiffe_check(id, domain ? n + 1 : n - 1, err);
+}
+
+/* A host name, folded as those of certificates are. */
+static enum hws_code fold_dns(char *name, struct hws_err *err)
+{
+    if (!hws_tls_dns_check(name, strlen(name))) {
+        return hws_err_set(err, HWS_E_INVALID, "\"dns:\" needs a host name");
+    }
+    for (char *c = name; *c != '\0'; c++) {
+        if (*c >= 'A' && *c <= 'Z') {
+            *c = (char)(*c - 'A' + 'a');
+        }
+    }
+    return HWS_OK;
+}
+
+static enum hws_code fold_principal(char *value, struct hws_err *err)
+{
+    if (hws_str_starts(value, "spiffe://")) {
+        return check_spiffe(value, err);
+    }
+    if (hws_str_starts(value, "dns:")) {
+        return fold_dns(value + strlen("dns:"), err);
+    }
+    return hws_err_set(err, HWS_E_INVALID, "not spiffe://... or dns:...");
+}
+
+/* Brings a value into the form that a peer has; refuses one that no peer can have. */
+static enum hws_code fold(enum kind kind, char *value, struct hws_err *err)
 {
     if (kind == PRINCIPAL) {
-        return hws_str_starts(value, "spiffe://") || hws_str_starts(value, "dns:");
+        return fold_principal(value, err);
     }
-    return fold_hex(value) && (kind != SHA256 || strlen(value) == 2 * (size_t)HWS_TLS_SHA256_BYTES);
+    if (!fold_hex(value)) {
+        return hws_err_set(err, HWS_E_INVALID, "not hex digits of whole bytes");
+    }
+    size_t n = strlen(value);
+    if (kind == SHA256) {
+        return n == 2 * (size_t)HWS_TLS_SHA256_BYTES
+                   ? HWS_OK
+                   : hws_err_set(err, HWS_E_INVALID, "%zu hex digits, not 64", n);
+    }
+    const char *from = value; /* a number has no leading zeros, DER's sign byte among them */
+    while (n > 2 && hws_str_starts(from, "00")) {
+        from += 2;
+        n -= 2;
+    }
+    memmove(value, from, n + 1);
+    return n <= 2 * (size_t)HWS_TLS_SERIAL_MAX_BYTES
+               ? HWS_OK
+               : hws_err_set(err, HWS_E_INVALID, "more than %u bytes", HWS_TLS_SERIAL_MAX_BYTES);
 }
 
 static enum hws_code add(struct hws_tls_deny *deny, enum kind kind, const char *value,
@@ -93,9 +154,10 @@ static enum hws_code take_line(struct hws_tls_deny *deny, char *line, unsigned n
         while (is_space(*value)) {
             value++;
         }
-        if (strlen(value) > s_kinds[i].max_bytes || !is_value(s_kinds[i].kind, value)) {
-            return hws_err_set(err, HWS_E_INVALID, "deny: line %u: not a value for %s", number,
-                               s_kinds[i].word);
+        struct hws_err why = {0};
+        if (fold(s_kinds[i].kind, value, &why) != HWS_OK) {
+            return hws_err_set(err, HWS_E_INVALID, "deny: line %u: not a value for %s: %.160s",
+                               number, s_kinds[i].word, why.msg);
         }
         return add(deny, s_kinds[i].kind, value, err);
     }

@@ -7,6 +7,9 @@
  *     serial 7f0102                                     of a leaf, as `openssl x509 -serial` shows
  * it sha256 <64 hex digits>                            of a leaf's DER
  *
+ * An entry is brought into the form that a peer has (hex and host names in lower case, serials
+ * without leading zero bytes); one that no peer can have is refused.
+ *
  * Pure; any thread.
  */
 #ifndef HWS_TLS_DENY_H

@@ -104,9 +104,7 @@ enum hws_code hws_tls_spiffe_check(const char *text, size_t n_bytes, struct hws_
     return rc;
 }
 
-/* A host name of letters, digits, '-' and '_' in labels of 1 to 63; case is folded by the caller.
- */
-static bool is_dns_name(const char *name, size_t n)
+bool hws_tls_dns_check(const char *name, size_t n)
 {
     size_t label = 0;
 
@@ -169,7 +167,7 @@ static enum hws_code dns_principal(const struct names *names, char *out, size_t 
         return hws_err_set(err, HWS_E_DENIED, "no URI name and %u DNS names in the certificate",
                            names->n_dns);
     }
-    if (!is_dns_name(name, n)) {
+    if (!hws_tls_dns_check(name, n)) {
         return hws_err_set(err, HWS_E_DENIED, "the certificate's DNS name is malformed");
     }
     hws_assert(cap > sizeof(DNS_PREFIX) + n);
@@ -208,7 +206,7 @@ enum hws_code hws_tls_san_principal(struct hws_span san, char *out, size_t cap, 
 
 static bool same_dns(struct hws_span name, const char *want, size_t n)
 {
-    if (name.n != n || !is_dns_name((const char *)name.bytes, n)) {
+    if (name.n != n || !hws_tls_dns_check((const char *)name.bytes, n)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -225,7 +223,7 @@ static enum hws_code expect_dns(struct hws_span san, const char *want, struct hw
     uint8_t tag = 0;
     struct hws_span name;
 
-    if (!is_dns_name(want, n)) {
+    if (!hws_tls_dns_check(want, n)) {
         return hws_err_set(err, HWS_E_INVALID, "\"dns:\" needs a host name");
     }
     while (hws_tls__der_next(&san, &tag, &name)) {

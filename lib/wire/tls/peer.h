@@ -88,6 +88,10 @@ enum hws_code hws_tls_leaf_check_usage(const struct hws_tls_leaf *leaf, unsigned
 enum hws_code hws_tls_san_principal(struct hws_span san, char *out, size_t cap, struct hws_err *err)
     HWS_MUST_USE;
 
+/* A host name of letters, digits, '-' and '_' in labels of 1 to 63, at most 253 bytes; in either
+ * case, which the caller folds. */
+bool hws_tls_dns_check(const char *name, size_t n) HWS_MUST_USE;
+
 /* HWS_OK if text is a SPIFFE ID by the rule above, else HWS_E_INVALID saying why. */
 enum hws_code hws_tls_spiffe_check(const char *text, size_t n_bytes, struct hws_err *err)
     HWS_MUST_USE;

@@ -173,7 +173,7 @@ static void lose(uint32_t idx)
 {
     hws_grpc_conn_lost(&w.hosts[idx].client, "cable pulled");
     hws_grpc_conn_lost(&w.hosts[idx].server, "cable pulled");
-    hws_grpc_channel_down(&w.ch, idx, &w.hosts[idx].client, "cable pulled");
+    hws_grpc_channel_down(&w.ch, idx, &w.hosts[idx].client, w.now_ms, "cable pulled");
 }
 
 static int setup(void **state)
@@ -293,10 +293,10 @@ static void a_call_ends_when_every_address_rests_unless_it_waits_for_ready(void 
     hws_grpc_channel_set_addresses(&w.ch, 2, NULL);
     start(&hasty, 0, false, 1);
     start(&patient, 60000, true, 1);
-    hws_grpc_channel_down(&w.ch, 0, NULL, "refused");
+    hws_grpc_channel_down(&w.ch, 0, NULL, w.now_ms, "refused");
     run();
     assert_int_equal(hasty.n_closed, 0); /* the other may come up */
-    hws_grpc_channel_down(&w.ch, 1, NULL, "unreachable");
+    hws_grpc_channel_down(&w.ch, 1, NULL, w.now_ms, "unreachable");
     run();
     assert_ended(&hasty, HWS_GRPC_UNAVAILABLE);
     assert_string_equal(hasty.message, "unreachable");
@@ -306,6 +306,23 @@ static void a_call_ends_when_every_address_rests_unless_it_waits_for_ready(void 
     up(0);
     run();
     assert_ended(&patient, HWS_GRPC_OK);
+}
+
+/* Nothing wakes the channel while it waits for an address that takes its packets and is silent. */
+static void a_call_to_an_address_that_never_answers_ends_when_the_dial_does(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    start(&e, 0, false, 1);
+    assert_int_equal(w.hosts[0].n_dials, 1);
+    w.now_ms += 20000; /* longer than any first rest */
+    hws_grpc_channel_down(&w.ch, 0, NULL, w.now_ms, "no answer");
+    run();
+    assert_ended(&e, HWS_GRPC_UNAVAILABLE);
+    assert_string_equal(e.message, "no answer");
+    assert_int_equal(w.hosts[0].n_dials, 1);
 }
 
 static void a_name_without_addresses_says_why(void **state)
@@ -335,7 +352,7 @@ static void rests_grow_to_their_ceiling_and_are_spread(void **state)
     for (size_t i = 0; i < sizeof(expect_ms) / sizeof(expect_ms[0]); i++) {
         w.random = (uint32_t)hws_test_rand(&seed);
         assert_int_equal(w.hosts[0].n_dials, i + 1);
-        hws_grpc_channel_down(&w.ch, 0, NULL, "refused");
+        hws_grpc_channel_down(&w.ch, 0, NULL, w.now_ms, "refused");
         run();
         uint64_t rest_ms = w.due_ms - w.now_ms;
         assert_in_range(rest_ms, expect_ms[i] * 4 / 5 - 1, expect_ms[i] * 6 / 5 + 1);
@@ -553,6 +570,7 @@ int main(void)
         T(nothing_is_dialed_before_a_call_needs_it),
         T(calls_go_round_robin_over_what_is_ready),
         T(a_call_ends_when_every_address_rests_unless_it_waits_for_ready),
+        T(a_call_to_an_address_that_never_answers_ends_when_the_dial_does),
         T(a_name_without_addresses_says_why),
         T(rests_grow_to_their_ceiling_and_are_spread),
         T(a_call_that_reached_nobody_is_placed_again_uncounted),

@@ -575,6 +575,135 @@ static void calls_over_the_limit_are_refused_or_wait(void **state)
     assert_int_equal(s[3].outcome.code, HWS_GRPC_UNAVAILABLE);
 }
 
+/* Rounds of 32 calls that their client gives up after so long, until the server had enough. */
+static unsigned rounds_of_resets(struct pair *p, uint64_t after_ms, unsigned most)
+{
+    struct seen s[32];
+
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    for (unsigned round = 0; round < most; round++) {
+        for (unsigned i = 0; i < 32; i++) {
+            if (seen_start(p, &s[i], PAIR_CHAT, 0, NULL) != HWS_OK) {
+                return round;
+            }
+        }
+        (void)pair_run(p);
+        pair_advance(p, after_ms);
+        for (unsigned i = 0; i < 32 && !s[i].closed; i++) {
+            hws_grpc_call_cancel(s[i].call);
+        }
+        (void)pair_run(p);
+        if (p->server.state != HWS_GRPC_CONN_OPEN) {
+            return round;
+        }
+    }
+    return most;
+}
+
+static void calls_given_up_after_a_wait_cost_no_connection(void **state)
+{
+    struct pair *p = *state;
+    assert_int_equal(rounds_of_resets(p, 1000, 12), 12);
+    assert_int_equal(p->server_stats.resets_in, 384);
+    assert_int_equal(p->server_stats.over_reset_rate, 0);
+}
+
+static void calls_given_up_at_once_end_the_connection(void **state)
+{
+    struct pair *p = *state;
+    (void)rounds_of_resets(p, 0, 12);
+    assert_int_equal(p->server_stats.over_reset_rate, 1);
+    assert_int_equal(p->server_stats.resets_in, p->server_limits.reset_burst + 1);
+}
+
+static void a_call_is_young_up_to_its_limit(void **state)
+{
+    struct pair *p = *state;
+    p->server_limits.reset_per_s = 0;
+    (void)rounds_of_resets(p, p->server_limits.reset_young_ms - 1, 12);
+    assert_int_equal(p->server_stats.over_reset_rate, 1);
+    assert_int_equal(p->server_stats.resets_in, p->server_limits.reset_burst + 1);
+}
+
+static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **state)
+{
+    struct pair *p = *state;
+    struct seen s[3];
+    p->server_limits.max_calls = 2;
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ok(seen_start(p, &s[i], PAIR_CHAT, 0, NULL), NULL);
+    }
+    (void)pair_run(p);
+    assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
+
+    hws_grpc_call_cancel(s[0].call);
+    assert_ok(seen_start(p, &s[2], PAIR_CHAT, 0, NULL), NULL);
+    (void)pair_run(p);
+    assert_int_equal(p->server_stats.resets_in, 1);
+    assert_int_equal(p->server_stats.calls_refused, 0);
+    assert_false(s[2].closed);
+    assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
+    assert_int_equal(p->server.n_done, 0);
+}
+
+static void a_refused_call_takes_no_other_with_it(void **state)
+{
+    struct pair *p = *state;
+    struct seen s[3];
+    p->server_limits.max_calls = 2;
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ok(seen_start(p, &s[i], PAIR_HANG, 0, NULL), NULL);
+    }
+    (void)pair_run(p);
+    hws_grpc_call_cancel(s[0].call); /* its handler works on: the third call is refused */
+    (void)pair_run(p);
+    assert_int_equal(p->server_stats.calls_refused, 1);
+    assert_true(s[2].closed && s[2].outcome.unprocessed);
+
+    pair_advance(p, p->server_limits.header_block_ms + 1000);
+    assert_false(s[1].closed);
+    assert_int_equal(p->server.state, HWS_GRPC_CONN_OPEN);
+    assert_int_equal(p->server_stats.conn_header_timeouts, 0);
+}
+
+static void a_header_block_must_get_whole_in_time_even_that_of_a_refused_call(void **state)
+{
+    static const uint8_t begun[] = {0, 0, 1, 1, 0, 0, 0, 0, 1, 0x83}; /* :method POST */
+    static const uint8_t more[] = {0, 0, 1, 9, 0, 0, 0, 0, 1, 0x87};  /* :scheme https */
+    static const uint8_t torn[] = {0, 0, 2, 1, 4, 0, 0, 0, 1, 0x83};  /* a byte is missing */
+    struct pair *p = *state;
+    uint64_t at_ms = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        bool refused = i % 2 == 1;
+        const uint8_t *bytes = i < 2 ? begun : torn;
+        if (i > 0) {
+            pair_deinit(p);
+            assert_ok(pair_init(p), NULL);
+        }
+        assert_ok(pair_open(p), NULL);
+        (void)pair_run(p);
+        if (refused) {
+            hws_grpc_conn_drain(&p->server, 0);
+            pair_advance(p, p->server_limits.drain_notice_ms);
+            assert_int_equal(p->server.state, HWS_GRPC_CONN_DRAINING);
+        }
+        assert_ok(hws_grpc_conn_recv(&p->server, bytes, 10, p->now_ms, NULL), NULL);
+        at_ms = p->now_ms + p->server_limits.header_block_ms;
+        assert_true(hws_grpc_conn_turn(&p->server, at_ms - 1) >= at_ms);
+        if (i < 2) { /* a part more is not the end */
+            assert_ok(hws_grpc_conn_recv(&p->server, more, sizeof(more), at_ms - 1, NULL), NULL);
+        }
+        assert_int_equal(p->server_stats.conn_header_timeouts, 0);
+        (void)hws_grpc_conn_turn(&p->server, at_ms);
+        assert_int_equal(p->server_stats.conn_header_timeouts, 1);
+    }
+}
+
 static void stalled_reader_is_reset(void **state)
 {
     struct pair *p = *state;
@@ -899,6 +1028,12 @@ int main(void)
         T(unsent_cap_answers_busy_then_writable),
         T(call_without_credit_holds_at_most_one_window),
         T(calls_over_the_limit_are_refused_or_wait),
+        T(calls_given_up_after_a_wait_cost_no_connection),
+        T(calls_given_up_at_once_end_the_connection),
+        T(a_call_is_young_up_to_its_limit),
+        T(a_reset_and_the_next_call_in_one_read_are_within_the_limit),
+        T(a_refused_call_takes_no_other_with_it),
+        T(a_header_block_must_get_whole_in_time_even_that_of_a_refused_call),
         T(stalled_reader_is_reset),
         T(oversized_headers_fail_only_their_call),
         T(drain_lets_calls_finish_and_takes_no_new_ones),

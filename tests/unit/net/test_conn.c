@@ -239,10 +239,10 @@ static void hang_up(struct end *e)
 /* ---- the world ----------------------------------------------------------------------------------
  */
 
-static struct hws_tls_bundle *load(const char *name, const char *ca_name)
+static struct hws_tls_bundle *load_denying(const char *name, const char *ca_name, const char *deny)
 {
     char file[64];
-    struct hws_tls_pem pem = {0};
+    struct hws_tls_pem pem = {.deny = {(const uint8_t *)deny, strlen(deny)}};
     struct hws_tls_bundle *bundle = NULL;
     struct hws_err err;
 
@@ -259,6 +259,11 @@ static struct hws_tls_bundle *load(const char *name, const char *ca_name)
     hws_mem_free(key);
     hws_mem_free(ca);
     return bundle;
+}
+
+static struct hws_tls_bundle *load(const char *name, const char *ca_name)
+{
+    return load_denying(name, ca_name, "");
 }
 
 static int setup(void **state)
@@ -490,6 +495,72 @@ static void a_client_of_another_ca_is_refused_in_the_handshake_and_counted(void 
     assert_true(strlen(s_world.refused) > 0);
     hws_buf_deinit(&e.answer);
     hws_tls_bundle_unref(stranger);
+}
+
+/* Turns the loop until the listener has a handshake under way, and denies the client then. */
+static void deny_within_the_handshake(struct hws_tls_bundle *denying)
+{
+    while (s_world.tcp.n_handshakes == 0) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    hws_net_listener_set_bundle(&s_world.tcp, denying);
+}
+
+static void a_handshake_under_way_is_judged_by_the_bundle_that_replaced_its_own(void **state)
+{
+    struct hws_tls_bundle *denying = load_denying(
+        "agent-host", "ca.crt", "principal spiffe://" HWS_PKI_DOMAIN "/operator/olga\n");
+    uint64_t closed = s_world.net.stats.closed;
+    uint64_t cut_off = s_world.net.stats.cut_off;
+    uint64_t identified = s_world.net.stats.identified;
+    struct end e;
+    (void)state;
+
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    deny_within_the_handshake(denying);
+    assert_int_equal(s_world.net.stats.identified, identified);
+    run_until(&e.closed);
+    while (s_world.net.stats.closed < closed + 2) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+
+    assert_int_equal(s_world.net.stats.cut_off - cut_off, 1);
+    assert_string_equal(s_world.refused, "refused");
+    assert_int_equal(s_world.tcp.n_handshakes, 0);
+    hws_buf_deinit(&e.answer);
+    hws_net_listener_set_bundle(&s_world.tcp, s_world.host);
+    hws_tls_bundle_unref(denying);
+}
+
+static void a_broken_record_is_answered_by_an_alert_though_output_waits(void **state)
+{
+    static const uint8_t broken[] = {23, 3,  3,  0,  32, 1,  2,  3,  4,  5,  6,  7,  8,
+                                     9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                     22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
+    uint32_t before = s_world.n_server_closed;
+    uv_os_fd_t fd = -1;
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    HWS_LIST_FOREACH (it, tmp, &s_world.tcp.conns) {
+        struct hws_net_conn *server = hws_container_of(it, struct hws_net_conn, link);
+        hws_grpc_conn_drain(&server->grpc, 0);
+        (void)uv_prepare_stop(&server->wake); /* it reads before it writes */
+    }
+    assert_int_equal(uv_fileno(&e.conn->io.handle, &fd), 0);
+    assert_int_equal(send(fd, broken, sizeof(broken), MSG_NOSIGNAL), sizeof(broken));
+    run_until(&e.closed);
+
+    if (strstr(e.err.msg, "alert") == NULL) {
+        fail_msg("no alert: %s", e.err.msg);
+    }
+    while (s_world.n_server_closed == before) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    hws_buf_deinit(&e.answer);
 }
 
 static void a_server_other_than_the_expected_one_is_refused(void **state)
@@ -1016,6 +1087,8 @@ int main(void)
         cmocka_unit_test(an_idle_connection_holds_no_output_buffer),
         cmocka_unit_test(the_unix_socket_tells_who_by_the_kernels_word),
         cmocka_unit_test(a_client_of_another_ca_is_refused_in_the_handshake_and_counted),
+        cmocka_unit_test(a_handshake_under_way_is_judged_by_the_bundle_that_replaced_its_own),
+        cmocka_unit_test(a_broken_record_is_answered_by_an_alert_though_output_waits),
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
         cmocka_unit_test(nobody_listening_is_gone),
         cmocka_unit_test(the_next_address_is_tried_when_one_refuses),

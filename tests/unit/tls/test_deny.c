@@ -27,9 +27,24 @@ static void lines_of_another_form_are_refused_with_their_number(void **state)
         {"serial \n", HWS_E_INVALID, "line 1"},
         {"serial 0", HWS_E_INVALID, "line 1"},
         {"serial 0x0a", HWS_E_INVALID, "line 1"},
-        {"serial 000102030405060708090a0b0c0d0e0f1011121314", HWS_E_INVALID, "line 1"},
+        {"serial 0102030405060708090a0b0c0d0e0f101112131415", HWS_E_INVALID, "line 1"},
         {"sha256 00", HWS_E_INVALID, "line 1"},
         {"principal olga", HWS_E_INVALID, "line 1"},
+        {"serial 00000102030405060708090a0b0c0d0e0f10111213", HWS_OK, ""},
+        {"principal spiffe://d/\nprincipal spiffe://d/a/\nprincipal spiffe://d/a", HWS_OK, ""},
+        {"\nprincipal spiffe://d", HWS_E_INVALID, "line 2"},
+        {"principal spiffe:///", HWS_E_INVALID, "trust domain"},
+        {"principal spiffe://", HWS_E_INVALID, "line 1"},
+        {"principal spiffe://D/a", HWS_E_INVALID, "trust domain"},
+        {"principal spiffe://D/", HWS_E_INVALID, "trust domain"},
+        {"principal spiffe://d//a", HWS_E_INVALID, "segment"},
+        {"principal spiffe://d//", HWS_E_INVALID, "segment"},
+        {"principal spiffe://d/a//", HWS_E_INVALID, "segment"},
+        {"principal spiffe://d/../", HWS_E_INVALID, "segment"},
+        {"principal spiffe://d/o lga", HWS_E_INVALID, "0x20"},
+        {"principal dns:", HWS_E_INVALID, "host name"},
+        {"principal dns:a.b/", HWS_E_INVALID, "host name"},
+        {"principal dns:*.b", HWS_E_INVALID, "host name"},
         {"spiffe://a/b", HWS_E_INVALID, "line 1"},
         {"# ok\n\nallow spiffe://a/b", HWS_E_INVALID, "line 3"},
     };
@@ -101,6 +116,8 @@ static void an_entry_names_one_a_folder_a_serial_or_a_digest(void **state)
         {"principal spiffe://d/", true},
         {"principal spiffe://d/op/olga/", false},
         {"serial FF01", true},
+        {"serial 0000ff01", true},
+        {"serial 00", false},
         {"serial ff", false},
         {"sha256 " HASH, true},
         {"", false},
@@ -116,6 +133,21 @@ static void an_entry_names_one_a_folder_a_serial_or_a_digest(void **state)
         if (hws_tls_deny_has(deny, &peer) != rows[i].named) {
             fail_msg("%s", rows[i].entry);
         }
+        hws_tls_deny_free(deny);
+    }
+}
+
+static void entries_take_the_form_of_the_peer_they_name(void **state)
+{
+    const struct hws_tls_peer peer = {.principal = "dns:host-1.example", .serial = "00"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct hws_tls_deny *deny = NULL;
+        struct hws_err err;
+        assert_ok(hws_tls_deny_parse(
+                      span(i == 0 ? "principal dns:Host-1.EXAMPLE" : "serial 000000"), &deny, &err),
+                  &err);
+        assert_true(hws_tls_deny_has(deny, &peer));
         hws_tls_deny_free(deny);
     }
 }
@@ -143,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_line_may_be_long_and_no_longer),
         cmocka_unit_test(too_many_entries_are_said),
         cmocka_unit_test(an_entry_names_one_a_folder_a_serial_or_a_digest),
+        cmocka_unit_test(entries_take_the_form_of_the_peer_they_name),
         cmocka_unit_test(no_memory_is_said_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
