@@ -647,6 +647,10 @@ static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **st
     assert_false(s[2].closed);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
     assert_int_equal(p->server.n_done, 0);
+    hws_grpc_call_cancel(s[1].call);
+    hws_grpc_call_cancel(s[2].call);
+    (void)pair_run(p);
+    assert_true(s[1].closed && s[2].closed);
 }
 
 static void a_refused_call_takes_no_other_with_it(void **state)
@@ -669,6 +673,9 @@ static void a_refused_call_takes_no_other_with_it(void **state)
     assert_false(s[1].closed);
     assert_int_equal(p->server.state, HWS_GRPC_CONN_OPEN);
     assert_int_equal(p->server_stats.conn_header_timeouts, 0);
+    hws_grpc_call_cancel(s[1].call);
+    (void)pair_run(p);
+    assert_true(s[1].closed);
 }
 
 static void a_header_block_must_get_whole_in_time_even_that_of_a_refused_call(void **state)
