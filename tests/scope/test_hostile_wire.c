@@ -275,7 +275,9 @@ static void finish(void)
 
     for (size_t i = 0; i < WINDOW; i++) {
         while (calls[i].id != 0) {
-            assert_true(turn(50));
+            if (!turn(50)) {
+                connect_wire(); /* a damaged packet has ended the connection, and its calls */
+            }
             assert_true(peer_now_ms() < until_ms);
         }
     }
