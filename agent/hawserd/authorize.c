@@ -12,6 +12,28 @@ static void refuse(struct hws_policy_decision *out, const char *reason)
     hws_str_copy(out->reason, sizeof(out->reason), reason);
 }
 
+void hws_authorize_request(const struct hws_method *row, const char *principal,
+                           const struct hws_authorize_what *what, struct hws_policy_request *out)
+{
+    *out = (struct hws_policy_request){
+        .principal = principal,
+        .path = row->path,
+        .permission = row->permission,
+        .device_id = what->device_id,
+        .device_pci = what->device_pci,
+        .device_serial = what->device_serial,
+        .effect = what->effect,
+        .target = what->target,
+        .target_method = what->target_method,
+        .fields = what->fields,
+        .n_fields = what->n_fields,
+        .raw = what->raw,
+        .unix_s = what->unix_s,
+        .approved = what->approved,
+        .holds_lock = what->holds_lock,
+    };
+}
+
 void hws_authorize(const struct hws_policy *policy, const struct hws_method *row,
                    const char *principal, const struct hws_authorize_what *what,
                    struct hws_policy_decision *out)
@@ -24,17 +46,8 @@ void hws_authorize(const struct hws_policy *policy, const struct hws_method *row
         refuse(out, "no principal or no effect");
         return;
     }
-    struct hws_policy_request req = {
-        .principal = principal,
-        .path = row->path,
-        .permission = row->permission,
-        .device_id = what->device_id,
-        .device_pci = what->device_pci,
-        .device_serial = what->device_serial,
-        .effect = what->effect,
-        .target = what->target,
-        .target_method = what->target_method,
-    };
+    struct hws_policy_request req;
+    hws_authorize_request(row, principal, what, &req);
     hws_policy_judge(policy, &req, out);
 }
 

@@ -19,7 +19,17 @@ struct hws_authorize_what {
     enum hws_effect effect;
     const char *target;
     const char *target_method;
+    const char *const *fields; /* of the register, as given; may be NULL */
+    size_t n_fields;
+    bool raw; /* bytes instead */
+    uint64_t unix_s;
+    bool approved;
+    bool holds_lock;
 };
+
+/* The same as the policy's judge takes it. */
+void hws_authorize_request(const struct hws_method *row, const char *principal,
+                           const struct hws_authorize_what *what, struct hws_policy_request *out);
 
 /* Fills *out. A NULL policy or row, an empty principal and the effect NONE are refused. */
 void hws_authorize(const struct hws_policy *policy, const struct hws_method *row,

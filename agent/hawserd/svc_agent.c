@@ -189,6 +189,36 @@ const struct hws_handler hws_handler_AGENT_WHO_AM_I = {
 
 /* ---- Probe ----------------------------------------------------------------------------------- */
 
+/* What is asked about, as the judge takes it; lives in the arena. */
+struct probe {
+    struct hws_policy_request req;
+    char target[HWS_POLICY_NAME_MAX_BYTES + 1];
+};
+
+static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q, struct probe *p)
+{
+    struct hws_adapter *a = NULL;
+
+    /* A device that is not here may still be asked about, by its id. */
+    if (q->device[0] != '\0') {
+        (void)!hws_devices_find(&task->agent->devices, q->device, &a, NULL);
+    }
+    struct hws_authorize_what what = {
+        .device_id = a == NULL ? q->device : a->id,
+        .device_pci = a == NULL ? "" : a->port->pci,
+        .device_serial = a == NULL ? "" : a->identity.serial,
+        .effect = (enum hws_effect)q->effect,
+        .fields = (const char *const *)q->fields,
+        .n_fields = q->n_fields,
+        .raw = q->raw,
+        .unix_s = q->unix_s != 0 ? q->unix_s : hws_agent_unix_ms() / 1000,
+        .approved = q->approved,
+        .holds_lock = q->holds_lock,
+    };
+    hws_authorize_request(hws_method_find(q->method, strlen(q->method)), q->principal, &what,
+                          &p->req);
+}
+
 static enum hws_code probe_prepare(struct hws_task *task, struct hws_err *err)
 {
     const Hawser__V1__ProbeRequest *q = task->request;
@@ -202,37 +232,60 @@ static enum hws_code probe_prepare(struct hws_task *task, struct hws_err *err)
         hws_err_set(err, HWS_E_INVALID, "no method \"%.100s\"", q->method);
         return hws_svc_blame(task, "method", err);
     }
-    if (q->effect <= 0 || (int)q->effect >= HWS_N_EFFECTS) {
+    if (q->effect < 0 || (int)q->effect >= HWS_N_EFFECTS) {
         hws_err_set(err, HWS_E_INVALID, "effect must be one of EFFECT_READ..EFFECT_FULL");
         return hws_svc_blame(task, "effect", err);
     }
+    struct probe *p = hws_arena_alloc(&task->arena, sizeof(*p));
+    if (p == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
+    probe_what(task, q, p);
+    task->work = p;
+    if (hws_policy_object(q->target, p->target, sizeof(p->target), &p->req, err) != HWS_OK) {
+        return hws_svc_blame(task, q->target[0] == '\0' ? "effect" : "target", err);
+    }
     return HWS_OK;
+}
+
+static void add_verdicts(struct hws_task *task, const struct probe *p, Hawser__V1__ProbeResponse *r)
+{
+    const struct hws_policy *policy = task->agent->policy;
+    size_t n = hws_policy_n_rules(policy);
+
+    r->rules = hws_arena_ptrs(&task->arena, n);
+    for (size_t i = 0; r->rules != NULL && i < n; i++) {
+        Hawser__V1__RuleVerdict *out = hws_arena_alloc(&task->arena, sizeof(*out));
+        struct hws_policy_verdict v;
+        if (out == NULL) {
+            return;
+        }
+        hws_policy_verdict(policy, i, &p->req, &v);
+        hawser__v1__rule_verdict__init(out);
+        out->rule = hws_arena_str(&task->arena, v.rule);
+        out->line = v.line;
+        out->deny = v.deny;
+        out->matches = v.matches;
+        out->why = hws_arena_str(&task->arena, v.why);
+        r->rules[r->n_rules++] = out;
+    }
 }
 
 static void probe_run(struct hws_task *task)
 {
     Hawser__V1__ProbeResponse r = HAWSER__V1__PROBE_RESPONSE__INIT;
     const Hawser__V1__ProbeRequest *q = task->request;
-    struct hws_adapter *a = NULL;
+    const struct probe *p = task->work;
     struct hws_policy_decision d;
 
-    /* A device that is not here may still be asked about, by its id. */
-    if (q->device[0] != '\0') {
-        (void)!hws_devices_find(&task->agent->devices, q->device, &a, NULL);
-    }
-    struct hws_authorize_what what = {
-        .device_id = a == NULL ? q->device : a->id,
-        .device_pci = a == NULL ? "" : a->port->pci,
-        .device_serial = a == NULL ? "" : a->identity.serial,
-        .effect = (enum hws_effect)q->effect,
-        .target = q->target,
-        .target_method = "",
-    };
-    hws_authorize(task->agent->policy, hws_method_find(q->method, strlen(q->method)), q->principal,
-                  &what, &d);
+    hws_policy_judge(task->agent->policy, &p->req, &d);
     r.allowed = d.allowed;
     r.rule = hws_arena_str(&task->arena, d.rule);
+    r.line = d.line;
     r.reason = d.reason;
+    if (q->explain) {
+        add_verdicts(task, p, &r);
+    }
     hws_svc_reply(task, &r.base);
 }
 

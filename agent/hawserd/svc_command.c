@@ -38,10 +38,18 @@ static enum hws_code take_register(struct hws_task *task, const Hawser__V1__Regi
     if (fields == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
+    const char **names = hws_arena_alloc(&task->arena, (q->n_fields + 1) * sizeof(*names));
+    if (names == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+    }
     for (size_t i = 0; i < q->n_fields; i++) {
         fields[i].name = q->fields[i]->name;
         fields[i].value = q->fields[i]->value;
+        names[i] = q->fields[i]->name;
     }
+    task->want.fields = names;
+    task->want.n_fields = q->n_fields;
+    task->want.raw = q->data.len > 0 || (q->write && q->n_fields == 0);
     struct hws_exec_access access = {
         .fields = fields,
         .n_fields = q->n_fields,
@@ -62,6 +70,7 @@ static enum hws_code take_raw(struct hws_task *task, const Hawser__V1__RawComman
         .out_bytes = q->out_bytes,
     };
 
+    task->want.raw = true;
     return hws_exec_raw(task->work, hws_kind_from_name(task->want.adapter->port->kind), &command,
                         err);
 }

@@ -108,6 +108,10 @@ static void judge(const struct hws_task *task, struct hws_policy_decision *d)
         .effect = task->want.effect,
         .target = task->want.target,
         .target_method = task->want.target_method,
+        .fields = task->want.fields,
+        .n_fields = task->want.n_fields,
+        .raw = task->want.raw,
+        .unix_s = hws_agent_unix_ms() / 1000,
     };
 
     hws_authorize(task->agent->policy, task->row, task->caller->principal, &what, d);

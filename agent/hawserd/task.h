@@ -61,8 +61,11 @@ struct hws_want {
     enum hws_effect effect;      /* never NONE */
     const char *target;          /* register or command; "" if none */
     const char *target_method;   /* "read", "write" or "" */
-    const char *detail;          /* decoded arguments, one line */
-    const char *field;           /* of a refusal: the field to blame */
+    const char *const *fields;   /* of the register, as given */
+    size_t n_fields;
+    bool raw;           /* bytes were given instead, or a write gives no field */
+    const char *detail; /* decoded arguments, one line */
+    const char *field;  /* of a refusal: the field to blame */
     struct hws_task_mutation mutation;
     struct hws_span new_state; /* for recovery: what is wanted */
 };

@@ -87,6 +87,32 @@ bool hws_policy__device_fits(const char *item, const struct hws_policy_request *
     return hws_str_eq(item, req->device_id);
 }
 
+static bool lists_field(const struct hws_policy_rule *r, const char *field)
+{
+    for (size_t i = 0; i < r->fields.n; i++) {
+        if (hws_str_eq(r->fields.items[i], field)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hws_policy__fields_fit(const struct hws_policy_rule *r, const struct hws_policy_request *req)
+{
+    size_t n_listed = 0;
+
+    if (r->fields.n == 0) {
+        return true;
+    }
+    if (req->raw || req->n_fields == 0) {
+        return r->deny;
+    }
+    for (size_t i = 0; i < req->n_fields; i++) {
+        n_listed += lists_field(r, req->fields[i]) ? 1 : 0;
+    }
+    return r->deny ? n_listed > 0 : n_listed == req->n_fields;
+}
+
 bool hws_policy__target_fits(const char *item, const char *target, const char *method)
 {
     const char *colon = strchr(item, ':');
@@ -194,6 +220,16 @@ const char *hws_policy__target_fault(const char *item)
     }
     if (item[n] == ':' && !hws_str_eq(item + n, ":read") && !hws_str_eq(item + n, ":write")) {
         return "after the colon stands \"read\" or \"write\"";
+    }
+    return NULL;
+}
+
+const char *hws_policy__field_fault(const char *item)
+{
+    size_t n = strlen(item);
+
+    if (n > 128 || !all_of(item, n, LOWER UPPER DIGITS "._[]")) {
+        return "not a field: a field's name as hawser reg get shows it";
     }
     return NULL;
 }

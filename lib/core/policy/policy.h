@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "crypt/digest.h"
 #include "table/row.h"
@@ -45,11 +44,19 @@ struct hws_policy_request {
     enum hws_effect effect;    /* NONE is always refused */
     const char *target;        /* register or command name of a raw command; "" if it is none */
     const char *target_method; /* "read" or "write" for a register; "" for a command */
+    /* What conditions look at. */
+    const char *const *fields; /* names of the register's fields that the call gives */
+    size_t n_fields;
+    bool raw;        /* bytes instead of fields: any field may be meant */
+    uint64_t unix_s; /* the time of day, seconds since 1970 UTC; 0 = unknown */
+    bool approved;   /* a second principal has approved this very request */
+    bool holds_lock; /* the principal has locked the device or the host for itself */
 };
 
 struct hws_policy_decision {
     bool allowed;
     const char *rule; /* the rule that decided, borrowed from the policy; "" if no rule did */
+    unsigned line;    /* of that rule in the file, from 1; 0 if no rule did */
     char reason[HWS_POLICY_REASON_BYTES]; /* one line for people: why */
 };
 
@@ -77,6 +84,31 @@ const struct hws_digest *hws_policy_hash(const struct hws_policy *p);
 void hws_policy_judge(const struct hws_policy *p, const struct hws_policy_request *req,
                       struct hws_policy_decision *out);
 
+/* What one rule says of a request, whatever the others say. */
+struct hws_policy_verdict {
+    const char *rule; /* borrowed from the policy */
+    unsigned line;    /* of the file, from 1 */
+    bool deny;        /* what it does where it matches */
+    bool matches;
+    char why[HWS_POLICY_REASON_BYTES]; /* why it does not match; "" where it does */
+};
+
+/* The number of rules; verdicts are asked for by 0..n-1, in file order. */
+size_t hws_policy_n_rules(const struct hws_policy *p);
+
+/* Judges one rule by itself: for explaining a decision. Never fails; idx must be in range. */
+void hws_policy_verdict(const struct hws_policy *p, size_t idx,
+                        const struct hws_policy_request *req, struct hws_policy_verdict *out);
+
+/*
+ * Reads "MGIR", "MGIR:write" or "QUERY_ADAPTER" into the request's target, target_method and, where
+ * the request has none yet, effect, by the command table; the name is written to name[cap] (at
+ * least 65 bytes), which the request then borrows. A register without a method is read. "" leaves
+ * the request as it is. HWS_E_INVALID: no such name in the table, or no effect and no target.
+ */
+enum hws_code hws_policy_object(const char *object, char *name, size_t cap,
+                                struct hws_policy_request *req, struct hws_err *err) HWS_MUST_USE;
+
 /* The principal that the file's `local` section gives to a Unix user; "unix:uid:N" written into
  * buf[cap] (at least 32 bytes) if it gives none. The result is borrowed from the policy or is buf.
  */
@@ -86,10 +118,5 @@ const char *hws_policy_local(const struct hws_policy *p, uint32_t uid, char *buf
  * (borrowed from the policy). Returns how many there are in all. */
 size_t hws_policy_rules_of(const struct hws_policy *p, const char *principal, const char **names,
                            size_t cap);
-
-/* Appends what the rules that mention this principal say, one line a rule; principal NULL: all
- * rules. HWS_E_NOMEM, HWS_E_BUSY. */
-enum hws_code hws_policy_explain(const struct hws_policy *p, const char *principal,
-                                 struct hws_buf *out) HWS_MUST_USE;
 
 #endif

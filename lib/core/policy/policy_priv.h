@@ -10,14 +10,27 @@ struct hws_policy_texts {
     size_t n;
 };
 
+/* When a rule counts. Zero: always. */
+struct hws_policy_when {
+    uint8_t days;      /* bit 0 = Sunday; 0 = every day */
+    bool hours;        /* from and to are given */
+    uint16_t from_min; /* minutes of the day, UTC; the first of the window */
+    uint16_t to_min;   /* the first after it; below from: the window ends on the next day */
+    bool approval;     /* only what a second principal has approved */
+    bool lock;         /* only for who has locked the device or the host for itself */
+};
+
 struct hws_policy_rule {
-    char *name; /* owned */
+    char *name;    /* owned */
+    unsigned line; /* of the file, from 1 */
     bool deny;
     struct hws_policy_texts principals;
     struct hws_policy_texts methods;
     struct hws_policy_texts devices; /* none: any device, or no device at all */
     struct hws_policy_texts targets; /* none: any target, or no target at all */
+    struct hws_policy_texts fields;  /* none: any field, or no field at all */
     enum hws_effect effect; /* allow: the highest that is allowed; deny: the lowest denied */
+    struct hws_policy_when when;
 };
 
 struct hws_policy_local {
@@ -40,11 +53,27 @@ bool hws_policy__method_fits(const char *item, const char *path, const char *per
 bool hws_policy__device_fits(const char *item, const struct hws_policy_request *req);
 bool hws_policy__target_fits(const char *item, const char *target, const char *method);
 
+/* Does the rule name this principal? */
+bool hws_policy__who_fits(const struct hws_policy_rule *r, const char *principal);
+
+/* Do the fields that a request gives suit a rule that lists some? An allow rule must list them all,
+ * a deny rule one. What gives none, or bytes that may mean any, is never allowed and always denied.
+ */
+bool hws_policy__fields_fit(const struct hws_policy_rule *r, const struct hws_policy_request *req);
+
+/* Is it the time that the rule names? An unknown time suits deny rules only. */
+bool hws_policy__time_fits(const struct hws_policy_rule *r, uint64_t unix_s);
+
+/* Reads days ("mon") and hours ("08:00-18:00"). NULL if well formed, else what is wrong. */
+const char *hws_policy__read_day(const char *item, struct hws_policy_when *out);
+const char *hws_policy__read_hours(const char *text, struct hws_policy_when *out);
+
 /* Is the entry well formed? NULL if so, else what is wrong. A pattern may be a prefix or "*" where
  * said. */
 const char *hws_policy__principal_fault(const char *item, bool may_be_prefix, bool may_be_any);
 const char *hws_policy__device_fault(const char *item);
 const char *hws_policy__target_fault(const char *item);
+const char *hws_policy__field_fault(const char *item);
 
 /* "observe, configure, debug, ..." */
 const char *hws_policy__profile_names(void);

@@ -47,6 +47,13 @@ enum hws_code hws_policy__fault(struct hws_policy_loader *l, struct fy_node *at,
                        l->rule == NULL ? "" : ": ", text);
 }
 
+unsigned hws_policy__line(struct fy_node *node)
+{
+    const struct fy_mark *mark = mark_of(node);
+
+    return mark == NULL ? 1 : (unsigned)mark->line + 1;
+}
+
 enum hws_code hws_policy__no_memory(struct hws_policy_loader *l)
 {
     return hws_err_set(l->err, HWS_E_NOMEM, "%s: out of memory", l->file);

@@ -1,4 +1,5 @@
-/* Reading a YAML document by tables of keys, every refusal with its place: for load.c. */
+/* Reading a YAML document by tables of keys, every refusal with its place: for load.c and
+ * load_rule.c. */
 #ifndef HWS_POLICY_YAML_PRIV_H
 #define HWS_POLICY_YAML_PRIV_H
 
@@ -31,6 +32,9 @@ struct hws_policy_field {
 enum hws_code hws_policy__fault(struct hws_policy_loader *l, struct fy_node *at, const char *fmt,
                                 ...) HWS_PRINTF(3, 4);
 
+/* The line on which a node begins, from 1. */
+unsigned hws_policy__line(struct fy_node *node);
+
 enum hws_code hws_policy__no_memory(struct hws_policy_loader *l);
 
 /* A copy of a scalar's text: 1..HWS_POLICY_TEXT_MAX_BYTES bytes without control characters. The
@@ -57,5 +61,9 @@ enum hws_code hws_policy__read_texts(struct hws_policy_loader *l, struct fy_node
                                      enum hws_code (*check)(struct hws_policy_loader *l,
                                                             struct fy_node *at, const char *item))
     HWS_MUST_USE;
+
+/* Reads one rule into *r, which is zero but for its place in the policy. */
+enum hws_code hws_policy__read_rule(struct hws_policy_loader *l, struct fy_node *node,
+                                    struct hws_policy_rule *r) HWS_MUST_USE;
 
 #endif

@@ -95,7 +95,14 @@ static void verdicts_follow_the_rules(void **state)
 
 static void without_policy_or_row_everything_is_refused(void **state)
 {
-    struct hws_authorize_what what = {"", "", "", HWS_EFFECT_READ, "", ""};
+    struct hws_authorize_what what = {
+        .device_id = "",
+        .device_pci = "",
+        .device_serial = "",
+        .effect = HWS_EFFECT_READ,
+        .target = "",
+        .target_method = "",
+    };
     struct hws_policy *p = load();
     struct hws_policy_decision d;
     (void)state;
@@ -110,7 +117,14 @@ static void without_policy_or_row_everything_is_refused(void **state)
 
 static void refusal_names_principal_permission_and_reason(void **state)
 {
-    struct hws_authorize_what what = {"", "", "", HWS_EFFECT_READ, "", ""};
+    struct hws_authorize_what what = {
+        .device_id = "",
+        .device_pci = "",
+        .device_serial = "",
+        .effect = HWS_EFFECT_READ,
+        .target = "",
+        .target_method = "",
+    };
     struct hws_policy *p = load();
     struct hws_policy_decision d;
     struct hws_err err;

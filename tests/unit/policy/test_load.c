@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "known_methods.h"
@@ -85,6 +86,32 @@ static const struct {
     {HEAD "  - name: a\n    targets: [mgir]\n", "p.yaml:4:15: rule a: \"mgir\": not a target"},
     {HEAD "  - name: a\n    targets: [\"MGIR:execute\"]\n",
      "p.yaml:4:16: rule a: \"MGIR:execute\": after the colon"},
+    {HEAD "  - name: a\n    fields: [\"a b\"]\n", "p.yaml:4:15: rule a: \"a b\": not a field"},
+    {HEAD GOOD "    fields: [x]\n", "p.yaml:3:5: rule a: fields are those of a register"},
+    {HEAD GOOD "    when: {}\n    times: x\n", "p.yaml:8:5: rule a: unknown key \"times\""},
+    {HEAD GOOD "    when: {day: [mon]}\n",
+     "p.yaml:7:12: rule a: unknown key \"day\"; known are days, hours, approval, lock"},
+    {HEAD GOOD "    when: {days: [monday]}\n", "p.yaml:7:19: rule a: day \"monday\": a day is mon"},
+    {HEAD GOOD "    when: {days: [[x]]}\n", "p.yaml:7:20: rule a: a plain text was expected"},
+    {HEAD GOOD "    when: {days: []}\n", "p.yaml:7:12: rule a: an empty list"},
+    {HEAD GOOD "    when: {hours: \"8:00-18:00\"}\n", "p.yaml:7:20: rule a: hours \"8:00-18:00\""},
+    {HEAD GOOD "    when: {hours: \"08:00-18.00\"}\n",
+     "p.yaml:7:20: rule a: hours \"08:00-18.00\""},
+    {HEAD GOOD "    when: {hours: \"08:60-18:00\"}\n",
+     "p.yaml:7:20: rule a: hours \"08:60-18:00\""},
+    {HEAD GOOD "    when: {hours: \"08:00-24:01\"}\n",
+     "p.yaml:7:20: rule a: hours \"08:00-24:01\""},
+    {HEAD GOOD "    when: {hours: \"08:00-08:00\"}\n",
+     "p.yaml:7:20: rule a: hours \"08:00-08:00\": the window is empty"},
+    {HEAD GOOD "    when: {hours: [a]}\n", "p.yaml:7:20: rule a: a plain text was expected"},
+    {HEAD GOOD "    when: {approval: yes}\n", "p.yaml:7:22: rule a: \"required\" was expected"},
+    {HEAD GOOD "    when: {lock: required}\n", "p.yaml:7:18: rule a: \"held\" was expected"},
+    {HEAD "  - name: a\n    decision: deny\n    principals: [\"*\"]\n    methods: [\"*\"]\n"
+          "    when: {approval: required}\n",
+     "p.yaml:3:5: rule a: approval and lock are conditions of allow rules only"},
+    {HEAD "  - name: a\n    decision: deny\n    principals: [\"*\"]\n    methods: [\"*\"]\n"
+          "    when: {lock: held}\n",
+     "p.yaml:3:5: rule a: approval and lock are conditions of allow rules only"},
     {HEAD "  - name: &n a\n", "p.yaml:3:14: anchors and aliases"},
     {HEAD "  - name: *n\n", "p.yaml:3:"},
     {HEAD "  - name: !!str a\n", "p.yaml:3:17: tags are not used"},
