@@ -5,12 +5,20 @@
 
 #include "common/log.h"
 #include "hawserd/agent.h"
+#include "hawserd/walls.h"
 
 void hws_audit_fill(const struct hws_task *task, struct hws_record *out)
 {
     memset(out, 0, sizeof(*out));
     out->unix_ms = hws_agent_unix_ms();
     out->effect = (uint8_t)task->want.effect;
+    out->scope = task->want.scope;
+    out->taint_before = hws_walls_taint();
+    out->taint_after = out->taint_before;
+    out->table_hash = task->agent->table_hash;
+    if (task->agent->policy != NULL) {
+        out->policy_hash = *hws_policy_hash(task->agent->policy);
+    }
     out->principal = task->caller->principal;
     out->cert_serial = task->caller->serial;
     out->peer = task->caller->peer;

@@ -10,6 +10,7 @@
 #include "hawserd/audit.h"
 #include "hawserd/convert.h"
 #include "hawserd/handler.h"
+#include "hawserd/walls.h"
 
 #define REQUEST_ID_MIN 8u
 #define ROLE_CHARS     "abcdefghijklmnopqrstuvwxyz0123456789-"
@@ -194,6 +195,7 @@ void hws_ledger_end(struct hws_task *task, void (*ended)(struct hws_task *))
     e->operation_id = task->operation_id;
     e->state = task->outcome;
     e->unix_ms = hws_agent_unix_ms();
+    e->taint_after = hws_walls_taint();
     e->status = (uint32_t)status;
     e->answer.bytes = hws_buf_peek(answer);
     e->answer.n = hws_buf_len(answer);

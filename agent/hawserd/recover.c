@@ -18,6 +18,7 @@
 #include "hawserd/convert.h"
 #include "hawserd/svc_config.h"
 #include "hawserd/task.h"
+#include "hawserd/walls.h"
 
 HWS_STEPPER(settle, hws_nv_recover, hws_nv_recover)
 HWS_STEPPER(read, hws_nv_get, hws_nv_get)
@@ -138,6 +139,7 @@ static void end_as(struct hws_recover *r, enum hws_intent_state state)
     e->operation_id = current(r)->operation_id;
     e->state = state;
     e->unix_ms = hws_agent_unix_ms();
+    e->taint_after = hws_walls_taint();
     e->detail = r->detail;
     make_answer(r, e);
     if (hws_store_submit(r->agent->store, &e->job, &err) != HWS_OK) {

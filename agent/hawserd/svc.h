@@ -39,6 +39,9 @@ enum hws_code hws_svc_blame(struct hws_task *task, const char *field, struct hws
  */
 enum hws_code hws_svc_content(ProtobufCMessage *m, struct hws_digest *out) HWS_MUST_USE;
 
+/* Notes for the record the scope of the register access that the operation is about. */
+void hws_svc_scope(struct hws_task *task, const char *name, enum hws_reg_method method);
+
 /* Takes a hawser.v1.Mutation (NULL: not given) into task->want.mutation. */
 void hws_svc_mutation(struct hws_task *task, const ProtobufCMessage *message);
 

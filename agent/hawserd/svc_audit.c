@@ -64,6 +64,14 @@ static bool send_record(struct hws_task *task, const struct hws_record *from)
     a.prev_hash.len = HWS_DIGEST_BYTES;
     a.hash.data = (uint8_t *)from->hash.b;
     a.hash.len = HWS_DIGEST_BYTES;
+    a.scope_plus_one = from->scope;
+    a.n_others = from->n_others;
+    a.taint_before = from->taint_before;
+    a.taint_after = from->taint_after;
+    a.table_hash.data = (uint8_t *)from->table_hash.b;
+    a.table_hash.len = HWS_DIGEST_BYTES;
+    a.policy_hash.data = (uint8_t *)from->policy_hash.b;
+    a.policy_hash.len = HWS_DIGEST_BYTES;
     r.record = &a;
     return hws_svc_send(task, &r.base);
 }

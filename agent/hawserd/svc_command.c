@@ -136,6 +136,7 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
     }
     if (x->row != NULL) {
         task->want.effect = x->row->effect;
+        task->want.scope = (uint8_t)(x->row->scope + 1);
         task->want.target = x->row->name;
         task->want.target_method = hws_reg_method_name(x->row->method);
         describe(task, q);

@@ -109,6 +109,16 @@ enum hws_code hws_svc_adapter(struct hws_task *task, const char *device, struct 
     return code == HWS_OK ? HWS_OK : hws_svc_blame(task, "device", err);
 }
 
+void hws_svc_scope(struct hws_task *task, const char *name, enum hws_reg_method method)
+{
+    const struct hws_table_row *row;
+
+    if (hws_table_find_register(hws_kind_from_name(task->want.adapter->port->kind), name, method,
+                                &row, NULL) == HWS_OK) {
+        task->want.scope = (uint8_t)(row->scope + 1);
+    }
+}
+
 enum hws_code hws_svc_blame(struct hws_task *task, const char *field, struct hws_err *err)
 {
     task->want.field = field;

@@ -40,6 +40,8 @@ enum hws_code hws_svc_config__start(struct hws_task *task, const char *device, s
     if (code != HWS_OK) {
         return code;
     }
+    hws_svc_scope(task, "MNVDA",
+                  hws_effect_mutates(task->want.effect) ? HWS_REG_WRITE : HWS_REG_READ);
     task->work = hws_mem_zalloc(1, sizeof(struct hws_svc_config__work));
     return task->work == NULL ? hws_err_set(err, HWS_E_NOMEM, "out of memory") : HWS_OK;
 }

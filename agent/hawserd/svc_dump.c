@@ -93,6 +93,7 @@ static enum hws_code pull_prepare(struct hws_task *task, struct hws_err *err)
                     q->source, HWS_DUMP_REGISTERS_NAME);
         return hws_svc_blame(task, "source", err);
     }
+    hws_svc_scope(task, "MGIR", HWS_REG_READ); /* as every register that is read */
     task->want.target = q->source;
     task->want.detail = hws_arena_printf(&task->arena, "source=%s dump_id=%s offset=%llu",
                                          q->source, q->dump_id, (unsigned long long)q->offset);

@@ -59,6 +59,7 @@ struct hws_task_mutation {
 struct hws_want {
     struct hws_adapter *adapter; /* NULL: not about one adapter */
     enum hws_effect effect;      /* never NONE */
+    uint8_t scope;               /* 1 + the fwctl scope of its commands; 0: runs none */
     const char *target;          /* register or command; "" if none */
     const char *target_method;   /* "read", "write" or "" */
     const char *const *fields;   /* of the register, as given */

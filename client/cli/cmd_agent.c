@@ -273,8 +273,27 @@ static const struct hws_column audit_columns[] = {
     {"cert_serial", NULL, 0},
     {"request_id", NULL, 0},
     {"intent_seq", NULL, 0},
+    {"scope", NULL, 0},
+    {"n_others", NULL, 0},
+    {"taint_before", NULL, 0},
+    {"taint_after", NULL, 0},
+    {"table_hash", NULL, 0},
+    {"policy_hash", NULL, 0},
+    {"prev_hash", NULL, 0},
     {"hash", NULL, 0},
 };
+
+#define HASH_CHARS 65
+
+/* 64 digits, or nothing for bytes that are no SHA-256. */
+static const char *hex_of(ProtobufCBinaryData b, char *dst)
+{
+    dst[0] = '\0';
+    if (b.len == (HASH_CHARS - 1) / 2) {
+        hws_hex_encode(b.data, b.len, dst);
+    }
+    return dst;
+}
 
 static enum hws_tone phase_tone(Hawser__V1__AuditPhase phase)
 {
@@ -286,7 +305,7 @@ static void tailed(struct hws_client_call *call, const ProtobufCMessage *message
     struct hws_cli_host *h = call->data;
     const Hawser__V1__AuditRecord *r = ((const Hawser__V1__TailResponse *)message)->record;
     char time[HWS_CLI_TIME_BYTES];
-    char hash[65] = "";
+    char hashes[4][HASH_CHARS];
 
     h->streamed = true;
     h->last_seq = r == NULL ? h->last_seq : r->seq;
@@ -295,9 +314,6 @@ static void tailed(struct hws_client_call *call, const ProtobufCMessage *message
         return;
     }
     hws_cli_time(r->unix_ms, time);
-    if (r->hash.len == 32) {
-        hws_hex_encode(r->hash.data, r->hash.len, hash);
-    }
     const struct hws_cell cells[] = {
         hws_cell_text(h->name),
         hws_cell_uint(r->seq),
@@ -314,7 +330,14 @@ static void tailed(struct hws_client_call *call, const ProtobufCMessage *message
         hws_cell_text(r->cert_serial),
         hws_cell_text(r->request_id),
         r->intent_seq != 0 ? hws_cell_uint(r->intent_seq) : hws_cell_none(),
-        hws_cell_text(hash),
+        r->scope_plus_one != 0 ? hws_cell_uint(r->scope_plus_one - 1) : hws_cell_none(),
+        hws_cell_uint(r->n_others),
+        hws_cell_hex(r->taint_before),
+        hws_cell_hex(r->taint_after),
+        hws_cell_text(hex_of(r->table_hash, hashes[0])),
+        hws_cell_text(hex_of(r->policy_hash, hashes[1])),
+        hws_cell_text(hex_of(r->prev_hash, hashes[2])),
+        hws_cell_text(hex_of(r->hash, hashes[3])),
     };
     hws_out_row(&h->cli->out, cells);
 }

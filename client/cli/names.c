@@ -33,7 +33,7 @@ const char *hws_cli_effect(Hawser__V1__Effect effect)
 
 const char *hws_cli_phase(Hawser__V1__AuditPhase phase)
 {
-    static const char *const names[] = {"", "intent", "outcome", "read", "denied"};
+    static const char *const names[] = {"", "intent", "outcome", "read", "denied", "note"};
 
     return NAME(names, phase);
 }

@@ -10,9 +10,9 @@
 #include "base/bits.h"
 #include "base/text.h"
 
-#define HEAD_BYTES 30u
+#define HEAD_BYTES 116u
 
-static const uint8_t s_magic[4] = {'H', 'W', 'R', '1'};
+static const uint8_t s_magic[4] = {'H', 'W', 'R', '2'};
 
 /* The texts in canonical order. */
 static const size_t s_texts[] = {
@@ -25,6 +25,7 @@ static const size_t s_texts[] = {
 #define N_TEXTS (sizeof(s_texts) / sizeof(s_texts[0]))
 
 #define MAX_EFFECT 6u /* the highest effect class of the public API */
+#define MAX_SCOPE  4u /* 1 + the highest fwctl scope */
 
 static const char *text_of(const struct hws_record *r, size_t idx)
 {
@@ -39,9 +40,21 @@ static void set_text(struct hws_record *r, size_t idx, const char *text)
     memcpy((char *)r + s_texts[idx], &text, sizeof(text));
 }
 
-static bool phase_and_effect_fit(unsigned phase, unsigned effect)
+/* The texts up to the last one that is not empty. */
+static size_t n_texts_of(const struct hws_record *r)
 {
-    return phase > HWS_RECORD_NO_PHASE && phase < HWS_RECORD_N_PHASES && effect <= MAX_EFFECT;
+    size_t n = N_TEXTS;
+
+    while (n > 0 && text_of(r, n - 1)[0] == '\0') {
+        n--;
+    }
+    return n;
+}
+
+static bool head_fits(const struct hws_record *r)
+{
+    return r->phase > HWS_RECORD_NO_PHASE && r->phase < HWS_RECORD_N_PHASES &&
+           r->effect <= MAX_EFFECT && r->scope <= MAX_SCOPE;
 }
 
 static enum hws_code put_text(struct hws_buf *out, const char *text)
@@ -64,9 +77,10 @@ static enum hws_code put_text(struct hws_buf *out, const char *text)
 
 enum hws_code hws_record_encode(const struct hws_record *r, struct hws_buf *out)
 {
+    size_t n_texts = n_texts_of(r);
     uint8_t *p;
 
-    if (!phase_and_effect_fit(r->phase, r->effect)) {
+    if (!head_fits(r)) {
         return HWS_E_INVALID;
     }
     enum hws_code rc = hws_buf_reserve(out, HEAD_BYTES, &p);
@@ -79,12 +93,34 @@ enum hws_code hws_record_encode(const struct hws_record *r, struct hws_buf *out)
     hws_store_be64(p + 20, r->intent_seq);
     p[28] = r->phase;
     p[29] = r->effect;
+    p[30] = r->scope;
+    p[31] = (uint8_t)n_texts;
+    hws_store_be32(p + 32, r->n_others);
+    hws_store_be64(p + 36, r->taint_before);
+    hws_store_be64(p + 44, r->taint_after);
+    memcpy(p + 52, r->table_hash.b, HWS_DIGEST_BYTES);
+    memcpy(p + 84, r->policy_hash.b, HWS_DIGEST_BYTES);
     hws_buf_commit(out, HEAD_BYTES);
 
-    for (size_t i = 0; i < N_TEXTS && rc == HWS_OK; i++) {
+    for (size_t i = 0; i < n_texts && rc == HWS_OK; i++) {
         rc = put_text(out, text_of(r, i));
     }
     return rc;
+}
+
+static void read_head(const uint8_t *p, struct hws_record *r)
+{
+    r->seq = hws_load_be64(p + 4);
+    r->unix_ms = hws_load_be64(p + 12);
+    r->intent_seq = hws_load_be64(p + 20);
+    r->phase = p[28];
+    r->effect = p[29];
+    r->scope = p[30];
+    r->n_others = hws_load_be32(p + 32);
+    r->taint_before = hws_load_be64(p + 36);
+    r->taint_after = hws_load_be64(p + 44);
+    memcpy(r->table_hash.b, p + 52, HWS_DIGEST_BYTES);
+    memcpy(r->policy_hash.b, p + 84, HWS_DIGEST_BYTES);
 }
 
 enum hws_code hws_record_decode(const uint8_t *bytes, size_t n, struct hws_record *out,
@@ -96,16 +132,14 @@ enum hws_code hws_record_decode(const uint8_t *bytes, size_t n, struct hws_recor
     if (n < HEAD_BYTES || memcmp(bytes, s_magic, sizeof(s_magic)) != 0) {
         return hws_err_set(err, HWS_E_PROTO, "record: no header in %zu bytes", n);
     }
-    r.seq = hws_load_be64(bytes + 4);
-    r.unix_ms = hws_load_be64(bytes + 12);
-    r.intent_seq = hws_load_be64(bytes + 20);
-    r.phase = bytes[28];
-    r.effect = bytes[29];
-    if (!phase_and_effect_fit(r.phase, r.effect)) {
-        return hws_err_set(err, HWS_E_PROTO, "record: phase %u, effect %u at offset 28", r.phase,
-                           r.effect);
+    size_t n_texts = bytes[31];
+    read_head(bytes, &r);
+    if (!head_fits(&r) || n_texts > N_TEXTS) {
+        return hws_err_set(err, HWS_E_PROTO,
+                           "record: phase %u, effect %u, scope %u, %zu texts at offset 28", r.phase,
+                           r.effect, r.scope, n_texts);
     }
-    for (size_t i = 0; i < N_TEXTS; i++) {
+    for (size_t i = 0; i < n_texts; i++) {
         size_t len = n - at < 5 ? SIZE_MAX : hws_load_be32(bytes + at);
         if (len > HWS_RECORD_TEXT_MAX_BYTES || len > n - at - 5 || bytes[at + 4 + len] != 0 ||
             memchr(bytes + at + 4, 0, len) != NULL) {
@@ -114,8 +148,12 @@ enum hws_code hws_record_decode(const uint8_t *bytes, size_t n, struct hws_recor
         set_text(&r, i, (const char *)bytes + at + 4);
         at += len + 5;
     }
-    if (at != n) {
-        return hws_err_set(err, HWS_E_PROTO, "record: %zu bytes after the end", n - at);
+    if (at != n || n_texts_of(&r) != n_texts) {
+        return hws_err_set(err, HWS_E_PROTO,
+                           "record: %zu bytes after the end, or an empty last text", n - at);
+    }
+    for (size_t i = n_texts; i < N_TEXTS; i++) {
+        set_text(&r, i, "");
     }
     *out = r;
     return HWS_OK;
@@ -210,8 +248,8 @@ enum hws_code hws_record_clean(struct hws_record *r, struct hws_buf *store)
 
 const char *hws_record_phase_name(unsigned phase)
 {
-    static const char *const names[HWS_RECORD_N_PHASES] = {"?", "intent", "outcome", "read",
-                                                           "denied"};
+    static const char *const names[HWS_RECORD_N_PHASES] = {"?",    "intent", "outcome",
+                                                           "read", "denied", "note"};
 
     return phase < HWS_RECORD_N_PHASES ? names[phase] : "?";
 }

@@ -6,13 +6,19 @@
  * Canonical bytes, big endian, fixed order; anybody can make them from the fields of the public
  * API's AuditRecord (proto/hawser/v1/audit.proto):
  *
- *     offset 0   "HWR1"
+ *     offset 0   "HWR2"
  *            4   seq u64
  *           12   unix_ms u64
  *           20   intent_seq u64
- *           28   phase u8, effect u8
- *           30   nine texts: principal, cert_serial, peer, method, device, rule, detail, code,
- *                request_id; each as length u32, that many bytes without a NUL among them, one NUL
+ *           28   phase u8, effect u8, scope u8, count of texts u8
+ *           32   n_others u32
+ *           36   taint_before u64
+ *           44   taint_after u64
+ *           52   table_hash, policy_hash: 32 bytes each
+ *          116   the texts: principal, cert_serial, peer, method, device, rule, detail, code,
+ *                request_id; each as length u32, that many bytes without a NUL among them, one NUL.
+ *                The empty ones at the end are left out, so that a text can be added to the list
+ *                and every older record keeps its bytes.
  *
  * Texts are borrowed by the struct; a decoded record points into the bytes it was decoded from (the
  * NULs make that possible). Thread rule: pure functions, any thread.
@@ -31,7 +37,7 @@
 #define HWS_RECORD_TEXT_MAX_BYTES 4096u
 
 /* No canonical form is longer. */
-#define HWS_RECORD_MAX_BYTES (30u + 9u * (HWS_RECORD_TEXT_MAX_BYTES + 5u))
+#define HWS_RECORD_MAX_BYTES (116u + 16u * (HWS_RECORD_TEXT_MAX_BYTES + 5u))
 
 /* What a record stands for. The numbers are the public API's AuditPhase. */
 enum hws_record_phase {
@@ -40,6 +46,7 @@ enum hws_record_phase {
     HWS_RECORD_OUTCOME = 2, /* after it */
     HWS_RECORD_READ = 3,    /* a read, allowed */
     HWS_RECORD_DENIED = 4,  /* refused by policy, fence or table */
+    HWS_RECORD_NOTE = 5,    /* the agent's own: a key that changed, calls counted in one record */
     HWS_RECORD_N_PHASES
 };
 
@@ -49,7 +56,13 @@ struct hws_record {
     uint64_t intent_seq;   /* of an outcome: its intent; else 0 */
     uint8_t phase;         /* enum hws_record_phase */
     uint8_t effect;        /* effect class, the numbers of the public API's Effect */
-    const char *principal; /* all texts: borrowed; NULL means "" */
+    uint8_t scope;         /* 1 + the fwctl scope of the firmware command; 0: not about one */
+    uint32_t n_others;     /* further calls like this one that have no record of their own */
+    uint64_t taint_before; /* the kernel's taint mask when the call came */
+    uint64_t taint_after;  /* of an outcome: when it had ended; else as before */
+    struct hws_digest table_hash;  /* of the command table in force */
+    struct hws_digest policy_hash; /* of the policy in force; zero if there was none */
+    const char *principal;         /* all texts: borrowed; NULL means "" */
     const char *cert_serial;
     const char *peer;   /* address, or "local" */
     const char *method; /* "/hawser.v1.ConfigService/Apply" */
@@ -83,7 +96,7 @@ enum hws_code hws_record_hash(const struct hws_digest *prev, const uint8_t *byte
  */
 enum hws_code hws_record_clean(struct hws_record *r, struct hws_buf *store) HWS_MUST_USE;
 
-/* "intent", "outcome", "read", "denied"; "?" otherwise. */
+/* "intent", "outcome", "read", "denied", "note"; "?" otherwise. */
 const char *hws_record_phase_name(unsigned phase);
 
 #endif

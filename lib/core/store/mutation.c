@@ -292,6 +292,7 @@ static enum hws_code write_outcome(struct hws_store_db *db, struct hws_store_end
     record.unix_ms = r->unix_ms;
     record.detail = r->detail;
     record.code = r->code;
+    record.taint_after = r->taint_after;
     rc = hws_store__audit_append(db, &record, err);
     if (rc == HWS_OK) {
         r->outcome_seq = record.seq;

@@ -90,6 +90,7 @@ struct hws_store_end {
     struct hws_span answer;      /* in: the answer's bytes a repeat will get; borrowed until cb */
     const char *code;     /* in: for the audit record, "OK", "FAILED_PRECONDITION"; borrowed */
     const char *detail;   /* in: for the audit record; borrowed */
+    uint64_t taint_after; /* in: for the audit record: the kernel's taint mask now */
     uint64_t outcome_seq; /* out */
 };
 

@@ -4,32 +4,47 @@
 #include "record/chain.h"
 #include "test.h"
 
-/* seq 1, unix_ms 0x0102030405, an allowed read. Texts: "a", "", "", "/m", "", "", "", "", "" */
+/* seq 1, unix_ms 0x0102030405, a read of scope 1 that stands for 7 more calls. Texts: "a", "", "",
+ * "/m"; the empty ones behind are left out. */
 static const uint8_t s_golden[] = {
-    'H', 'W', 'R', '1',                 /* magic */
-    0,   0,   0,   0,   0,   0,   0, 1, /* seq */
-    0,   0,   0,   1,   2,   3,   4, 5, /* unix_ms */
-    0,   0,   0,   0,   0,   0,   0, 0, /* intent_seq */
-    3,   1,                             /* phase read, effect read */
-    0,   0,   0,   1,   'a', 0,         /* principal */
-    0,   0,   0,   0,   0,              /* cert_serial */
-    0,   0,   0,   0,   0,              /* peer */
-    0,   0,   0,   2,   '/', 'm', 0,    /* method */
-    0,   0,   0,   0,   0,              /* device */
-    0,   0,   0,   0,   0,              /* rule */
-    0,   0,   0,   0,   0,              /* detail */
-    0,   0,   0,   0,   0,              /* code */
-    0,   0,   0,   0,   0,              /* request_id */
+    'H',  'W',  'R',  '2',                          /* magic */
+    0,    0,    0,    0,    0,    0,    0,    1,    /* seq */
+    0,    0,    0,    1,    2,    3,    4,    5,    /* unix_ms */
+    0,    0,    0,    0,    0,    0,    0,    0,    /* intent_seq */
+    3,    1,    2,    4,                            /* phase, effect, scope, texts */
+    0,    0,    0,    7,                            /* n_others */
+    0,    0,    0,    0,    0,    8,    0,    0,    /* taint_before */
+    0,    0,    0,    0,    0,    8,    0,    1,    /* taint_after */
+    0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, /* table_hash */
+    0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+    0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, /* table_hash */
+    0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, /* policy_hash */
+    0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, /* policy_hash */
+    0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22,                         /* policy_hash */
+    0,    0,    0,    1,    'a',  0,                                        /* principal */
+    0,    0,    0,    0,    0,                                              /* cert_serial */
+    0,    0,    0,    0,    0,                                              /* peer */
+    0,    0,    0,    2,    '/',  'm',  0,                                  /* method */
 };
+#define PRINCIPAL_AT 120 /* the 'a' */
+#define TEXTS_AT     31  /* how many there are */
 
 static struct hws_record golden_record(void)
 {
-    return (struct hws_record){.seq = 1,
-                               .unix_ms = 0x0102030405,
-                               .phase = HWS_RECORD_READ,
-                               .effect = 1,
-                               .principal = "a",
-                               .method = "/m"};
+    struct hws_record r = {.seq = 1,
+                           .unix_ms = 0x0102030405,
+                           .phase = HWS_RECORD_READ,
+                           .effect = 1,
+                           .scope = 2,
+                           .n_others = 7,
+                           .taint_before = 0x80000,
+                           .taint_after = 0x80001,
+                           .principal = "a",
+                           .method = "/m"};
+
+    memset(r.table_hash.b, 0x11, sizeof(r.table_hash.b));
+    memset(r.policy_hash.b, 0x22, sizeof(r.policy_hash.b));
+    return r;
 }
 
 static void record_encodes_to_the_bytes_by_hand(void **state)
@@ -60,6 +75,25 @@ static void bytes_by_hand_decode_to_the_record(void **state)
     assert_string_equal(r.principal, "a");
     assert_string_equal(r.method, "/m");
     assert_string_equal(r.request_id, "");
+    assert_int_equal(r.scope, 2);
+    assert_int_equal(r.n_others, 7);
+    assert_int_equal(r.taint_before, 0x80000);
+    assert_int_equal(r.taint_after, 0x80001);
+    assert_int_equal(r.table_hash.b[31], 0x11);
+    assert_int_equal(r.policy_hash.b[0], 0x22);
+}
+
+static void an_empty_last_text_and_one_too_many_are_refused(void **state)
+{
+    uint8_t bytes[sizeof(s_golden) + 5] = {0};
+    struct hws_record r;
+
+    (void)state;
+    memcpy(bytes, s_golden, sizeof(s_golden));
+    bytes[TEXTS_AT] = 5; /* and the fifth is empty: the same record has a shorter form */
+    assert_code(hws_record_decode(bytes, sizeof(bytes), &r, NULL), HWS_E_PROTO);
+    bytes[TEXTS_AT] = 200;
+    assert_code(hws_record_decode(bytes, sizeof(bytes), &r, NULL), HWS_E_PROTO);
 }
 
 static void every_cut_and_extension_is_refused(void **state)
@@ -82,7 +116,7 @@ static void nul_inside_a_text_is_refused(void **state)
 
     (void)state;
     memcpy(bytes, s_golden, sizeof(bytes));
-    bytes[34] = 0; /* the 'a' */
+    bytes[PRINCIPAL_AT] = 0;
     assert_code(hws_record_decode(bytes, sizeof(bytes), &r, NULL), HWS_E_PROTO);
 }
 
@@ -90,7 +124,7 @@ static void hash_covers_the_record_before(void **state)
 {
     /* SHA-256 of 32 zero bytes and the golden bytes, computed with sha256sum. */
     static const char expected[] =
-        "bdb6b105e3106dedfdb60b5174ca6c384081607a06cd9f74901e3dd7c5ab92ca";
+        "1252485bc9a8651169e92711728b6714b2bafb7b4d1180ed5e07b4737cad0e86";
     struct hws_digest prev = {{0}};
     struct hws_digest hash;
     struct hws_digest other;
@@ -233,6 +267,7 @@ int main(void)
         cmocka_unit_test(bytes_by_hand_decode_to_the_record),
         cmocka_unit_test(every_cut_and_extension_is_refused),
         cmocka_unit_test(nul_inside_a_text_is_refused),
+        cmocka_unit_test(an_empty_last_text_and_one_too_many_are_refused),
         cmocka_unit_test(hash_covers_the_record_before),
         cmocka_unit_test(text_over_the_limit_is_refused_and_cleaning_cuts_it),
         cmocka_unit_test(foreign_bytes_are_cleaned),
