@@ -76,7 +76,8 @@ static bool nodes_closed(void *data)
     return hws_nodes_closed(&((struct program *)data)->nodes);
 }
 
-static enum hws_code enter_sandbox(struct program *p, const char *lock_path, struct hws_err *err)
+/* Files: the nodes and what says which there are. Nothing to write: its lock is open already. */
+static enum hws_code enter_sandbox(struct program *p, struct hws_err *err)
 {
     static struct hws_sandbox box = {.role = HWS_SANDBOX_DEV};
     struct hws_sandbox_report report;
@@ -87,7 +88,6 @@ static enum hws_code enter_sandbox(struct program *p, const char *lock_path, str
     for (const struct hws_sys_root *r = hws_sys_real()->roots; r->path != NULL; r++) {
         hws_sandbox_allow(&box, r->path, r->nodes ? HWS_SANDBOX_DEVICE : HWS_SANDBOX_READ);
     }
-    hws_sandbox_allow_folder_of(&box, lock_path, HWS_SANDBOX_WRITE);
     enum hws_code code = hws_sandbox_enter(&box, &report, err);
     if (code == HWS_OK) {
         hws_sandbox_note(&report, p->process.lock_fd);
@@ -112,7 +112,7 @@ static int serve(struct program *p, const char *socket_path, const char *lock_pa
     struct hws_err err;
 
     if (hws_devproc_open(&p->process, &config, &err) != HWS_OK ||
-        enter_sandbox(p, lock_path, &err) != HWS_OK) {
+        enter_sandbox(p, &err) != HWS_OK) {
         hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         return 1;
     }

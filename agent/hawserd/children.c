@@ -48,7 +48,7 @@ static void wire_args(struct hws_children *c, const struct hws_config *cfg)
     *a++ = "--local-socket";
     *a++ = c->local;
     *a++ = "--run-dir";
-    *a++ = cfg->run_dir;
+    *a++ = c->wire_dir;
     if (cfg->listen[0] != '\0') {
         *a++ = "--listen";
         *a++ = cfg->listen;
@@ -119,9 +119,10 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
         !hws_str_print(c->device.program, sizeof(c->device.program), "%s/%s", dir,
                        c->device.name) ||
         !hws_str_print(c->socket, sizeof(c->socket), "%s/hawserd.sock", cfg->run_dir) ||
-        !hws_str_print(c->local, sizeof(c->local), "%s/hawser.sock", cfg->run_dir) ||
+        !hws_str_print(c->wire_dir, sizeof(c->wire_dir), "%s/wire", cfg->run_dir) ||
+        !hws_str_print(c->local, sizeof(c->local), "%s/wire/hawser.sock", cfg->run_dir) ||
         !hws_str_print(c->control, sizeof(c->control), "%s/emu.control", cfg->run_dir) ||
-        !hws_str_print(c->wire.lock, sizeof(c->wire.lock), "%s/wire.lock", cfg->run_dir) ||
+        !hws_str_print(c->wire.lock, sizeof(c->wire.lock), "%s/wire/wire.lock", cfg->run_dir) ||
         !hws_str_print(c->device.lock, sizeof(c->device.lock), "%s/dev.lock", cfg->run_dir)) {
         return hws_err_set(err, HWS_E_INVALID, "a path of the other programs is too long");
     }

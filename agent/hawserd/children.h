@@ -49,9 +49,10 @@ struct hws_children {
     uv_timer_t timer; /* runs only while somebody is away or started */
     bool open;
     bool stopping;
-    char socket[HWS_CHILDREN_PATH_BYTES];  /* RUN/hawserd.sock */
-    char local[HWS_CHILDREN_PATH_BYTES];   /* RUN/hawser.sock */
-    char control[HWS_CHILDREN_PATH_BYTES]; /* RUN/emu.control: faults for emulated adapters */
+    char socket[HWS_CHILDREN_PATH_BYTES];   /* RUN/hawserd.sock */
+    char wire_dir[HWS_CHILDREN_PATH_BYTES]; /* RUN/wire: hawser-wire may write here, not in RUN */
+    char local[HWS_CHILDREN_PATH_BYTES];    /* RUN/wire/hawser.sock */
+    char control[HWS_CHILDREN_PATH_BYTES];  /* RUN/emu.control: faults for emulated adapters */
 };
 
 /* Finds programs and makes their arguments, and forks the spawner; starts none of them. To be

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "base/mem.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "options.h"
 #include "sandbox/sandbox.h"
@@ -46,7 +47,8 @@ static void keep_memory_out_of_cores(void)
     }
 }
 
-/* Files: its folder and the folders of its certificates. TCP: to accept, never to connect. */
+/* Files: its folder, which is not hawserd's, and the folders of its certificates. TCP: to accept,
+ * never to connect. */
 static enum hws_code enter_sandbox(const struct hws_wire_options *o, int lock_fd,
                                    struct hws_err *err)
 {
@@ -112,6 +114,9 @@ int main(int argc, char **argv)
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
     if (uv_replace_allocator(hws_mem_alloc, hws_mem_realloc, zalloc, hws_mem_free) != 0) {
         return 1;
+    }
+    if (hws_file_make_dir(options.run_dir, &err) != HWS_OK) {
+        return complain(&err, 1);
     }
     if (hws_sock_lock(options.lock, &lock_fd, &err) != HWS_OK) {
         return complain(&err, 3);

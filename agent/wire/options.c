@@ -39,7 +39,8 @@ const char *hws_wire_options_help(void)
            "      --hawserd-socket PATH  the keeper's socket; tried every 20 ms while it is away\n"
            "      --lock PATH            held for life\n"
            "      --local-socket PATH    Unix socket to serve\n"
-           "      --run-dir DIR          where `listen`, the real TCP address, is written\n"
+           "      --run-dir DIR          our own folder, made if need be; `listen`, the real TCP\n"
+           "                             address, is written there\n"
            "      --listen ADDRESS:PORT  port 0: the one in DIR/listen again, or any\n"
            "      --cert, --key, --ca    PEM files: our chain, its key, the CAs of callers of our "
            "domain\n"
@@ -56,8 +57,8 @@ const char *hws_wire_options_help(void)
            "\n"
            "Signals: SIGTERM finishes running calls and exits 0; again: within a second.\n"
            "SIGHUP reads the certificates again; so does a change of their folders.\n"
-           "Example: hawser-wire --hawserd-socket run/hawserd.sock --lock run/wire.lock \\\n"
-           "             --local-socket run/hawser.sock --run-dir run\n";
+           "Example: hawser-wire --hawserd-socket run/hawserd.sock --lock run/wire/wire.lock \\\n"
+           "             --local-socket run/wire/hawser.sock --run-dir run/wire\n";
 }
 
 static bool take_records(struct hws_wire_options *o, const char *name)

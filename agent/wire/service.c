@@ -405,7 +405,7 @@ static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
     return HWS_OK;
 }
 
-/* RUN/listen says where calls are answered, so it is written when hawserd is there to answer. */
+/* DIR/listen says where calls are answered, so it is written when hawserd is there to answer. */
 static void up(void *data)
 {
     struct hws_service *s = data;

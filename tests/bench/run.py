@@ -112,7 +112,7 @@ class Agent:
 
     def start(self, pin=None):
         argv = [os.path.join(BIN, "hawserd"), "--config", self.config]
-        listen = os.path.join(self.dir, "run/listen")
+        listen = os.path.join(self.dir, "run/wire/listen")
         if os.path.exists(listen):
             os.unlink(listen)  # of an earlier run: it names a port that may be somebody else's now
         self.log = open(os.path.join(self.dir, "log"), "ab")
@@ -163,7 +163,7 @@ def bench_agent():
     agent = Agent(root)
     try:
         for _ in range(args.rounds):
-            program(os.path.join(BENCH, "bench_agent"), "start", os.path.join(root, "run/hawser.sock"),
+            program(os.path.join(BENCH, "bench_agent"), "start", os.path.join(root, "run/wire/hawser.sock"),
                     os.path.join(BIN, "hawserd"), agent.config)
         agent.start(pin="0")
         for _ in range(args.rounds):

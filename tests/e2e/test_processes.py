@@ -518,7 +518,7 @@ class Policy(ProcessCase):
 class LocalSocket(ProcessCase):
     def local(self, *args):
         env = {k: v for k, v in os.environ.items() if not k.startswith("HAWSER_")}
-        return subprocess.run([os.path.join(BIN, "hawser"), *args, "-t", "unix:" + os.path.join(self.host.run_dir, "hawser.sock")],
+        return subprocess.run([os.path.join(BIN, "hawser"), *args, "-t", "unix:" + os.path.join(self.host.run_dir, "wire", "hawser.sock")],
                               env=env, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
 
     def test_the_local_user_is_who_the_policy_says(self):
@@ -553,7 +553,7 @@ class LocalSocket(ProcessCase):
 
     def as_nobody(self, what):
         """what() in a process of user 65534; its result, a small number."""
-        for folder in (self.root, self.host.dir, self.host.run_dir):
+        for folder in (self.root, self.host.dir, self.host.run_dir, os.path.join(self.host.run_dir, "wire")):
             os.chmod(folder, 0o755)
         pid = os.fork()
         if pid == 0:
@@ -577,7 +577,7 @@ class LocalSocket(ProcessCase):
 
         def device_list():
             with open(said, "w") as f:
-                target = "unix:" + os.path.join(self.host.run_dir, "hawser.sock")
+                target = "unix:" + os.path.join(self.host.run_dir, "wire", "hawser.sock")
                 return subprocess.run([hawser, "device", "list", "-t", target], env={}, cwd="/", stdout=f, stderr=f).returncode
 
         def keeper():

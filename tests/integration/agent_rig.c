@@ -318,7 +318,7 @@ bool hws_rig_connect(struct hws_rig *rig)
     struct hws_net_dial_config c = {0};
     char target[128];
 
-    hws_str_print(target, sizeof(target), "unix:%s/run/hawser.sock", rig->dir);
+    hws_str_print(target, sizeof(target), "unix:%s/run/wire/hawser.sock", rig->dir);
     c.target = target;
     return dial(rig, &c);
 }
@@ -356,7 +356,7 @@ bool hws_rig_connect_tls(struct hws_rig *rig, const char *who)
     char path[128];
     char target[128] = "";
 
-    hws_str_print(path, sizeof(path), "%s/run/listen", rig->dir);
+    hws_str_print(path, sizeof(path), "%s/run/wire/listen", rig->dir);
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     assert_non_null(fgets(target, sizeof(target), f));

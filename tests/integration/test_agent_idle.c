@@ -117,7 +117,7 @@ static void idle_agent_is_small_and_still(void **state)
     for (size_t i = 0; i < 3; i++) {
         pids[i] = hws_rig_pid(&rig, processes[i]);
     }
-    hws_str_print(target, sizeof(target), "unix:%s/run/hawser.sock", rig.dir);
+    hws_str_print(target, sizeof(target), "unix:%s/run/wire/hawser.sock", rig.dir);
     for (size_t i = 0; i < N_CONNS; i++) {
         struct hws_net_dial_config c = {.target = target, .ops = &ops, .owner = &n_open};
         assert_code(hws_net_dial(&rig.net, &c, &conns[i], NULL), HWS_OK);

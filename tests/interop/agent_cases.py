@@ -416,7 +416,7 @@ def counters(world):
 
 
 def local_socket_is_the_same_agent(world):
-    with grpc.insecure_channel(f"unix:{world.host.run_dir}/hawser.sock") as channel:
+    with grpc.insecure_channel(f"unix:{world.host.run_dir}/wire/hawser.sock") as channel:
         me = world.call("AgentService.WhoAmI", channel=channel)
         uid = os.getuid()
         same(me.principal, f"spiffe://{harness.DOMAIN}/operator/root" if uid == 0 else f"unix:uid:{uid}")

@@ -22,14 +22,17 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/attr.h"
 
 static int out_fd = -1;
 static bool done;
+static char keeper[96];    /* hawserd's socket, by the command line; hawserd itself has none */
 static char found[4][256]; /* PCI files of this machine, looked for before the walls */
 
 /* The linker gives these the names of the C library's functions. */
@@ -82,6 +85,24 @@ static void try_open(const char *path, int flags)
     }
 }
 
+/* Binds a new Unix socket beside hawserd's. */
+static int bind_beside(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int result;
+    int number;
+
+    (void)snprintf(a.sun_path, sizeof a.sun_path, "%s.other", keeper);
+    result = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&a, sizeof a);
+    number = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = number;
+    return result;
+}
+
 static void try_files(const char *program)
 {
     static const char *const readable[] = {
@@ -118,6 +139,23 @@ static void try_files(const char *program)
     (void)snprintf(parent, sizeof parent, "/proc/%d/mem", (int)getppid());
     try_open(parent, O_RDWR);
     try_open("/tmp/hawser-probe-elsewhere", O_WRONLY | O_CREAT);
+}
+
+/* Whoever could write in hawserd's folder could take the place of its socket. An emulator has its
+ * control socket there. */
+static void try_keepers_folder(const char *program)
+{
+    char beside[300];
+
+    if (keeper[0] == '\0' || strcmp(program, "hawser-emu") == 0) {
+        return;
+    }
+    (void)snprintf(beside, sizeof beside, "%s.probe", keeper);
+    try_open(beside, O_WRONLY | O_CREAT);
+    judge("mkdir:beside hawserd.sock", mkdir(beside, 0700));
+    judge("rename:hawserd.sock", rename(keeper, beside));
+    judge("unlink:hawserd.sock", unlink(keeper));
+    judge("bind:beside hawserd.sock", bind_beside());
 }
 
 /* System calls by number, with arguments that the kernel would take or answer otherwise than EPERM.
@@ -214,11 +252,13 @@ static void once(void)
     done = true;
     say("program %s\n", program_invocation_short_name);
     try_files(program_invocation_short_name);
+    try_keepers_folder(program_invocation_short_name);
     try_calls(program_invocation_short_name);
     say("done\n");
 }
 
-HWS_CONSTRUCTOR static void before(void)
+/* The C library hands a constructor what main gets. */
+HWS_CONSTRUCTOR static void before(int argc, char **argv)
 {
     const char *dir = getenv("HAWSER_PROBE_DIR");
     char path[256];
@@ -226,6 +266,11 @@ HWS_CONSTRUCTOR static void before(void)
 
     if (dir == NULL) {
         return;
+    }
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strcmp(argv[i], "--hawserd-socket") == 0 || strcmp(argv[i], "--socket") == 0) {
+            (void)snprintf(keeper, sizeof keeper, "%s", argv[i + 1]);
+        }
     }
     (void)snprintf(path, sizeof path, "%s/probe.%s.%d", dir, program_invocation_short_name,
                    (int)getpid());

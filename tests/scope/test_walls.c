@@ -120,7 +120,7 @@ static void keeper_wire_and_emulator_are_walled(void **state)
     assert_walled("hawser-wire");
     assert_walled("hawser-emu");
     assert_level("hawserd.lock");
-    assert_level("wire.lock");
+    assert_level("wire/wire.lock");
     assert_level("dev.lock");
 }
 

@@ -2,7 +2,7 @@
  * The inventory: which hosts there are and how to reach them, from YAML text.
  *     hosts:
  *       - {name: host-a, target: "10.0.0.1:7443"}
- *       - {name: host-b, target: "unix:/run/hawser/hawser.sock", device: "0000:81:00.0"}
+ *       - {name: host-b, target: "unix:/run/hawser/wire/hawser.sock", device: "0000:81:00.0"}
  * Thread rule: one thread at a time. Pure.
  */
 #ifndef HWS_ROLLOUT_INVENTORY_H

@@ -10,7 +10,7 @@ static const char good[] =
     "hosts:\n"
     "  - {name: host-a, target: \"10.0.0.1:7443\", device: \"0000:81:00.0\"}\n"
     "  - name: host-b\n"
-    "    target: unix:/run/hawser/hawser.sock\n"
+    "    target: unix:/run/hawser/wire/hawser.sock\n"
     "canary: 1\n"
     "wave: 50%\n"
     "budget: 2\n"
@@ -32,7 +32,7 @@ static void whole_plan_is_read(void **state)
     assert_string_equal(plan.settings[1].value, "true");
     assert_int_equal(plan.n_targets, 2);
     assert_string_equal(plan.targets[0].device, "0000:81:00.0");
-    assert_string_equal(plan.targets[1].target, "unix:/run/hawser/hawser.sock");
+    assert_string_equal(plan.targets[1].target, "unix:/run/hawser/wire/hawser.sock");
     assert_int_equal(plan.wave_kind, HWS_ROLLOUT_WAVE_PERCENT);
     assert_int_equal(plan.wave_size, 50);
     assert_int_equal(plan.budget, 2);
