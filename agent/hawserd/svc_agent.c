@@ -193,6 +193,7 @@ const struct hws_handler hws_handler_AGENT_WHO_AM_I = {
 struct probe {
     struct hws_policy_request req;
     char target[HWS_POLICY_NAME_MAX_BYTES + 1];
+    struct hws_policy_device device;
 };
 
 static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q, struct probe *p)
@@ -204,7 +205,7 @@ static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q,
         (void)!hws_devices_find(&task->agent->devices, q->device, &a, NULL);
     }
     struct hws_authorize_what what = {
-        .device_id = a == NULL ? q->device : a->id,
+        .device_id = a == NULL ? "" : a->id,
         .device_pci = a == NULL ? "" : a->port->pci,
         .device_serial = a == NULL ? "" : a->identity.serial,
         .effect = (enum hws_effect)q->effect,
@@ -217,6 +218,9 @@ static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q,
     };
     hws_authorize_request(hws_method_find(q->method, strlen(q->method)), q->principal, &what,
                           &p->req);
+    if (a == NULL) {
+        hws_policy_device(q->device, &p->device, &p->req);
+    }
 }
 
 static enum hws_code probe_prepare(struct hws_task *task, struct hws_err *err)

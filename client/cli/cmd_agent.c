@@ -1,4 +1,4 @@
-/* hawser agent, authz, audit and version. */
+/* hawser agent, audit and version. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -168,84 +168,6 @@ int hws_cmd_agent_reload(struct hws_cli *cli)
         if (!h->failed) {
             const struct hws_cell cells[] = {hws_cell_text(h->name), hws_cell_text(a->policy_hash),
                                              hws_cell_bool(a->repeated_request)};
-            hws_out_row(&cli->out, cells);
-        }
-    }
-    return hws_cli_finish(cli);
-}
-
-/* ---- authz probe ---- */
-
-static int probe_request(struct hws_cli *cli, Hawser__V1__ProbeRequest *r)
-{
-    const struct hws_cli_args *a = &cli->args;
-
-    hawser__v1__probe_request__init(r);
-    if (!a->given[HWS_OPT_METHOD]) {
-        return hws_cli_fail(cli, HWS_EXIT_USAGE,
-                            "--method is missing: give e.g. /hawser.v1.ConfigService/Apply");
-    }
-    r->method = hws_cli_str(a->value[HWS_OPT_METHOD]);
-    if (!a->given[HWS_OPT_EFFECT]) {
-        return hws_cli_fail(cli, HWS_EXIT_USAGE,
-                            "--effect is missing: give read, read-sensitive, config-next-reset, "
-                            "config-live, debug-write or full");
-    }
-    if (!hws_cli_effect_parse(a->value[HWS_OPT_EFFECT], &r->effect)) {
-        return hws_cli_fail(cli, HWS_EXIT_INVALID,
-                            "--effect %.32s: give read, read-sensitive, config-next-reset, "
-                            "config-live, debug-write or full",
-                            a->value[HWS_OPT_EFFECT]);
-    }
-    if (a->given[HWS_OPT_PRINCIPAL]) {
-        r->principal = hws_cli_str(a->value[HWS_OPT_PRINCIPAL]);
-    }
-    if (a->given[HWS_OPT_OBJECT]) {
-        r->target = hws_cli_str(a->value[HWS_OPT_OBJECT]);
-    }
-    if (a->given[HWS_OPT_DEVICE]) {
-        r->device = hws_cli_str(a->value[HWS_OPT_DEVICE]);
-    }
-    return HWS_EXIT_OK;
-}
-
-int hws_cmd_authz_probe(struct hws_cli *cli)
-{
-    static const struct hws_column columns[] = {{"host", "HOST", 0},
-                                                {"allowed", "ALLOWED", 0},
-                                                {"rule", "RULE", 0},
-                                                {"reason", "REASON", 0}};
-    Hawser__V1__ProbeRequest r;
-    int rc = probe_request(cli, &r);
-
-    if (rc == HWS_EXIT_OK) {
-        rc = hws_cli_connect(cli);
-    }
-    if (rc != HWS_EXIT_OK) {
-        return rc;
-    }
-    if (!cli->args.given[HWS_OPT_PRINCIPAL]) {
-        if (cli->creds == NULL) {
-            return hws_cli_fail(cli, HWS_EXIT_USAGE,
-                                "--principal is missing: over a Unix socket the agent decides who "
-                                "we are; hawser agent whoami says who");
-        }
-        r.principal = hws_cli_str(hws_client_creds_principal(cli->creds));
-    }
-    for (size_t i = 0; i < cli->n_hosts; i++) {
-        hws_cli_ask(&cli->hosts[i], &hws_client_method_agent_probe, &r.base);
-    }
-    hws_cli_wait(cli);
-    hws_out_begin(&cli->out, "hawser.authz.probe", 1, false);
-    hws_out_table(&cli->out, "answers", columns, HWS_CLI_N_OF(columns));
-    for (size_t i = 0; i < cli->n_hosts; i++) {
-        const struct hws_cli_host *h = &cli->hosts[i];
-        const Hawser__V1__ProbeResponse *a = hws_cli_answer(h, ProbeResponse);
-        if (!h->failed) {
-            struct hws_cell allowed = hws_cell_bool(a->allowed);
-            allowed.tone = a->allowed ? HWS_TONE_GOOD : HWS_TONE_BAD;
-            const struct hws_cell cells[] = {hws_cell_text(h->name), allowed,
-                                             hws_cell_text(a->rule), hws_cell_text(a->reason)};
             hws_out_row(&cli->out, cells);
         }
     }

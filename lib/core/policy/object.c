@@ -1,5 +1,5 @@
-/* What a person calls the object of a request, by the command table: for asking what the policy
- * would say. */
+/* What a person calls the object and the device of a request: for asking what the policy would say.
+ */
 #include <string.h>
 
 #include "base/str.h"
@@ -46,4 +46,21 @@ enum hws_code hws_policy_object(const char *object, char *name, size_t cap,
         req->effect = row->effect;
     }
     return HWS_OK;
+}
+
+void hws_policy_device(const char *id, struct hws_policy_device *out,
+                       struct hws_policy_request *req)
+{
+    const char *serial = strchr(id, ':');
+    const char *at = strrchr(id, '@');
+
+    if (serial == NULL || at == NULL || at < serial ||
+        !hws_str_copy_n(out->serial, sizeof(out->serial), serial + 1, (size_t)(at - serial - 1)) ||
+        !hws_str_copy(out->pci, sizeof(out->pci), at + 1)) {
+        out->serial[0] = '\0';
+        out->pci[0] = '\0';
+    }
+    req->device_id = id;
+    req->device_pci = out->pci;
+    req->device_serial = out->serial;
 }

@@ -109,6 +109,17 @@ void hws_policy_verdict(const struct hws_policy *p, size_t idx,
 enum hws_code hws_policy_object(const char *object, char *name, size_t cap,
                                 struct hws_policy_request *req, struct hws_err *err) HWS_MUST_USE;
 
+/* Texts of a device that is known by its id only, "mlx5:SERIAL@PCI", for a request to borrow. */
+struct hws_policy_device {
+    char pci[64];
+    char serial[128];
+};
+
+/* Takes an id apart into *out and puts it into the request. What is no such id gives "" for both.
+ */
+void hws_policy_device(const char *id, struct hws_policy_device *out,
+                       struct hws_policy_request *req);
+
 /* The principal that the file's `local` section gives to a Unix user; "unix:uid:N" written into
  * buf[cap] (at least 32 bytes) if it gives none. The result is borrowed from the policy or is buf.
  */

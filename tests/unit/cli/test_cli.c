@@ -238,9 +238,121 @@ static int drop_dir(void **state)
     return rmdir(state_dir);
 }
 
+/* ---- authz test -------------------------------------------------------------------------------
+ */
+
+#define EXAMPLE "--policy " HWS_TESTS_DIR "/../docs/examples/policy.yaml "
+#define OLGA    "--principal spiffe://hawser.example/operator/olga "
+#define EXECUTE "--method /hawser.v1.CommandService/Execute "
+
+static void policy_file_is_judged_without_an_agent(void **state)
+{
+    static const struct {
+        const char *line;
+        enum hws_exit exit;
+        const char *out;
+        const char *error;
+    } cases[] = {
+        {"authz test " EXAMPLE OLGA EXECUTE "--object MGIR", HWS_EXIT_OK, "operators-debug-read",
+         ""},
+        {"authz test " EXAMPLE OLGA EXECUTE "--object MNVDA:write", HWS_EXIT_OK,
+         "rule operators-debug-read allows up to read-sensitive, not config-next-reset", ""},
+        {"authz test " EXAMPLE OLGA EXECUTE "--effect full --fields a,b --bytes", HWS_EXIT_OK,
+         "no-debug-writes", ""},
+        {"explain " EXAMPLE OLGA EXECUTE "--object MGIR", HWS_EXIT_OK,
+         "rule viewers-observe does not name this principal", ""},
+        {"authz test " OLGA EXECUTE "--object MGIR", HWS_EXIT_USAGE, "", "--policy is missing"},
+        {"authz test --policy /nowhere " OLGA EXECUTE "--object MGIR", HWS_EXIT_NOT_FOUND, "",
+         "/nowhere"},
+        {"authz test --policy " HWS_TESTS_DIR "/CMakeLists.txt " OLGA EXECUTE "--object MGIR",
+         HWS_EXIT_INVALID, "", "CMakeLists.txt:"},
+        {"authz test " EXAMPLE EXECUTE "--object MGIR", HWS_EXIT_INVALID, "",
+         "principal is required"},
+        {"authz test " EXAMPLE OLGA "--object MGIR", HWS_EXIT_USAGE, "", "--method is missing"},
+        {"authz test " EXAMPLE OLGA "--method /x/y --object MGIR", HWS_EXIT_INVALID, "",
+         "no method"},
+        {"authz test " EXAMPLE OLGA EXECUTE "--object NOTHING", HWS_EXIT_INVALID, "",
+         "no register or command"},
+        {"authz test " EXAMPLE OLGA EXECUTE, HWS_EXIT_USAGE, "", "--effect is missing"},
+        {"authz test " EXAMPLE OLGA EXECUTE "--effect some", HWS_EXIT_INVALID, "", "--effect some"},
+        {"authz test " EXAMPLE OLGA EXECUTE "--object MGIR --at x", HWS_EXIT_INVALID, "", "--at"},
+        {"authz test " EXAMPLE "--batch /nowhere", HWS_EXIT_NOT_FOUND, "", "--batch /nowhere"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hws_cli cli;
+        int rc = run(&cli, cases[i].line);
+        if (rc != (int)cases[i].exit || strstr(printed(&cli), cases[i].out) == NULL ||
+            strstr(errors, cases[i].error) == NULL) {
+            fail_msg("%s: exit %d\n%s%s", cases[i].line, rc, printed(&cli), errors);
+        }
+        hws_out_deinit(&cli.out);
+    }
+}
+
+/* Every line of a batch has one line of output, in order, whatever it is. */
+static void every_line_of_a_batch_has_its_answer(void **state)
+{
+    static const char batch[] =
+        "{\"principal\":\"spiffe://hawser.example/operator/o\",\"method\":"
+        "\"/hawser.v1.CommandService/Execute\",\"object\":\"MGIR\",\"fields\":[\"a\"],"
+        "\"bytes\":false,\"at\":1}\n"
+        "\n"
+        "{\"principal\":\"x\",\"metod\":1}\n"
+        "{\"principal\":1}\n"
+        "{\"fields\":[1]}\n"
+        "{\"effect\":\"some\"}\n"
+        "{\"approved\":1}\n"
+        "[]\n"
+        "{\"a\":1,\"a\":1}\n"
+        "no JSON\n"
+        "{}";
+    static const char *const parts[] = {
+        "\"allowed\":true,\"rule\":\"operators-debug-read\",\"line\":26",
+        "unknown key \\\"metod\\\"; known are principal, method",
+        "principal: a text was expected",
+        "fields: a list of at most",
+        "effect: give read",
+        "approved: true or false was expected",
+        "line 8: a JSON object was expected",
+        "line 9: duplicate object key",
+        "line 10: ",
+        "principal is required",
+    };
+    static char answers[8192];
+    char path[96];
+    char line[256];
+    struct hws_cli cli;
+    (void)state;
+
+    hws_str_print(path, sizeof(path), "%s/batch.jsonl", state_dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(batch, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    hws_str_print(line, sizeof(line), "authz test " EXAMPLE "--batch %s", path);
+    assert_int_equal(run(&cli, line), HWS_EXIT_INVALID);
+    assert_non_null(strstr(errors, "some lines are no question"));
+    char *save = NULL;
+    assert_true(hws_str_copy(answers, sizeof(answers), printed(&cli)));
+    char *at = strtok_r(answers, "\n", &save);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (at == NULL || strstr(at, parts[i]) == NULL) {
+            fail_msg("answer %zu: %s; expected: %s", i, at == NULL ? "none" : at, parts[i]);
+        }
+        at = strtok_r(NULL, "\n", &save);
+    }
+    assert_null(at);
+    assert_int_equal(remove(path), 0);
+    hws_out_deinit(&cli.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(policy_file_is_judged_without_an_agent),
+        cmocka_unit_test(every_line_of_a_batch_has_its_answer),
         cmocka_unit_test(each_status_has_its_exit_code),
         cmocka_unit_test(there_are_at_most_twelve_exit_codes_each_with_a_text),
         cmocka_unit_test(errors_are_one_line_and_nothing_on_stdout),

@@ -314,9 +314,10 @@ static void rule_with_fields_covers_those_fields_only(void **state)
     assert_string_equal(d.rule, "no");
 }
 
-/* Seconds since 1970 of 2026-03-DD HH:MM UTC; the 1st was a Sunday. */
+/* Seconds since 1970 of a day of March 2026, UTC; the 1st was a Sunday. */
 #define AT(day, hour, minute)                                                                      \
-    (UINT64_C(1772323200) + ((day)-1) * UINT64_C(86400) + (hour)*UINT64_C(3600) + (minute)*60)
+    (UINT64_C(60) *                                                                                \
+     (UINT64_C(29538720) + ((day)-1) * UINT64_C(1440) + (hour)*UINT64_C(60) + UINT64_C(minute)))
 
 static void rule_with_a_window_counts_within_it_only(void **state)
 {
@@ -430,6 +431,33 @@ static void object_of_a_request_is_found_in_the_table(void **state)
     }
 }
 
+static void id_of_a_device_is_taken_apart(void **state)
+{
+    static const struct {
+        const char *id;
+        const char *pci;
+        const char *serial;
+    } cases[] = {
+        {"mlx5:MT1@0000:81:00.0", "0000:81:00.0", "MT1"},
+        {"mlx5:?@0000:81:00.0", "0000:81:00.0", "?"},
+        {"0000:81:00.0", "", ""},
+        {"serial", "", ""},
+        {"a@b:c", "", ""},
+        {"", "", ""},
+        {"mlx5:MT1@0000000000111111111122222222223333333333444444444455555555556666", "", ""},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hws_policy_request req = {0};
+        struct hws_policy_device d;
+        hws_policy_device(cases[i].id, &d, &req);
+        assert_string_equal(req.device_id, cases[i].id);
+        assert_string_equal(req.device_pci, cases[i].pci);
+        assert_string_equal(req.device_serial, cases[i].serial);
+    }
+}
+
 /* The property behind "deny wins": adding a deny rule never allows anything that was denied, and
  * removing what it covers is all it does. */
 static void deny_rule_only_takes_away(void **state)
@@ -506,6 +534,7 @@ int main(void)
         cmocka_unit_test(rules_of_a_principal_are_listed),
         cmocka_unit_test(every_rule_gives_its_line_and_its_reason),
         cmocka_unit_test(object_of_a_request_is_found_in_the_table),
+        cmocka_unit_test(id_of_a_device_is_taken_apart),
         cmocka_unit_test(rule_with_fields_covers_those_fields_only),
         cmocka_unit_test(rule_with_a_window_counts_within_it_only),
         cmocka_unit_test(deny_rule_with_a_window_denies_when_the_time_is_unknown),
