@@ -78,11 +78,13 @@ static void explain_stuck(const struct hws_adapter *a, char *reason, size_t cap)
     unsigned n = a->port->n_stalled + a->n_orphaned;
 
     if (n > 0) {
+        bool kernel = hws_str_eq(a->port->backend, "fwctl");
         print_utc(a->stalled_unix_ms, utc);
-        hws_str_print(reason, cap,
-                      "%u command%s stuck in the kernel since %s; the driver gives up after about "
-                      "60 s; if it does not, reset the card or reload its driver",
-                      n, n == 1 ? " is" : "s are", utc);
+        hws_str_print(reason, cap, "%u command%s stuck in the %s since %s; %s", n,
+                      n == 1 ? " is" : "s are", kernel ? "kernel" : "card", utc,
+                      kernel ? "the driver gives up after about 60 s; if it does not, reset the "
+                               "card or reload its driver"
+                             : "it counts as lost after 60 s or a reset of the card");
         return;
     }
     print_utc(a->hung_unix_ms, utc);
@@ -310,6 +312,15 @@ static struct hws_adapter *add(struct hws_devices *d, struct hws_ctl_ipc_adapter
     return a;
 }
 
+/* What it was waited for has come back: it is asked at once whether it goes on. */
+static void ask_soon(struct hws_adapter *a)
+{
+    if (a->n_hung > 0) {
+        a->n_tries = 0;
+        a->retry_ms = hws_agent_now(a->agent);
+    }
+}
+
 /* The breaker stays open while the device process waits for a command that we have given up; when
  * the last has come back, the adapter is asked at once. */
 static void take_stalled(struct hws_adapter *a)
@@ -320,9 +331,8 @@ static void take_stalled(struct hws_adapter *a)
         a->stalled_unix_ms = hws_agent_unix_ms() - a->port->stalled_ms;
     }
     hws_sched_set_stalled(&a->sched, a->port->n_stalled + a->n_orphaned);
-    if (before && !hws_sched_breaker_open(&a->sched) && a->n_hung > 0) {
-        a->n_tries = 0;
-        a->retry_ms = hws_agent_now(a->agent);
+    if (before && !hws_sched_breaker_open(&a->sched)) {
+        ask_soon(a);
     }
 }
 
@@ -412,6 +422,12 @@ static void release_lingering(struct hws_adapter *a)
 
 static uint64_t turn_adapter(struct hws_adapter *a, uint64_t now_ms)
 {
+    bool waits = a->port->n_abandoned > 0;
+
+    if (a->waited && !waits) {
+        ask_soon(a);
+    }
+    a->waited = waits;
     release_lingering(a);
     uint64_t next = hws_sched_turn(&a->sched, now_ms);
     update(a);
@@ -549,6 +565,10 @@ enum hws_code hws_devices_attach(struct hws_devices *d, int sock_fd,
 {
     enum hws_code code = hws_ctl_ipc_attach(&d->ipc, sock_fd, hello, err);
 
+    if (code == HWS_OK) {
+        d->greeted = true;
+        d->n_promised = hello->n_adapters;
+    }
     hws_devices_kick(d);
     return code;
 }

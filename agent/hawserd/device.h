@@ -56,6 +56,7 @@ struct hws_adapter {
                                   process has been reaped */
     unsigned n_hung;           /* commands that did not return in time, until a probe is answered */
     unsigned n_tries;          /* failed identifications and probes in a row */
+    bool waited;               /* commands that we had given up were not back at the last turn */
     bool was_up;               /* the last announcement said UP */
     bool known;                /* identity is valid for this coming of the adapter */
     struct hws_hca_identity identity;
@@ -79,6 +80,8 @@ struct hws_devices {
     struct hws_list dropped; /* struct hws_lease: canceled in the queue, done is due */
     struct hws_adapter *adapters[HWS_LINK_MAX_ADAPTERS]; /* owned */
     size_t n;
+    bool greeted;      /* a device process has said HELLO since our start */
+    size_t n_promised; /* the adapters that it is about to announce, by its HELLO */
 };
 
 /* Starts without adapters. HWS_E_IO. */
@@ -109,8 +112,15 @@ void hws_devices_turn(struct hws_devices *d);
 void hws_devices_again(struct hws_devices *d);
 
 /*
+ * HWS_OK once the device process has announced all its adapters: before that, one that is missing
+ * may be about to come. HWS_E_GONE at stage NOT_SENT.
+ */
+enum hws_code hws_devices_all_told(const struct hws_devices *d, struct hws_err *err) HWS_MUST_USE;
+
+/*
  * By id, PCI address or serial number. HWS_E_INVALID: empty, or a serial that several adapters
- * have; HWS_E_NOT_FOUND: the text names the adapters there are.
+ * have; HWS_E_NOT_FOUND: the text names the adapters there are; HWS_E_GONE at stage NOT_SENT: it
+ * may be one that is not announced or not identified yet.
  */
 enum hws_code hws_devices_find(const struct hws_devices *d, const char *text,
                                struct hws_adapter **out, struct hws_err *err) HWS_MUST_USE;

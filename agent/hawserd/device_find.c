@@ -22,6 +22,43 @@ static void list_ids(const struct hws_devices *d, char *dst, size_t cap)
     }
 }
 
+enum hws_code hws_devices_all_told(const struct hws_devices *d, struct hws_err *err)
+{
+    if (d->greeted && d->n >= d->n_promised) {
+        return HWS_OK;
+    }
+    hws_err_set(err, HWS_E_GONE,
+                "the device process has not told yet which adapters there are; try again");
+    hws_err_at(err, HWS_STAGE_NOT_SENT);
+    return HWS_E_GONE;
+}
+
+/* No adapter is called `text`; an error that says whether that can change by itself. */
+static enum hws_code not_found(const struct hws_devices *d, const char *text, struct hws_err *err)
+{
+    char quoted[64];
+    char ids[160];
+
+    if (hws_devices_all_told(d, err) != HWS_OK) {
+        return HWS_E_GONE;
+    }
+    hws_str_quote(quoted, sizeof(quoted), text, strlen(text));
+    for (size_t i = 0; i < d->n; i++) {
+        const struct hws_adapter *a = d->adapters[i];
+        if (!a->known && a->state != HWS_DEVICE_FAILED) {
+            hws_err_set(err, HWS_E_GONE,
+                        "no device \"%s\" among those identified; the adapter at %.40s is %s: "
+                        "%.100s",
+                        quoted, a->port->pci, hws_device_state_name(a->state), a->reason);
+            hws_err_at(err, HWS_STAGE_NOT_SENT);
+            return HWS_E_GONE;
+        }
+    }
+    list_ids(d, ids, sizeof(ids));
+    return hws_err_set(err, HWS_E_NOT_FOUND, "no device \"%s\"; this host has %s", quoted,
+                       d->n == 0 ? "none" : ids);
+}
+
 enum hws_code hws_devices_find(const struct hws_devices *d, const char *text,
                                struct hws_adapter **out, struct hws_err *err)
 {
@@ -46,11 +83,7 @@ enum hws_code hws_devices_find(const struct hws_devices *d, const char *text,
         found = d->adapters[i];
     }
     if (found == NULL) {
-        char quoted[64];
-        hws_str_quote(quoted, sizeof(quoted), text, strlen(text));
-        list_ids(d, ids, sizeof(ids));
-        return hws_err_set(err, HWS_E_NOT_FOUND, "no device \"%s\"; this host has %s", quoted,
-                           d->n == 0 ? "none" : ids);
+        return not_found(d, text, err);
     }
     *out = found;
     return HWS_OK;

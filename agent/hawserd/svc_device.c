@@ -98,9 +98,7 @@ static int by_pci(const void *a, const void *b)
 
 static enum hws_code list_prepare(struct hws_task *task, struct hws_err *err)
 {
-    (void)task;
-    (void)err;
-    return HWS_OK;
+    return hws_devices_all_told(&task->agent->devices, err);
 }
 
 static void list_run(struct hws_task *task)

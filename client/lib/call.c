@@ -49,7 +49,8 @@ static void set_status(struct hws_client__call *c, const struct hws_grpc_outcome
         (void)hws_client__fail(s, HWS_CLIENT_CANCELLED, "cancelled by this side");
     } else if (c->refused) {
         (void)hws_client__fail(s, HWS_CLIENT_INTERNAL, "the agent's answer is malformed");
-    } else if (!o->from_peer && !o->unprocessed && o->code == HWS_GRPC_DEADLINE_EXCEEDED) {
+    } else if (!o->unprocessed && o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->n_details == 0) {
+        /* Our clock or hawser-wire's ran out; hawserd itself says at which stage it was. */
         (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED,
                                "no answer before the deadline: whether it was done is UNKNOWN");
     } else {

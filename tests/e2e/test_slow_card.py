@@ -1,6 +1,4 @@
 """A card that does not answer in time: the caller hears on time that the outcome is unknown, and nobody else waits."""
-import time
-
 from harness import NIC0, NIC1, FleetCase, Host, until
 
 
@@ -15,29 +13,38 @@ class SlowCard(FleetCase):
             faults = ["opcode: ACCESS_REG, register: MTMP, action: drop, countdown: 1, repeat: 1",
                       "opcode: ACCESS_REG, register: MNVDA, access: write, action: drop, countdown: 1, repeat: 1"]
         else:
-            faults = ["opcode: ACCESS_REG, register: MTMP, action: delay, delay_ms: 2500, countdown: 1, repeat: 1",
-                      "opcode: ACCESS_REG, register: MNVDA, access: write, action: delay, delay_ms: 2500, countdown: 1, repeat: 1"]
+            faults = ["opcode: ACCESS_REG, register: MTMP, action: delay, delay_ms: 9000, countdown: 1, repeat: 1",
+                      "opcode: ACCESS_REG, register: MNVDA, access: write, action: delay, delay_ms: 9000, countdown: 1, repeat: 1"]
         return Host(cls.root, cls.pki, name, faults={0: faults})
 
     def state(self, host, pci):
         return next(d["state"] for d in self.js("device", "list", "-t", host)["devices"] if d["pci_address"] == pci)
 
+    def reset_stuck(self, host):
+        """A command that never comes back keeps the adapter until the card is reset."""
+        until(lambda: self.state(host, NIC0) == "stuck", "stuck")
+        self.assertIn("1 command is stuck in the card since 20", self.ok("device", "get", "-t", host, "-d", NIC0).out)
+        next(h for h in self.hosts if h.name == host).card("reset", NIC0)
+        until(lambda: self.state(host, NIC0) == "ready", "ready after a reset", 30)
+
     def late_read(self, host):
-        r = self.timed(0.5, "reg", "get", "-t", host, "-d", NIC0, "MTMP", "sensor_index=0", "--timeout", "500ms")
-        self.assertEqual(r.code, 8, r)
-        self.assertEqual(r.out, "")
-        self.assertEqual(len(r.err.splitlines()), 1, r)
-        self.assertIn("DEADLINE_EXCEEDED", r.err)
-        self.assertIn("UNKNOWN", r.err)
-        # The other adapter of the host, and the other host, do not wait.
-        began = time.monotonic()
-        self.ok("reg", "get", "-t", host, "-d", NIC1, "MGIR", "--timeout", "2s")
-        self.assertLess(time.monotonic() - began, 1.5)
+        before = self.counters(host)["commands"]
+        late = self.begin("reg", "get", "-t", host, "-d", NIC0, "MTMP", "sensor_index=0", "--timeout", "5s")
+        until(lambda: self.counters(host)["commands"] > before, "the read is on the card")
+        self.ok("reg", "get", "-t", host, "-d", NIC1, "MGIR")
+        self.assertIsNone(late.poll(), "the other adapter does not wait for the late one")
+        out, err = late.communicate(timeout=20)
+        self.assertEqual(late.returncode, 8, err)
+        self.assertEqual(out, "")
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertIn("DEADLINE_EXCEEDED", err)
+        self.assertIn("UNKNOWN", err)
+        self.ok("reg", "get", "-t", host, "-d", NIC1, "MGIR")
         self.ok("agent", "info", "-t", host)
 
     def test_a_read_that_never_returns(self):
         self.late_read("host-a")
-        until(lambda: self.state("host-a", NIC0) in ("ready", "stuck"), "the adapter is judged")
+        self.reset_stuck("host-a")
 
     def test_a_read_that_returns_late(self):
         self.late_read("host-b")
@@ -50,16 +57,19 @@ class SlowCard(FleetCase):
         d = ("-t", host, "-d", NIC0)
         plan = self.js("config", "plan", *d, f"NUM_OF_VFS={value}")["plans"][0]
         args = ("config", "apply", *d, "--yes", "--request-id", f"late-{host}", "--plan-hash", plan["plan_hash"], f"NUM_OF_VFS={value}")
-        r = self.timed(0.7, *args, "--timeout", "700ms")
+        r = self.timed(3, *args, "--timeout", "3s")
         self.assertEqual(r.code, 8, r)
         self.assertEqual(r.out, "")
         self.assertEqual(len(r.err.splitlines()), 1, r)
         self.assertIn("DEADLINE_EXCEEDED", r.err)
         self.assertIn("UNKNOWN", r.err)
-        self.ok("reg", "get", "-t", host, "-d", NIC1, "MGIR", "--timeout", "2s")
+        self.ok("reg", "get", "-t", host, "-d", NIC1, "MGIR")
+        if host == "host-a":
+            self.reset_stuck(host)
         again = until(lambda: self.answer(*args), "the first answer", 20)
         self.assertIs(again["results"][0]["repeated_request"], True)
-        self.assertEqual(again["values"][0]["stored"], str(value))
+        if again["values"]:  # not of a card that was away when they were to be listed
+            self.assertEqual(again["values"][0]["stored"], str(value))
         until(lambda: self.state(host, NIC0) == "ready", "ready again", 15)
         (intent,) = [r for r in self.audit(host) if r["phase"] == "intent" and r["request_id"] == f"late-{host}"]
         (outcome,) = [r for r in self.audit(host) if r["phase"] == "outcome" and r["intent_seq"] == intent["seq"]]

@@ -308,7 +308,7 @@ static void write_that_lands_late_is_put_back_and_no_other_is_taken_before(void 
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &next.apply.base, 5000, &r);
     print_message("    %s: %s\n", hws_grpc_code_name(r.code), r.message);
     assert_int_equal(r.code, HWS_GRPC_FAILED_PRECONDITION);
-    assert_non_null(strstr(r.message, "has not returned"));
+    assert_non_null(strstr(r.message, "is stuck in the card since"));
     hws_rig_reply_free(&r);
 
     repeat(&late, &r);

@@ -330,6 +330,7 @@ static void stall_slot(struct hws_cmdq *q, uint32_t idx, enum hws_code code, con
     hws_err_set(&call->err, code, "%s: slot %u: %s", hws_ifc_op_name(s->op), idx, why);
     hws_err_at(&call->err, HWS_STAGE_UNKNOWN);
     s->call = NULL;
+    s->stalled_ms = q->now_ms;
     q->busy_mask &= ~(UINT32_C(1) << idx);
     q->cancel_mask &= ~(UINT32_C(1) << idx);
     q->stalled_mask |= UINT32_C(1) << idx;
@@ -562,4 +563,19 @@ uint32_t hws_cmdq_depth(const struct hws_cmdq *q)
 uint32_t hws_cmdq_n_stalled(const struct hws_cmdq *q)
 {
     return (uint32_t)__builtin_popcount(q->stalled_mask);
+}
+
+unsigned hws_cmdq_waited_for(const struct hws_cmdq *q, uint64_t *out_since_ms)
+{
+    unsigned n = 0;
+
+    for (uint32_t mask = q->stalled_mask; mask != 0; mask &= mask - 1) {
+        uint64_t since_ms = q->slots[lowest_bit(mask)].stalled_ms;
+
+        if (q->now_ms - since_ms < HWS_CMDQ_GIVE_UP_MS) {
+            *out_since_ms = n == 0 || since_ms < *out_since_ms ? since_ms : *out_since_ms;
+            n++;
+        }
+    }
+    return n;
 }

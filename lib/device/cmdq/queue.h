@@ -38,6 +38,9 @@
 #define HWS_CMDQ_CHECK_MS                                                                          \
     100u /* between looks whether the card is still there, while it has entries */
 #define HWS_CMDQ_CLOSE_WAIT_MS 1000u /* how long close waits for stalled slots */
+/* A stalled command is no longer waited for after this, as in the driver (its command timeout,
+ * MLX5_TO_CMD_MS in core/lib/tout.c): its completion is taken as lost. */
+#define HWS_CMDQ_GIVE_UP_MS 60000u
 
 struct hws_cmdq_config {
     uint32_t n_blocks;      /* mailbox blocks; 0 = HWS_CMDQ_DEFAULT_BLOCKS */
@@ -56,6 +59,7 @@ enum hws_cmdq_state {
 
 struct hws_cmdq_slot {
     struct hws_ctl_call *call; /* on loan; NULL when free or stalled */
+    uint64_t stalled_ms;       /* since when it is stalled */
     uint32_t in_head;          /* chains, held until the entry comes back */
     uint32_t out_head;
     uint32_t n_in;
@@ -147,5 +151,11 @@ uint8_t hws_cmdq_fatal_syndrome(struct hws_bar *bar);
 
 /* Slots that wait for a late completion. */
 uint32_t hws_cmdq_n_stalled(const struct hws_cmdq *q);
+
+/*
+ * Of those, the ones stalled for less than HWS_CMDQ_GIVE_UP_MS, which may still take effect;
+ * *out_since_ms is when the oldest was stalled, untouched for 0.
+ */
+unsigned hws_cmdq_waited_for(const struct hws_cmdq *q, uint64_t *out_since_ms);
 
 #endif

@@ -324,10 +324,18 @@ static void op_close(struct hws_ctl *ctl, void (*closed)(struct hws_ctl *ctl))
     }
 }
 
+static unsigned op_stalled(const struct hws_ctl *ctl, uint64_t *out_since_ms)
+{
+    const struct hws_ctl_queue *c = hws_container_of(ctl, const struct hws_ctl_queue, ctl);
+
+    return hws_cmdq_waited_for(&c->q, out_since_ms);
+}
+
 static const struct hws_ctl_ops ops = {
     .submit = op_submit,
     .cancel = op_cancel,
     .fd = op_fd,
     .turn = op_turn,
     .close = op_close,
+    .stalled = op_stalled,
 };

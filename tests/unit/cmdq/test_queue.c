@@ -203,6 +203,27 @@ static void a_dry_pool_is_busy_and_takes_nothing(void **state)
     assert_code(submit(16, HWS_OP_NOP, 16, 16, 100, NULL), HWS_OK);
 }
 
+static void stalled_command_is_waited_for_a_minute_and_its_slot_stays_taken(void **state)
+{
+    uint64_t since_ms = 7;
+    (void)state;
+
+    assert_int_equal(hws_cmdq_waited_for(&q, &since_ms), 0);
+    assert_int_equal(since_ms, 7);
+    assert_code(submit(0, HWS_OP_NOP, 16, 16, 100, NULL), HWS_OK);
+    assert_code(submit(1, HWS_OP_NOP, 16, 16, 300, NULL), HWS_OK);
+    (void)hws_cmdq_turn(&q, 100);
+    (void)hws_cmdq_turn(&q, 300);
+    assert_int_equal(hws_cmdq_waited_for(&q, &since_ms), 2);
+    assert_int_equal(since_ms, 100);
+    (void)hws_cmdq_turn(&q, 100 + HWS_CMDQ_GIVE_UP_MS);
+    assert_int_equal(hws_cmdq_waited_for(&q, &since_ms), 1);
+    assert_int_equal(since_ms, 300);
+    (void)hws_cmdq_turn(&q, 300 + HWS_CMDQ_GIVE_UP_MS);
+    assert_int_equal(hws_cmdq_waited_for(&q, &since_ms), 0);
+    assert_int_equal(hws_cmdq_n_stalled(&q), 2);
+}
+
 static void timed_out_slot_is_not_reused(void **state)
 {
     (void)state;
@@ -420,6 +441,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(lengths_out_of_range_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(depth_is_all_slots_but_the_reserved_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dry_pool_is_busy_and_takes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            stalled_command_is_waited_for_a_minute_and_its_slot_stays_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(timed_out_slot_is_not_reused, setup, teardown),
         cmocka_unit_test_setup_teardown(all_slots_stalled_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_are_never_zero_and_differ_in_a_row, setup, teardown),
