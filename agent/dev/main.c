@@ -16,12 +16,15 @@
 #include "sandbox/sandbox.h"
 
 static const char help[] =
-    "Usage: hawser-dev --socket PATH --lock PATH [--state-dir DIR]\n"
+    "Usage: hawser-dev --socket PATH --lock PATH [--trust FILE --memory DIR] [--state-dir DIR]\n"
     "The device process of Hawser for adapters behind the kernel's fwctl: finds /dev/fwctl nodes\n"
     "and serves them to hawserd.\n"
     "\n"
     "      --socket PATH    hawserd's socket; tried again every 20 ms while it is away\n"
     "      --lock PATH      held for life, so that there is one device process only\n"
+    "      --trust FILE     whose keys sign dangerous commands here (decision record 10); root's;\n"
+    "                       without it there are none\n"
+    "      --memory DIR     where used warrants are remembered; not hawserd's\n"
     "      --state-dir DIR  accepted as for hawser-emu; cards keep their own state\n"
     "      --help           this text\n"
     "      --version        the version\n"
@@ -76,8 +79,17 @@ static bool nodes_closed(void *data)
     return hws_nodes_closed(&((struct program *)data)->nodes);
 }
 
-/* Files: the nodes and what says which there are. Nothing to write: its lock is open already. */
-static enum hws_code enter_sandbox(struct program *p, struct hws_err *err)
+/* What the command line says. */
+struct options {
+    const char *socket_path;
+    const char *lock_path;
+    const char *trust_path;
+    const char *memory_dir;
+};
+
+/* Files: the nodes and what says which there are; keys to read, and the memory of their use to
+ * write. Its lock is open already. */
+static enum hws_code enter_sandbox(struct program *p, const struct options *o, struct hws_err *err)
 {
     static struct hws_sandbox box = {.role = HWS_SANDBOX_DEV};
     struct hws_sandbox_report report;
@@ -88,6 +100,9 @@ static enum hws_code enter_sandbox(struct program *p, struct hws_err *err)
     for (const struct hws_sys_root *r = hws_sys_real()->roots; r->path != NULL; r++) {
         hws_sandbox_allow(&box, r->path, r->nodes ? HWS_SANDBOX_DEVICE : HWS_SANDBOX_READ);
     }
+    hws_sandbox_allow_folder_of(&box, o->trust_path, HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, o->memory_dir, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow(&box, "/sys/kernel/security", HWS_SANDBOX_READ);
     enum hws_code code = hws_sandbox_enter(&box, &report, err);
     if (code == HWS_OK) {
         hws_sandbox_note(&report, p->process.lock_fd);
@@ -97,12 +112,14 @@ static enum hws_code enter_sandbox(struct program *p, struct hws_err *err)
     return code;
 }
 
-static int serve(struct program *p, const char *socket_path, const char *lock_path)
+static int serve(struct program *p, const struct options *o)
 {
     struct hws_devproc_config config = {.name = "hawser-dev",
                                         .build_id = HWS_VERSION,
-                                        .socket_path = socket_path,
-                                        .lock_path = lock_path,
+                                        .socket_path = o->socket_path,
+                                        .lock_path = o->lock_path,
+                                        .trust_path = o->trust_path,
+                                        .memory_dir = o->memory_dir,
                                         .turn = turn,
                                         .fds = fds,
                                         .close = close_nodes,
@@ -112,7 +129,7 @@ static int serve(struct program *p, const char *socket_path, const char *lock_pa
     struct hws_err err;
 
     if (hws_devproc_open(&p->process, &config, &err) != HWS_OK ||
-        enter_sandbox(p, &err) != HWS_OK) {
+        enter_sandbox(p, o, &err) != HWS_OK) {
         hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         return 1;
     }
@@ -122,13 +139,13 @@ static int serve(struct program *p, const char *socket_path, const char *lock_pa
                 HWS_NODES_SCAN_MS);
     }
     hws_nodes_init(&p->nodes, hws_sys_real(), watched ? &p->watch : NULL, &p->process.serve);
-    hws_log("serving", "socket=%s", socket_path);
+    hws_log("serving", "socket=%s", o->socket_path);
     if (hws_devproc_run(&p->process)) {
         hws_devproc_deinit(&p->process);
         hws_nodes_deinit(&p->nodes);
         hws_watch_close(&p->watch);
     }
-    hws_log("stopped", "socket=%s", socket_path);
+    hws_log("stopped", "socket=%s", o->socket_path);
     return 0;
 }
 
@@ -136,13 +153,13 @@ int main(int argc, char **argv)
 {
     static const struct option table[] = {
         {"socket", required_argument, NULL, 's'},    {"lock", required_argument, NULL, 'l'},
+        {"trust", required_argument, NULL, 't'},     {"memory", required_argument, NULL, 'm'},
         {"state-dir", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
     };
     /* Static: it lives as long as the process, also when a worker is stuck at the end. */
     static struct program program;
-    const char *socket_path = NULL;
-    const char *lock_path = NULL;
+    struct options o = {NULL};
     int option;
 
     hws_log_open("hawser-dev");
@@ -154,16 +171,21 @@ int main(int argc, char **argv)
         if (option == 'V') {
             return puts("hawser-dev " HWS_VERSION) < 0 ? 1 : 0;
         }
-        socket_path = option == 's' ? optarg : socket_path;
-        lock_path = option == 'l' ? optarg : lock_path;
+        o.socket_path = option == 's' ? optarg : o.socket_path;
+        o.lock_path = option == 'l' ? optarg : o.lock_path;
+        o.trust_path = option == 't' ? optarg : o.trust_path;
+        o.memory_dir = option == 'm' ? optarg : o.memory_dir;
         if (option == '?') {
             (void)fputs("hawser-dev: unknown option, or a value is missing (see --help)\n", stderr);
             return 2;
         }
     }
-    if (socket_path == NULL || lock_path == NULL || optind < argc) {
-        (void)fputs("hawser-dev: --socket and --lock are needed (see --help)\n", stderr);
+    if (o.socket_path == NULL || o.lock_path == NULL || optind < argc ||
+        (o.trust_path == NULL) != (o.memory_dir == NULL)) {
+        (void)fputs("hawser-dev: --socket and --lock are needed, and --trust and --memory only "
+                    "together (see --help)\n",
+                    stderr);
         return 2;
     }
-    return serve(&program, socket_path, lock_path);
+    return serve(&program, &o);
 }

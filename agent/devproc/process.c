@@ -65,6 +65,11 @@ static void io_close(void *data, int fd)
     hws_sock_close(&fd);
 }
 
+static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, struct hws_err *err)
+{
+    return hws_warrants_use(&((struct hws_devproc *)data)->warrants, d, err);
+}
+
 /* ---- open ---- */
 
 static enum hws_code take_signals(int *out_fd, struct hws_err *err)
@@ -82,8 +87,12 @@ static enum hws_code take_signals(int *out_fd, struct hws_err *err)
 enum hws_code hws_devproc_open(struct hws_devproc *p, const struct hws_devproc_config *config,
                                struct hws_err *err)
 {
-    struct hws_serve_io io = {
-        .send = io_send, .fd_read = io_read, .fd_write = io_write, .fd_close = io_close, .data = p};
+    struct hws_serve_io io = {.send = io_send,
+                              .fd_read = io_read,
+                              .fd_write = io_write,
+                              .fd_close = io_close,
+                              .authorize = io_authorize,
+                              .data = p};
     uint64_t generation = 0;
     enum hws_code code;
 
@@ -99,8 +108,10 @@ enum hws_code hws_devproc_open(struct hws_devproc *p, const struct hws_devproc_c
     if (code != HWS_OK) {
         return code;
     }
-    code = take_signals(&p->signal_fd, err);
+    code = hws_warrants_open(&p->warrants, config->trust_path, config->memory_dir, err);
+    code = code == HWS_OK ? take_signals(&p->signal_fd, err) : code;
     if (code != HWS_OK) {
+        hws_warrants_close(&p->warrants);
         hws_sock_close(&p->lock_fd);
         return code;
     }
@@ -114,6 +125,7 @@ void hws_devproc_deinit(struct hws_devproc *p)
     hws_sock_close(&p->sock_fd);
     hws_sock_close(&p->signal_fd);
     hws_notify_close(&p->notify);
+    hws_warrants_close(&p->warrants);
     hws_serve_deinit(&p->serve);
     hws_sock_close(&p->lock_fd);
 }

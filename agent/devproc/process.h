@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "common/notify.h"
+#include "devproc/warrants.h"
 #include "gate/serve.h"
 
 #define HWS_DEVPROC_RECONNECT_MS 20u
@@ -28,6 +29,8 @@ struct hws_devproc_config {
     const char *build_id;    /* borrowed */
     const char *socket_path; /* of hawserd; borrowed */
     const char *lock_path;   /* held for life; borrowed */
+    const char *trust_path;  /* keys for dangerous commands; borrowed; NULL: there are none */
+    const char *memory_dir;  /* of used warrants; borrowed; with trust_path */
     /* Lets the program's own objects act, control channels that are not UP among them. Returns the
      * next time it wants to be called. */
     uint64_t (*turn)(void *data, uint64_t now_ms);
@@ -41,7 +44,8 @@ struct hws_devproc_config {
 
 struct hws_devproc {
     struct hws_devproc_config config;
-    struct hws_serve serve;   /* the program adds its adapters here */
+    struct hws_serve serve; /* the program adds its adapters here */
+    struct hws_warrants warrants;
     struct hws_notify notify; /* of the service manager */
     uint64_t alive_ms;        /* when to tell it next that we live */
     int lock_fd;              /* owned */

@@ -134,10 +134,16 @@ static enum hws_code enter_sandbox(const struct hws_emu_options *o, struct hws_s
     char text[HWS_SANDBOX_TEXT_BYTES];
     enum hws_code code = o->state_dir == NULL ? HWS_OK : hws_file_make_dir(o->state_dir, err);
 
+    if (code == HWS_OK && o->memory_dir != NULL) {
+        code = hws_file_make_dir(o->memory_dir, err);
+    }
     if (code != HWS_OK) {
         return code;
     }
     hws_sandbox_allow(&box, o->state_dir, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow(&box, o->memory_dir, HWS_SANDBOX_WRITE);
+    hws_sandbox_allow_folder_of(&box, o->trust_path, HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, "/sys/kernel/security", HWS_SANDBOX_READ);
     hws_sandbox_allow_folder_of(&box, o->lock_path, HWS_SANDBOX_WRITE);
     hws_sandbox_allow_folder_of(&box, o->control_path, HWS_SANDBOX_WRITE);
     for (size_t i = 0; i < o->n_profiles; i++) {
@@ -161,6 +167,8 @@ static int serve(struct program *p, const struct hws_emu_options *options,
                                         .build_id = HWS_VERSION,
                                         .socket_path = options->socket_path,
                                         .lock_path = options->lock_path,
+                                        .trust_path = options->trust_path,
+                                        .memory_dir = options->memory_dir,
                                         .turn = turn,
                                         .fds = fds,
                                         .close = close_cards,

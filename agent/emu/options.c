@@ -7,6 +7,8 @@ static const struct option table[] = {
     {"socket", required_argument, NULL, 's'},
     {"lock", required_argument, NULL, 'l'},
     {"state-dir", required_argument, NULL, 'd'},
+    {"trust", required_argument, NULL, 't'},
+    {"memory", required_argument, NULL, 'm'},
     {"profile", required_argument, NULL, 'p'},
     {"vfio-user", required_argument, NULL, 'v'},
     {"control", required_argument, NULL, 'c'},
@@ -17,7 +19,9 @@ static const struct option table[] = {
 
 const char *hws_emu_options_help(void)
 {
-    return "Usage: hawser-emu --socket PATH --lock PATH --state-dir DIR --profile FILE...\n"
+    return "Usage: hawser-emu --socket PATH --lock PATH --state-dir DIR [--trust FILE --memory "
+           "DIR]\n"
+           "                  --profile FILE...\n"
            "       hawser-emu --state-dir DIR {--vfio-user PATH --profile FILE}...\n"
            "       hawser-emu --control PATH COMMAND [ARGUMENT...]\n"
            "The device process of Hawser for emulated adapters: serves one for each profile,\n"
@@ -27,6 +31,9 @@ const char *hws_emu_options_help(void)
            "      --socket PATH    hawserd's socket; tried again every 20 ms while it is away\n"
            "      --lock PATH      held for life, so that there is one device process only\n"
            "      --state-dir DIR  where DIR/nv/SERIAL.nv is kept\n"
+           "      --trust FILE     whose keys sign dangerous commands here; without it there are "
+           "none\n"
+           "      --memory DIR     where used warrants are remembered\n"
            "      --profile FILE   an adapter; at most 16 times\n"
            "      --vfio-user PATH socket for the next profile's adapter (QEMU: vfio-user-pci)\n"
            "      --control PATH   with profiles: offers a local socket (mode 0600) on which "
@@ -55,6 +62,12 @@ static enum hws_code take(struct hws_emu_options *o, int option, struct hws_err 
         return HWS_OK;
     case 'd':
         o->state_dir = optarg;
+        return HWS_OK;
+    case 't':
+        o->trust_path = optarg;
+        return HWS_OK;
+    case 'm':
+        o->memory_dir = optarg;
         return HWS_OK;
     case 'p':
         if (o->n_profiles == HWS_EMU_MAX_CARDS) {
@@ -88,6 +101,9 @@ static enum hws_code check_agent(const struct hws_emu_options *o, struct hws_err
         o->n_profiles == 0) {
         return hws_err_set(err, HWS_E_INVALID,
                            "--socket, --lock, --state-dir and --profile are needed");
+    }
+    if ((o->trust_path == NULL) != (o->memory_dir == NULL)) {
+        return hws_err_set(err, HWS_E_INVALID, "--trust and --memory only together");
     }
     return HWS_OK;
 }

@@ -13,6 +13,8 @@ struct hws_emu_options {
     const char *socket_path; /* all borrowed from argv */
     const char *lock_path;
     const char *state_dir;
+    const char *trust_path; /* as hawser-dev's; NULL: none */
+    const char *memory_dir; /* with trust_path */
     const char *profiles[HWS_EMU_MAX_CARDS];
     size_t n_profiles;
     const char *vm_sockets[HWS_EMU_MAX_CARDS]; /* of each profile */

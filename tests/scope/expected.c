@@ -216,6 +216,11 @@ const struct expect_row *expect_of(const struct expect *x, uint16_t opcode, uint
     return row->there && row->any_op_mod ? row : NULL;
 }
 
+bool expect_is_dangerous(const struct expect_row *row)
+{
+    return strcmp(row->effect, "debug-write") == 0 || strcmp(row->effect, "full") == 0;
+}
+
 bool expect_profile_may(const struct expect_profile *p, const struct expect_row *row)
 {
     for (size_t i = 0; i < p->n_effects; i++) {

@@ -64,6 +64,9 @@ const struct expect *expect_load(void);
 const struct expect_row *expect_of(const struct expect *x, uint16_t opcode, uint16_t op_mod,
                                    uint16_t register_id);
 
+/* Does the row need two persons' signatures? */
+bool expect_is_dangerous(const struct expect_row *row);
+
 /* May the profile run the row? */
 bool expect_profile_may(const struct expect_profile *p, const struct expect_row *row);
 

@@ -131,6 +131,31 @@ bool peer_recv(int fd, uint8_t *bytes, struct hws_link_packet *p, unsigned ms)
     return true;
 }
 
+void peer_take_device(int listener, pid_t pid, int *fd, uint8_t *bytes)
+{
+    struct hws_link_packet hello = {.type = HWS_LINK_HELLO,
+                                    .u.hello = {.role = HWS_LINK_ROLE_KEEPER,
+                                                .version = HWS_LINK_VERSION,
+                                                .generation = 7,
+                                                .pid = 1,
+                                                .name = hws_link_text("hawserd"),
+                                                .build = hws_link_text("test")}};
+    struct hws_link_packet p;
+    struct hws_err err;
+
+    hws_sock_close(fd);
+    if (!peer_readable(listener, PEER_WAIT_MS)) {
+        peer_assert_alive(pid, "hawser-emu");
+        fail_msg("hawser-emu does not come back");
+    }
+    assert_ok(hws_sock_accept(listener, fd, &err), &err);
+    assert_true(peer_recv(*fd, bytes, &p, PEER_WAIT_MS));
+    assert_int_equal(p.type, HWS_LINK_HELLO);
+    assert_true(peer_send(*fd, &hello));
+    assert_true(peer_recv(*fd, bytes, &p, PEER_WAIT_MS));
+    assert_int_equal(p.type, HWS_LINK_ADAPTER);
+}
+
 size_t peer_damage(uint8_t *bytes, size_t n, size_t cap)
 {
     unsigned times = 1 + peer_random() % 4;
@@ -181,6 +206,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void peer_remove(const char *folder)
 {
     (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void peer_make_dir(const char *path)
+{
+    assert_int_equal(mkdir(path, 0700), 0);
 }
 
 void peer_write(const char *folder, const char *name, const char *text)

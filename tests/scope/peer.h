@@ -44,12 +44,19 @@ bool peer_send_bytes(int fd, const uint8_t *bytes, size_t n);
  * What the program under test sends must decode. */
 bool peer_recv(int fd, uint8_t *bytes, struct hws_link_packet *p, unsigned ms);
 
+/* As hawserd: takes the connection of hawser-emu (pid) with one adapter, to its ADAPTER packet;
+ * *fd is closed before. */
+void peer_take_device(int listener, pid_t pid, int *fd, uint8_t *bytes);
+
 /* Damages a packet of n bytes in place (at least 1); returns its new length, at most cap. */
 size_t peer_damage(uint8_t *bytes, size_t n, size_t cap);
 
 /* Makes a folder in /tmp and remembers it; removes it with all it holds. */
 void peer_folder(char *out, size_t cap);
 void peer_remove(const char *folder);
+
+/* Makes a folder (mode 0700). */
+void peer_make_dir(const char *path);
 
 /* Writes a file into it. */
 void peer_write(const char *folder, const char *name, const char *text);

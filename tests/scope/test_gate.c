@@ -27,9 +27,10 @@ struct tally {
 
 static const struct expect *expected;
 static struct hws_policy *policy;
-static struct tally keeper; /* hawserd's table and policy */
-static struct tally gate;   /* the device process */
-static struct tally top;    /* its ceiling alone, whatever row is claimed */
+static struct tally keeper;        /* hawserd's table and policy */
+static struct tally gate;          /* the device process */
+static struct tally top;           /* its ceiling alone, whatever row is claimed */
+static struct tally unsigned_ones; /* what it runs without a warrant */
 
 /* op_mod 0..15, every listed value and its neighbours, 0xFFFF. */
 static uint16_t op_mods[16 + 3 * EXPECT_MAX_VALUES + 1];
@@ -204,9 +205,19 @@ static void judge_ceiling(const struct subject *s)
     }
 }
 
+/* What needs a warrant: everything but what expected.txt calls a read or configuration. */
+static void judge_warrant(const struct subject *s)
+{
+    bool without = !hws_gate_needs_warrant(HWS_KIND_MLX5, s->in, s->in_bytes);
+
+    count(&unsigned_ones, s, without, s->row != NULL && !expect_is_dangerous(s->row),
+          "without a warrant");
+}
+
 static void judge(const struct subject *s)
 {
     judge_keeper(s);
+    judge_warrant(s);
     judge_gate(s);
     judge_ceiling(s);
 }
@@ -237,6 +248,7 @@ static void every_opcode_is_judged_as_expected(void **state)
     report("hawserd", &keeper);
     report("device process", &gate);
     report("its ceiling alone", &top);
+    report("without a warrant", &unsigned_ones);
 }
 
 static void every_register_is_judged_as_expected(void **state)
@@ -260,6 +272,7 @@ static void every_register_is_judged_as_expected(void **state)
     report("hawserd", &keeper);
     report("device process", &gate);
     report("its ceiling alone", &top);
+    report("without a warrant", &unsigned_ones);
 }
 
 /* The other door: a register by number and method, as `hawser reg` asks. */

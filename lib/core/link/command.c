@@ -1,10 +1,10 @@
 /*
  * CMD and DONE payloads.
  *
- *   CMD   adapter u16, row u16, scope u8, zero u8 and u16, deadline_ms u32, in_bytes u32,
- *         out_cap u32, inbox bytes (none with FLAG_FD)
- *   DONE  code u8, stage u8, delivery_status u8, fw_status u8, syndrome u32, out_bytes u32,
- *         msg text, outbox bytes (none with FLAG_FD)
+ *   CMD   adapter u16, row u16, scope u8, zero u8, warrant_bytes u16, deadline_ms u32, in_bytes
+ * u32, out_cap u32, warrant, inbox bytes (none with FLAG_FD) DONE  code u8, stage u8,
+ * delivery_status u8, fw_status u8, syndrome u32, out_bytes u32, msg text, outbox bytes (none with
+ * FLAG_FD)
  */
 #include "link/command.h"
 
@@ -56,29 +56,35 @@ static bool cmd_ok(const struct hws_link_cmd *c, bool with_fd)
 void hws_link__put_cmd(struct hws_link__writer *w, const struct hws_link_cmd *c, bool with_fd)
 {
     hws_link__need(w, "adapter, scope, deadline or length", cmd_ok(c, with_fd));
+    hws_link__need(w, "warrant", c->warrant.n <= HWS_LINK_WARRANT_BYTES);
     hws_link__need(w, "inbox", c->in.n == (with_fd ? 0 : c->in_bytes));
     hws_link__put_u16(w, c->adapter);
     hws_link__put_u16(w, c->row);
     hws_link__put_u8(w, c->scope);
     hws_link__put_u8(w, 0);
-    hws_link__put_u16(w, 0);
+    hws_link__put_u16(w, (uint16_t)c->warrant.n);
     hws_link__put_u32(w, c->deadline_ms);
     hws_link__put_u32(w, c->in_bytes);
     hws_link__put_u32(w, c->out_cap);
+    hws_link__put_raw(w, c->warrant);
     hws_link__put_raw(w, c->in);
 }
 
 void hws_link__get_cmd(struct hws_link__reader *r, struct hws_link_cmd *c, bool with_fd)
 {
+    uint16_t n_warrant;
+
     c->adapter = hws_link__get_u16(r, "adapter");
     c->row = hws_link__get_u16(r, "row");
     c->scope = hws_link__get_u8(r, "scope");
     hws_link__want(r, "reserved", hws_link__get_u8(r, "reserved") == 0);
-    hws_link__want(r, "reserved", hws_link__get_u16(r, "reserved") == 0);
+    n_warrant = hws_link__get_u16(r, "warrant");
+    hws_link__want(r, "warrant", n_warrant <= HWS_LINK_WARRANT_BYTES);
     c->deadline_ms = hws_link__get_u32(r, "deadline");
     c->in_bytes = hws_link__get_u32(r, "in_bytes");
     c->out_cap = hws_link__get_u32(r, "out_cap");
     hws_link__want(r, "adapter, scope, deadline or length", cmd_ok(c, with_fd));
+    c->warrant = hws_link__get_raw(r, "warrant", n_warrant);
     c->in = hws_link__get_raw(r, "inbox", with_fd ? 0 : c->in_bytes);
 }
 

@@ -4,7 +4,8 @@
  * Inbox and outbox travel inside the packet up to HWS_LINK_INLINE_BYTES. If either may be larger,
  * the keeper sends a memfd along with CMD (flag HWS_LINK_FLAG_FD): the inbox lies in it from offset
  * 0; the device process takes a private copy, and writes the outbox from offset 0 before DONE. The
- * descriptor is read and written with pread and pwrite only, never mapped. Pure data.
+ * descriptor is read and written with pread and pwrite only, never mapped. A warrant, which a
+ * dangerous command needs (core/warrant), is always inside the packet. Pure data.
  */
 #ifndef HWS_LINK_COMMAND_H
 #define HWS_LINK_COMMAND_H
@@ -18,15 +19,17 @@
 #define HWS_LINK_INLINE_BYTES  30720u   /* most inbox or outbox bytes in a packet */
 #define HWS_LINK_COMMAND_BYTES 2097152u /* most inbox or outbox bytes of a command: 2 MiB */
 #define HWS_LINK_COMMAND_MIN   16u      /* least, either way */
+#define HWS_LINK_WARRANT_BYTES 1600u    /* most of a warrant */
 
 struct hws_link_cmd {
-    uint16_t adapter;     /* adapter index */
-    uint16_t row;         /* table row id; 0 is refused by the gate */
-    uint8_t scope;        /* 0..3 */
-    uint32_t deadline_ms; /* from now; at least 1 */
-    uint32_t in_bytes;    /* HWS_LINK_COMMAND_MIN..HWS_LINK_COMMAND_BYTES */
-    uint32_t out_cap;     /* same range */
-    struct hws_span in;   /* the inbox, in_bytes long; empty if a memfd carries it; borrowed */
+    uint16_t adapter;        /* adapter index */
+    uint16_t row;            /* table row id; 0 is refused by the gate */
+    uint8_t scope;           /* 0..3 */
+    uint32_t deadline_ms;    /* from now; at least 1 */
+    uint32_t in_bytes;       /* HWS_LINK_COMMAND_MIN..HWS_LINK_COMMAND_BYTES */
+    uint32_t out_cap;        /* same range */
+    struct hws_span warrant; /* at most HWS_LINK_WARRANT_BYTES; empty: none; borrowed */
+    struct hws_span in;      /* the inbox, in_bytes long; empty if a memfd carries it; borrowed */
 };
 
 struct hws_link_done {

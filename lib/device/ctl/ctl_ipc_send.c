@@ -84,6 +84,7 @@ static enum hws_code send_call(struct hws_ctl_ipc_adapter *a, struct hws_ctl_cal
                               .deadline_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX,
                               .in_bytes = (uint32_t)call->in_bytes,
                               .out_cap = (uint32_t)call->out_cap_bytes,
+                              .warrant = {(const uint8_t *)call->warrant, call->warrant_bytes},
                               .in = {call->in, call->in_bytes}};
     if (hws_link_needs_fd(p.u.cmd.in_bytes, p.u.cmd.out_cap)) {
         code = inbox_file(call, &memfd, &err);

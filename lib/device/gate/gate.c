@@ -37,6 +37,12 @@ struct ceiling_ban {
 
 enum ceiling_method { METHOD_READ, METHOD_WRITE, METHOD_ANY };
 
+struct ceiling_warrant {
+    uint16_t opcode;
+    uint16_t register_id;
+    enum ceiling_method method;
+};
+
 struct ceiling_field {
     uint16_t opcode;
     uint16_t register_id;
@@ -52,6 +58,7 @@ struct ceiling_field {
 #define HWS_CEILING_OPCODE(opcode, scope) {(opcode), (scope)},
 #define HWS_CEILING_REGISTER(id, method)
 #define HWS_CEILING_BAN(id, name, reason)
+#define HWS_CEILING_WARRANT(opcode, id, method)
 #define HWS_CEILING_FIELD(opcode, id, method, offset, mask, value, name, reason)
 static const struct ceiling_opcode opcodes[] = {
 #include "gate/ceiling.def"
@@ -71,8 +78,15 @@ static const struct ceiling_ban bans[] = {
 #include "gate/ceiling.def"
 };
 #undef HWS_CEILING_BAN
-#undef HWS_CEILING_FIELD
+#undef HWS_CEILING_WARRANT
 #define HWS_CEILING_BAN(id, name, reason)
+#define HWS_CEILING_WARRANT(opcode, id, method) {(opcode), (id), METHOD_##method},
+static const struct ceiling_warrant warrants[] = {
+#include "gate/ceiling.def"
+};
+#undef HWS_CEILING_WARRANT
+#undef HWS_CEILING_FIELD
+#define HWS_CEILING_WARRANT(opcode, id, method)
 #define HWS_CEILING_FIELD(opcode, id, method, offset, mask, value, name, reason)                   \
     {(opcode), (id), METHOD_##method, (offset), (mask), (value), (name), (reason)},
 static const struct ceiling_field fields[] = {
@@ -81,6 +95,7 @@ static const struct ceiling_field fields[] = {
 #undef HWS_CEILING_OPCODE
 #undef HWS_CEILING_REGISTER
 #undef HWS_CEILING_BAN
+#undef HWS_CEILING_WARRANT
 #undef HWS_CEILING_FIELD
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -274,4 +289,24 @@ enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err
         hws_err_at(err, HWS_STAGE_NOT_SENT);
     }
     return code;
+}
+
+bool hws_gate_needs_warrant(enum hws_kind kind, const uint8_t *in, size_t in_bytes)
+{
+    const struct hws_table_row *row = hws_table_of_inbox(kind, in, in_bytes);
+    struct hws_gate_seen seen = {0};
+
+    if (row == NULL || hws_gate_extract(in, in_bytes, &seen, NULL) != HWS_OK) {
+        return true; /* it would not pass the gate either */
+    }
+    for (size_t i = 0; i < COUNT(warrants); i++) {
+        const struct ceiling_warrant *w = &warrants[i];
+
+        if (w->opcode == seen.opcode && w->register_id == seen.register_id &&
+            (w->method == METHOD_ANY || (w->method == METHOD_WRITE) == seen.is_write)) {
+            return true;
+        }
+    }
+    return row->effect != HWS_EFFECT_READ && row->effect != HWS_EFFECT_READ_SENSITIVE &&
+           row->effect != HWS_EFFECT_CONFIG_NEXT_RESET && row->effect != HWS_EFFECT_CONFIG_LIVE;
 }

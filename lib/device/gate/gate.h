@@ -48,4 +48,8 @@ enum hws_code hws_gate_ceiling(const uint8_t *in, size_t in_bytes, uint8_t *out_
  */
 enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err) HWS_MUST_USE;
 
+/* True if the command may only run with two persons' signatures: it is on the ceiling's list of
+ * these, or the table's row says so, or it is none that could pass at all. */
+bool hws_gate_needs_warrant(enum hws_kind kind, const uint8_t *in, size_t in_bytes) HWS_MUST_USE;
+
 #endif

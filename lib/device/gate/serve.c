@@ -4,7 +4,7 @@
  * A command, when all goes well:
  *   1. CMD is decoded and finds a free slot of its adapter.
  *   2. The inbox is copied into the slot's own memory.
- *   3. The gate judges that copy.
+ *   3. The gate judges that copy; a dangerous one needs the program's authorization as well.
  *   4. The control channel runs it; its callback marks the slot ANSWER.
  *   5. turn sends DONE, with the outbox inside or in the memory file, and frees the slot. That
  *      something of it is still stuck below is announced with the adapter, before DONE.
@@ -224,6 +224,22 @@ static enum hws_code take_copy(struct hws_serve_slot *slot, const struct hws_lin
     return HWS_OK;
 }
 
+/* The last word on a dangerous command; others need none. */
+static enum hws_code authorize(struct hws_serve_adapter *a, const struct hws_gate_ask *ask,
+                               const struct hws_link_cmd *cmd, struct hws_err *err)
+{
+    struct hws_serve_danger d = {.device = a->pci,
+                                 .scope = ask->scope,
+                                 .in = ask->in,
+                                 .in_bytes = ask->in_bytes,
+                                 .warrant = cmd->warrant};
+
+    if (!hws_gate_needs_warrant(a->kind, ask->in, ask->in_bytes)) {
+        return HWS_OK;
+    }
+    return a->serve->io.authorize(a->serve->io.data, &d, err);
+}
+
 static enum hws_code run(struct hws_serve_slot *slot, const struct hws_link_cmd *cmd,
                          struct hws_err *err)
 {
@@ -243,6 +259,7 @@ static enum hws_code run(struct hws_serve_slot *slot, const struct hws_link_cmd 
     ask.in_bytes = cmd->in_bytes;
     ask.out_cap_bytes = cmd->out_cap;
     code = hws_gate_judge(&ask, err);
+    code = code == HWS_OK ? authorize(a, &ask, cmd, err) : code;
     if (code != HWS_OK) {
         return code;
     }

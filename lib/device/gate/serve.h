@@ -29,6 +29,15 @@
 
 #define HWS_SERVE_KEEP_BYTES 65536u /* buffers up to this size stay with their slot */
 
+/* A dangerous command that is about to run. Borrowed for the call. */
+struct hws_serve_danger {
+    const char *device; /* PCI address of the adapter */
+    uint8_t scope;
+    const uint8_t *in; /* the copy that would run */
+    size_t in_bytes;
+    struct hws_span warrant; /* what the keeper sent along; may be empty */
+};
+
 /* What the program provides; all required. */
 struct hws_serve_io {
     /* Sends one packet. HWS_E_BUSY: not now, turn will try again. Any other error is ignored: the
@@ -39,6 +48,9 @@ struct hws_serve_io {
     enum hws_code (*fd_write)(void *data, int fd, const uint8_t *bytes, size_t n,
                               struct hws_err *err);
     void (*fd_close)(void *data, int fd);
+    /* Judges a dangerous command, and remembers for good that its warrant is used. HWS_OK: it runs
+     * now. */
+    enum hws_code (*authorize)(void *data, const struct hws_serve_danger *d, struct hws_err *err);
     void *data; /* borrowed */
 };
 

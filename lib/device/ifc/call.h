@@ -39,9 +39,12 @@ struct hws_ctl_call {
     size_t out_cap_bytes; /* how many bytes to ask for; same range */
     uint8_t scope;        /* enum hws_scope */
     uint64_t deadline_ms; /* absolute, on the clock given to turn */
-    size_t out_bytes;     /* result: bytes valid in out; 0 unless the stage is EXECUTED or code is
-                             HWS_OK */
-    struct hws_err err;   /* result: HWS_OK, or code + stage + firmware status + syndrome */
+    const char *warrant;  /* text that a dangerous command needs (core/warrant); borrowed until cb;
+                             NULL: none */
+    size_t warrant_bytes;
+    size_t out_bytes;   /* result: bytes valid in out; 0 unless the stage is EXECUTED or code is
+                           HWS_OK */
+    struct hws_err err; /* result: HWS_OK, or code + stage + firmware status + syndrome */
     void (*cb)(struct hws_ctl_call *call);
     void *data;           /* the caller's */
     struct hws_list link; /* the channel's while on loan */

@@ -49,6 +49,12 @@ static enum hws_code io_write(void *data, int fd, const uint8_t *bytes, size_t n
     return n % 2 == 0 ? HWS_OK : hws_err_set(err, HWS_E_IO, "odd");
 }
 
+static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, struct hws_err *err)
+{
+    (void)data;
+    return d->warrant.n > 0 ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
+}
+
 static void io_close(void *data, int fd)
 {
     struct world *w = data;
@@ -128,7 +134,7 @@ static void step(struct world *w, uint8_t what, const uint8_t *bytes, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w;
-    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, &w};
+    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, io_authorize, &w};
     struct hws_serve_facts facts;
     size_t at = 0;
 

@@ -101,6 +101,12 @@ static enum hws_code io_none_write(void *data, int fd, const uint8_t *bytes, siz
     return hws_err_set(err, HWS_E_IO, "no memory files here");
 }
 
+static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, struct hws_err *err)
+{
+    (void)data;
+    return d->warrant.n > 0 ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
+}
+
 static void io_close(void *data, int fd)
 {
     (void)data;
@@ -127,7 +133,7 @@ static void turn_until(struct world *w, enum hws_link_adapter_state state)
 static struct world *begin(const struct hws_fake_sys_row *rows, size_t n)
 {
     struct world *w = &world;
-    const struct hws_serve_io io = {io_send, io_none, io_none_write, io_close, w};
+    const struct hws_serve_io io = {io_send, io_none, io_none_write, io_close, io_authorize, w};
     struct hws_link_packet hello = {.type = HWS_LINK_HELLO};
     uint8_t bytes[256];
     size_t n_bytes = 0;

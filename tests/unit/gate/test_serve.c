@@ -19,6 +19,9 @@ struct world {
     uint8_t file[65536]; /* the memory file behind every descriptor */
     unsigned n_closed;   /* descriptors closed */
     bool file_broken;
+    bool authorized;        /* what the program says to a dangerous command */
+    unsigned n_asked;       /* how often it was asked */
+    size_t n_warrant_bytes; /* with this much warrant */
 };
 
 static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
@@ -63,6 +66,16 @@ static void io_close(void *data, int fd)
 {
     assert_true(fd >= 0);
     ((struct world *)data)->n_closed++;
+}
+
+static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, struct hws_err *err)
+{
+    struct world *w = data;
+
+    assert_string_equal(d->device, "0000:81:00.0");
+    w->n_asked++;
+    w->n_warrant_bytes = d->warrant.n;
+    return w->authorized ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
 }
 
 static struct world world;
@@ -118,7 +131,7 @@ static struct hws_link_packet sent(struct world *w, size_t i)
 static int setup(void **state)
 {
     struct world *w = &world;
-    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, w};
+    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, io_authorize, w};
     struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
                                     .state = HWS_LINK_ADAPTER_UP,
                                     .emulated = true,
@@ -192,6 +205,45 @@ static void command_runs_and_is_answered(void **state)
     assert_int_equal(done.u.done.out_bytes, 16);
     assert_int_equal(done.u.done.out.bytes[15], 0x5a);
     assert_int_equal(hws_serve_running(&w->serve), 0);
+}
+
+static void a_dangerous_command_needs_the_programs_word(void **state)
+{
+    struct world *w = *state;
+    uint8_t in[16] = {0x08, 0x20}; /* SET_DIAGNOSTIC_PARAMS */
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, 0x820, 0);
+    struct hws_link_packet cmd = nop(5);
+
+    cmd.u.cmd.row = hws_table_id(row);
+    cmd.u.cmd.scope = row->scope;
+    cmd.u.cmd.in.bytes = in;
+    cmd.u.cmd.warrant = hws_link_text("a warrant");
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(w->n_asked, 1);
+    assert_int_equal(w->n_warrant_bytes, 9);
+    assert_int_equal(hws_serve_running(&w->serve), 0);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_DENIED);
+    assert_int_equal(sent(w, 2).u.done.stage, HWS_STAGE_NOT_SENT);
+
+    w->authorized = true;
+    cmd.id = 6;
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(hws_serve_running(&w->serve), 1);
+
+    /* One that the gate refuses is not asked about, and a warrant makes nothing of it. */
+    cmd.id = 7;
+    cmd.u.cmd.scope = 1;
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(w->n_asked, 2);
+    assert_int_equal(hws_serve_running(&w->serve), 1);
+
+    /* One that needs no warrant is not asked about either. */
+    cmd = nop(8);
+    cmd.u.cmd.warrant = hws_link_text("a warrant");
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(w->n_asked, 2);
+    assert_int_equal(hws_serve_running(&w->serve), 2);
 }
 
 static void refusal_of_the_gate_is_an_answer(void **state)
@@ -389,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_WORLD(hello_and_adapters_come_first),
         WITH_WORLD(command_runs_and_is_answered),
+        WITH_WORLD(a_dangerous_command_needs_the_programs_word),
         WITH_WORLD(refusal_of_the_gate_is_an_answer),
         WITH_WORLD(refusal_of_the_channel_is_an_answer),
         WITH_WORLD(adapter_that_is_away_refuses),

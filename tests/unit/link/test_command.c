@@ -49,6 +49,35 @@ static void cmd_has_golden_bytes(void **state)
     assert_int_equal(p.u.cmd.in.n, 16);
 }
 
+static void a_warrant_stands_before_the_inbox(void **state)
+{
+    uint8_t bytes[sizeof golden_cmd + 3];
+    struct hws_link_packet p;
+    struct hws_link_packet again = {.type = HWS_LINK_CMD, .id = 4};
+    uint8_t made[sizeof bytes];
+    size_t n = 0;
+
+    (void)state;
+    memcpy(bytes, golden_cmd, 36);
+    memcpy(bytes + 36, "yes", 3);
+    memcpy(bytes + 39, golden_cmd + 36, 16);
+    bytes[7] = 39; /* the packet's payload */
+    bytes[23] = 3; /* the warrant */
+    p = decoded(bytes, sizeof bytes);
+    assert_int_equal(p.u.cmd.warrant.n, 3);
+    assert_memory_equal(p.u.cmd.warrant.bytes, "yes", 3);
+    assert_int_equal(p.u.cmd.in.n, 16);
+    assert_int_equal(p.u.cmd.in.bytes[0], 8);
+    again.u.cmd = p.u.cmd;
+    assert_code(hws_link_encode(&again, made, sizeof made, &n, NULL), HWS_OK);
+    assert_int_equal(n, sizeof bytes);
+    assert_memory_equal(made, bytes, n);
+    bytes[22] = 7; /* 1795 bytes: over the limit */
+    assert_code(hws_link_decode(bytes, sizeof bytes, &p, NULL), HWS_E_PROTO);
+    again.u.cmd.warrant.n = HWS_LINK_WARRANT_BYTES + 1;
+    assert_true(hws_link_encode(&again, made, sizeof made, &n, NULL) != HWS_OK);
+}
+
 static void done_has_golden_bytes_and_becomes_an_error(void **state)
 {
     struct hws_link_packet p = decoded(golden_done, sizeof golden_done);
@@ -153,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cmd_has_golden_bytes),
+        cmocka_unit_test(a_warrant_stands_before_the_inbox),
         cmocka_unit_test(done_has_golden_bytes_and_becomes_an_error),
         cmocka_unit_test(a_wrong_byte_is_refused),
         cmocka_unit_test(no_deadline_is_refused),
