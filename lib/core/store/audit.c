@@ -12,11 +12,10 @@
 #include "base/bits.h"
 #include "base/mem.h"
 #include "record/verify.h"
-#include "store/db_priv.h"
+#include "store/store_priv.h"
 
 #define HEAD_KEY    "audit_head"
-#define HEAD_BYTES  (8u + HWS_DIGEST_BYTES)
-#define DROP_SLACK  64u /* old rows are dropped this many at a time */
+#define HEAD_BYTES  (16u + HWS_DIGEST_BYTES) /* seq, hash, bytes of all records */
 #define QUERY_BYTES (1u << 20)
 
 static enum hws_code write_row(struct hws_store_db *db, const struct hws_record *r,
@@ -30,24 +29,6 @@ static enum hws_code write_row(struct hws_store_db *db, const struct hws_record 
     hws_store__blob(&q, r->prev_hash.b, sizeof(r->prev_hash.b));
     hws_store__blob(&q, r->hash.b, sizeof(r->hash.b));
     return hws_store__finish(&q, err);
-}
-
-static enum hws_code drop_old(struct hws_store_db *db, struct hws_err *err)
-{
-    uint64_t n_kept = db->marks.head_seq - db->marks.horizon_seq + 1;
-    struct hws_store_q q;
-
-    if (n_kept <= (uint64_t)db->opt.max_audit_rows + DROP_SLACK) {
-        return HWS_OK;
-    }
-    uint64_t last = db->marks.head_seq - db->opt.max_audit_rows;
-    hws_store__q(&q, db, HWS_SQL_AUDIT_DROP);
-    hws_store__u64(&q, last);
-    enum hws_code rc = hws_store__finish(&q, err);
-    if (rc == HWS_OK) {
-        db->marks.horizon_seq = last + 1;
-    }
-    return rc;
 }
 
 enum hws_code hws_store__audit_append(struct hws_store_db *db, struct hws_record *r,
@@ -75,10 +56,13 @@ enum hws_code hws_store__audit_append(struct hws_store_db *db, struct hws_record
     }
     db->marks.head_seq = r->seq;
     db->marks.head_hash = r->hash;
+    db->marks.audit_bytes += hws_buf_len(&db->body);
     if (db->marks.horizon_seq == 0) {
         db->marks.horizon_seq = r->seq;
+        db->marks.horizon_ms = r->unix_ms;
+        db->marks.horizon_prev = r->prev_hash;
     }
-    return drop_old(db, err);
+    return HWS_OK;
 }
 
 enum hws_code hws_store__audit_seal(struct hws_store_db *db, struct hws_err *err)
@@ -88,6 +72,7 @@ enum hws_code hws_store__audit_seal(struct hws_store_db *db, struct hws_err *err
 
     hws_store_be64(head, db->marks.head_seq);
     memcpy(head + 8, db->marks.head_hash.b, HWS_DIGEST_BYTES);
+    hws_store_be64(head + 8 + HWS_DIGEST_BYTES, db->marks.audit_bytes);
     hws_store__q(&q, db, HWS_SQL_META_PUT);
     hws_store__text(&q, HEAD_KEY);
     hws_store__blob(&q, head, sizeof(head));
@@ -177,31 +162,50 @@ static enum hws_code read_head(struct hws_store_db *db, struct hws_err *err)
             rc = hws_err_set(err, HWS_E_PROTO,
                              "store: the audit log ends at %" PRIu64 " but should end at %" PRIu64,
                              last.seq, seq);
+        } else {
+            db->marks.audit_bytes = hws_load_be64(head.bytes + 8 + HWS_DIGEST_BYTES);
         }
     }
     hws_store__q_end(&q);
     return rc;
 }
 
-enum hws_code hws_store__audit_open(struct hws_store_db *db, bool full, struct hws_err *err)
+/* Where the log begins. */
+static enum hws_code read_horizon(struct hws_store_db *db, struct hws_err *err)
 {
     struct hws_store_q q;
+    struct hws_verify v;
+    struct hws_record first;
     struct hws_err local;
-    enum hws_code rc = read_head(db, err);
+    enum hws_code rc = HWS_OK;
 
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    hws_store__q(&q, db, HWS_SQL_AUDIT_FIRST);
+    hws_verify_init(&v, 0, NULL);
+    hws_store__q(&q, db, HWS_SQL_AUDIT_FROM);
+    hws_store__u64(&q, 0);
+    hws_store__u64(&q, 1);
     enum hws_store_step step = hws_store__step(&q, &local);
     if (step == HWS_STORE_STEP_ROW) {
-        db->marks.horizon_seq = hws_store__col_u64(&q, 0);
+        rc = read_row(&q, &v, &first, &local);
+    } else if (step == HWS_STORE_STEP_ERROR) {
+        rc = local.code;
+    }
+    if (rc == HWS_OK && step == HWS_STORE_STEP_ROW) {
+        db->marks.horizon_seq = first.seq;
+        db->marks.horizon_ms = first.unix_ms;
+        db->marks.horizon_prev = first.prev_hash;
     }
     hws_store__q_end(&q);
-    if (step == HWS_STORE_STEP_ERROR) {
-        return hws_err_set(err, local.code, "%s", local.msg);
+    return rc == HWS_OK ? HWS_OK : hws_err_set(err, rc, "%s", local.msg);
+}
+
+enum hws_code hws_store__audit_open(struct hws_store_db *db, bool full, struct hws_err *err)
+{
+    enum hws_code rc = read_head(db, err);
+
+    if (rc == HWS_OK) {
+        rc = read_horizon(db, err);
     }
-    return full ? walk_all(db, err) : HWS_OK;
+    return rc == HWS_OK && full ? walk_all(db, err) : rc;
 }
 
 /* ---- append ---- */
@@ -225,13 +229,17 @@ void hws_store_append_init(struct hws_store_append *r)
 
 struct note {
     struct hws_store_append append;
-    struct hws_buf bytes; /* canonical form, what the texts point into */
+    struct hws_store *store; /* borrowed; NULL until it is on loan */
+    struct hws_buf bytes;    /* canonical form, what the texts point into */
 };
 
 static void note_done(struct hws_store_job *job)
 {
     struct note *n = hws_container_of(job, struct note, append.job);
 
+    if (n->store != NULL && job->err.code != HWS_OK) {
+        n->store->n_lost++;
+    }
     hws_buf_deinit(&n->bytes);
     hws_mem_free(n);
 }
@@ -258,6 +266,9 @@ enum hws_code hws_store_note(struct hws_store *s, const struct hws_record *recor
     if (rc == HWS_OK) {
         n->append.job.cb = note_done;
         rc = hws_store_submit(s, &n->append.job, err);
+    }
+    if (rc == HWS_OK) {
+        n->store = s;
     }
     if (rc != HWS_OK && n != NULL) {
         note_done(&n->append.job);

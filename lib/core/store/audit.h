@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "record/chain.h"
+#include "record/checkpoint.h"
 #include "store/store.h"
 
 #define HWS_STORE_QUERY_ROWS     256u /* default limit of one query */
@@ -40,6 +41,32 @@ struct hws_store_query {
     void *bytes;          /* the store's: what the records point into */
 };
 
+/*
+ * The newest checkpoint, made now if there are records that none covers (unless the disk is nearly
+ * full), and the log's signing keys, oldest first. HWS_E_NOT_FOUND: nothing was ever signed.
+ */
+struct hws_store_checkpoint {
+    struct hws_store_job job;
+    struct hws_checkpoint checkpoint; /* out */
+    struct hws_key_step *keys;        /* out; owned by the request */
+    size_t n_keys;
+    uint64_t head_seq; /* out: the newest record */
+};
+
+/*
+ * Changes the signing key: a last checkpoint by the old one, a record of phase NOTE, the new key
+ * vouched for by the old one, a first checkpoint by the new one; one transaction. HWS_E_STATE
+ * without a key, HWS_E_EXISTS if it is the present one.
+ */
+struct hws_store_rotate {
+    struct hws_store_job job;
+    const struct hws_signer *next; /* in: borrowed as options.signer, which is free after HWS_OK */
+    uint64_t unix_ms;              /* in */
+    uint64_t from_seq;             /* out */
+};
+
+void hws_store_checkpoint_init(struct hws_store_checkpoint *r);
+void hws_store_rotate_init(struct hws_store_rotate *r);
 void hws_store_append_init(struct hws_store_append *r);
 void hws_store_query_init(struct hws_store_query *r);
 

@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "store/db_priv.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x48575352 /* "HWSR" */
 #define BUSY_MS        2000 /* a predecessor that was just killed may hold the lock this long */
 
@@ -40,7 +40,10 @@ static enum hws_code copy_options(struct hws_store_db *db, const struct hws_stor
     db->vfs = opt->vfs == NULL ? NULL : hws_mem_strdup(opt->vfs);
     db->opt.vfs = db->vfs;
     db->folder = hws_mem_strdup(opt->path);
-    if (db->path == NULL || db->folder == NULL || (opt->vfs != NULL && db->vfs == NULL)) {
+    db->host = hws_mem_strdup(opt->host == NULL ? "" : opt->host);
+    db->opt.host = db->host;
+    if (db->path == NULL || db->folder == NULL || db->host == NULL ||
+        (opt->vfs != NULL && db->vfs == NULL)) {
         return HWS_E_NOMEM;
     }
     char *slash = strrchr(db->folder, '/');
@@ -55,12 +58,15 @@ static enum hws_code copy_options(struct hws_store_db *db, const struct hws_stor
     db->opt.max_ledger_rows = (uint32_t)or_default(opt->max_ledger_rows, HWS_STORE_MAX_LEDGER_ROWS);
     db->opt.ledger_ms = or_default(opt->ledger_ms, HWS_STORE_LEDGER_MS);
     db->opt.max_audit_rows = (uint32_t)or_default(opt->max_audit_rows, HWS_STORE_MAX_AUDIT_ROWS);
+    db->opt.max_audit_bytes = or_default(opt->max_audit_bytes, HWS_STORE_MAX_AUDIT_BYTES);
+    db->opt.sign_records = (uint32_t)or_default(opt->sign_records, HWS_STORE_SIGN_RECORDS);
+    db->opt.sign_ms = (uint32_t)or_default(opt->sign_ms, HWS_STORE_SIGN_MS);
     db->opt.min_free_bytes = or_default(opt->min_free_bytes, HWS_STORE_MIN_FREE_BYTES);
     return HWS_OK;
 }
 
 /* "file:<path, percent-encoded>?psow=0" */
-static enum hws_code make_uri(const char *path, struct hws_buf *uri)
+enum hws_code hws_store__uri(const char *path, struct hws_buf *uri)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
@@ -78,7 +84,7 @@ static enum hws_code connect_file(struct hws_store_db *db, struct hws_err *err)
     struct hws_buf uri = {0};
     const char *name = NULL;
 
-    if (make_uri(db->opt.path, &uri) == HWS_OK) {
+    if (hws_store__uri(db->opt.path, &uri) == HWS_OK) {
         name = hws_buf_cstr(&uri);
     }
     if (name == NULL) {
@@ -185,27 +191,26 @@ static enum hws_code get_int(struct hws_store_db *db, const char *sql, int64_t *
 
 static enum hws_code create_schema(struct hws_store_db *db, struct hws_err *err)
 {
-    char stamp[96];
     enum hws_code rc = HWS_OK;
 
     for (size_t i = 0; i < sizeof(s_schema) / sizeof(s_schema[0]) && rc == HWS_OK; i++) {
         rc = run_sql(db, s_schema[i], err);
     }
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    (void)hws_str_print(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d",
-                        APPLICATION_ID, SCHEMA_VERSION);
-    db->created = true;
-    return run_sql(db, stamp, err);
+    db->created = rc == HWS_OK;
+    return rc;
 }
 
-/* BEGIN IMMEDIATE takes the exclusive lock now, so that a second agent fails here and not later. */
+/*
+ * BEGIN IMMEDIATE takes the exclusive lock now, so that a second agent fails here and not later.
+ * The version is written even where it stands already: a file that may not be written, by its mode
+ * or by its own header, is found out now and not at the first change.
+ */
 static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
 {
     int64_t version = 0;
     int64_t application = 0;
     int64_t n_objects = 0;
+    char stamp[96];
     enum hws_code rc = run_sql(db, "BEGIN IMMEDIATE", err);
 
     if (rc != HWS_OK) {
@@ -229,6 +234,12 @@ static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
         rc = hws_err_set(err, HWS_E_PROTO,
                          "store: %s has schema version %" PRId64 "; this agent knows %d",
                          db->opt.path, version, SCHEMA_VERSION);
+    }
+    if (rc == HWS_OK) {
+        (void)hws_str_print(stamp, sizeof(stamp),
+                            "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID,
+                            SCHEMA_VERSION);
+        rc = run_sql(db, stamp, err);
     }
     return rc == HWS_OK ? run_sql(db, "COMMIT", err) : rc;
 }
@@ -265,7 +276,10 @@ static enum hws_code check(struct hws_store_db *db, struct hws_err *err)
     if (rc == HWS_OK) {
         rc = hws_store__ledger_open(db, full, err);
     }
-    return rc == HWS_OK ? hws_store__audit_open(db, full, err) : rc;
+    if (rc == HWS_OK) {
+        rc = hws_store__audit_open(db, full, err);
+    }
+    return rc == HWS_OK ? hws_store__sign_open(db, err) : rc;
 }
 
 enum hws_code hws_store__db_open(struct hws_store_db *db, const struct hws_store_options *opt,
@@ -310,6 +324,8 @@ void hws_store__db_close(struct hws_store_db *db)
     hws_mem_free(db->folder);
     hws_mem_free(db->path);
     hws_mem_free(db->vfs);
+    hws_mem_free(db->host);
+    db->host = NULL;
     db->folder = NULL;
     db->path = NULL;
     db->vfs = NULL;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "crypt/digest.h"
+#include "crypt/sign.h"
 #include "record/chain.h"
 #include "store/store.h"
 
@@ -30,12 +31,20 @@ struct hws_store_marks {
     struct hws_digest head_hash; /* zero if none */
     uint64_t horizon_seq;        /* the oldest audit record kept, 0 = none */
     uint64_t n_ledger;           /* rows in ledger */
+    uint64_t audit_bytes;        /* of all records kept */
+    uint64_t horizon_ms;         /* when the oldest record kept was written, by the wall clock */
+    struct hws_digest horizon_prev;
+    uint64_t signed_seq;             /* the newest record that a checkpoint covers */
+    uint64_t n_checkpoints;          /* numbers given to checkpoints so far */
+    uint64_t n_keys;                 /* and to signing keys */
+    const struct hws_signer *signer; /* the present one; NULL = nothing is signed */
 };
 
 struct hws_store_db {
     struct hws_store_options opt;         /* defaults filled in */
     char *path;                           /* owned; opt.path points at it */
     char *vfs;                            /* owned; opt.vfs points at it; may be NULL */
+    char *host;                           /* owned; opt.host points at it */
     char *folder;                         /* owned; where the file lives, for free space */
     sqlite3 *sql;                         /* owned */
     sqlite3_stmt *stmts[HWS_N_STORE_SQL]; /* owned; NULL until first used */
@@ -43,6 +52,7 @@ struct hws_store_db {
     struct hws_buf body;                  /* scratch: canonical bytes of the record being written */
     struct hws_buf text;                  /* scratch: cleaned texts of it */
     bool created;
+    bool uses_next;     /* the log goes on with opt.next_signer */
     bool broken;        /* the file's state is not known any more */
     uint64_t wal_bytes; /* size of the log after the last commit */
     char why_broken[HWS_ERR_MSG_BYTES];
@@ -52,6 +62,9 @@ struct hws_store_db {
 enum hws_code hws_store__db_open(struct hws_store_db *db, const struct hws_store_options *opt,
                                  struct hws_err *err) HWS_MUST_USE;
 void hws_store__db_close(struct hws_store_db *db);
+
+/* Appends the URI by which SQLite opens the file at path. HWS_E_NOMEM. */
+enum hws_code hws_store__uri(const char *path, struct hws_buf *uri) HWS_MUST_USE;
 
 /* True if there is less free disk than the options demand for a mutation. */
 bool hws_store__db_low(const struct hws_store_db *db);
@@ -121,6 +134,24 @@ enum hws_code hws_store__audit_open(struct hws_store_db *db, bool full, struct h
 
 /* Stores the end of the chain beside it, before a commit. */
 enum hws_code hws_store__audit_seal(struct hws_store_db *db, struct hws_err *err) HWS_MUST_USE;
+
+/* Signs and stores a checkpoint of the log's end. No effect without a key or without records. */
+enum hws_code hws_store__sign(struct hws_store_db *db, struct hws_err *err) HWS_MUST_USE;
+
+/* True if records wait for a checkpoint. */
+bool hws_store__unsigned(const struct hws_store_db *db);
+
+/* Reads keys and the last checkpoint and checks them against the log; the first time stores the
+ * first key. After audit_open. */
+enum hws_code hws_store__sign_open(struct hws_store_db *db, struct hws_err *err) HWS_MUST_USE;
+
+/* True if retention wants records pruned; *out_wait_ms is when to ask again (UINT64_MAX: after the
+ * next record). */
+bool hws_store__prune_due(const struct hws_store_db *db, uint64_t unix_ms, uint64_t *out_wait_ms);
+
+/* Prunes some of the oldest records and signs the new horizon, inside the open transaction. */
+enum hws_code hws_store__prune(struct hws_store_db *db, uint64_t unix_ms, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* Checks the fences and the ledger rows (all, or the unfinished ones). */
 enum hws_code hws_store__ledger_open(struct hws_store_db *db, bool full, struct hws_err *err)

@@ -80,6 +80,7 @@ enum hws_code hws_store_open(const struct hws_store_options *options, struct hws
     }
     s->max_jobs = s->db.opt.max_jobs;
     s->created = s->db.created;
+    s->uses_next = s->db.uses_next;
     s->head_seq = s->db.marks.head_seq;
     s->seen_seq = s->head_seq;
     s->audit_cb = options->audit_cb;
@@ -99,6 +100,11 @@ fail_after_sync:
 fail_after_alloc:
     hws_mem_free(s);
     return rc;
+}
+
+bool hws_store_uses_next(const struct hws_store *s)
+{
+    return s->uses_next;
 }
 
 bool hws_store_created(const struct hws_store *s)
@@ -261,7 +267,8 @@ void hws_store_stats(const struct hws_store *s, struct hws_store_stats *out)
     *out = (struct hws_store_stats){.n_jobs = s->n_jobs,
                                     .n_commits = s->n_commits,
                                     .n_checkpoints = s->n_checkpoints,
-                                    .n_on_loan = s->n_on_loan};
+                                    .n_on_loan = s->n_on_loan,
+                                    .n_lost = s->n_lost};
     unlock_const(s);
 }
 

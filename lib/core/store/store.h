@@ -29,6 +29,7 @@
 #include "base/list.h"
 #include "base/str.h"
 
+struct hws_signer; /* crypt/sign.h */
 struct hws_store;
 struct hws_store_job;
 struct hws_store_job_ops; /* one per kind of request; internal */
@@ -38,7 +39,10 @@ struct hws_store_job_ops; /* one per kind of request; internal */
 #define HWS_STORE_MAX_LEDGER_ROWS 10000u
 #define HWS_STORE_LEDGER_MS       (UINT64_C(24) * 3600 * 1000)
 #define HWS_STORE_MAX_AUDIT_ROWS  100000u
+#define HWS_STORE_MAX_AUDIT_BYTES (UINT64_C(64) << 20)
 #define HWS_STORE_MIN_FREE_BYTES  (UINT64_C(16) << 20)
+#define HWS_STORE_SIGN_RECORDS    64u    /* a checkpoint is signed after so many records */
+#define HWS_STORE_SIGN_MS         10000u /* or so long after the first one it does not cover */
 
 /* A batch that shares a commit is at most this long, so that a callback is never far away. */
 #define HWS_STORE_MAX_BATCH 256u
@@ -53,7 +57,17 @@ struct hws_store_options {
     uint32_t max_jobs; /* on loan at once; more is HWS_E_BUSY */
     uint32_t max_ledger_rows; /* finished mutations kept for repeated request ids */
     uint64_t ledger_ms;       /* and for how long */
-    uint32_t max_audit_rows;  /* audit records kept; older ones are dropped and the horizon moves */
+    uint32_t max_audit_rows;  /* audit records kept; older ones are pruned, some at a time between
+                                 batches, and the signed horizon moves with them */
+    uint64_t max_audit_bytes; /* the same for the bytes of all records */
+    uint64_t max_audit_ms;    /* and for their age by the wall clock; 0 = any age */
+    const char *host;         /* named in checkpoints; NULL = "" */
+    const struct hws_signer *signer; /* signs checkpoints; NULL = none are written. Borrowed until
+                                        closed; used by the store's thread alone from now on */
+    const struct hws_signer *next_signer; /* used instead if a rotation to it was the last one (its
+                                             owner died before it could put it into place) */
+    uint32_t sign_records;
+    uint32_t sign_ms;
     uint64_t min_free_bytes; /* below this much free disk mutations are refused, the rest goes on */
     uint64_t max_pages;      /* ceiling on the database, 4 KiB pages; 0 = none */
     bool full_check;         /* also walk every page and the whole audit chain at open (slow) */
@@ -78,16 +92,20 @@ struct hws_store_stats {
     uint64_t n_commits; /* transactions that wrote */
     uint64_t n_checkpoints;
     uint32_t n_on_loan;
+    uint64_t n_lost; /* notes taken that could not be stored after all (disk full) */
 };
 
 /*
  * Opens or creates the database and starts the thread. Blocks; call it at start. Takes ownership of
  * nothing. HWS_E_STATE: in use by another process. HWS_E_PROTO: damaged, not a database, or of a
- * newer version: the owner serves reads only. HWS_E_IO: unreadable, read-only or missing folder.
- * HWS_E_NOMEM.
+ * newer version, or signed by another key: the owner serves reads only. HWS_E_IO: unreadable,
+ * read-only or missing folder. HWS_E_NOMEM.
  */
 enum hws_code hws_store_open(const struct hws_store_options *options, struct hws_store **out,
                              struct hws_err *err) HWS_MUST_USE;
+
+/* True if the log goes on with options.next_signer. */
+bool hws_store_uses_next(const struct hws_store *s);
 
 /* True if open made the database: on an enrolled host that means the old one was lost. */
 bool hws_store_created(const struct hws_store *s);

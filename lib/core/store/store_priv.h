@@ -8,6 +8,8 @@
 
 struct hws_store {
     struct hws_store_db db; /* the thread's, once it runs */
+    uint64_t
+        unsigned_since_ms; /* the thread's: since when records wait for a checkpoint; 0 = none do */
     pthread_t thread;
     int event_fd; /* owned */
 
@@ -21,6 +23,7 @@ struct hws_store {
     uint64_t head_seq; /* the newest durable audit record */
     uint64_t n_commits;
     uint64_t n_checkpoints;
+    uint64_t n_lost; /* notes that could not be stored */
     char why_failed[HWS_ERR_MSG_BYTES];
 
     uint32_t n_on_loan; /* the owner's from here on */
@@ -28,6 +31,7 @@ struct hws_store {
     uint64_t n_jobs;
     uint64_t seen_seq;
     bool created;
+    bool uses_next;
     void (*audit_cb)(void *data, uint64_t head_seq);
     void *audit_data;
     bool closing;

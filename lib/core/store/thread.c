@@ -12,8 +12,10 @@
  *   - COMMIT failed: every job of the batch that wrote is in doubt (HWS_E_CONFLICT), the store is
  * FAILED
  *   - the store is FAILED or closing: HWS_E_GONE
- * When nothing waits for IDLE_MS the log is folded into the database; then the thread sleeps for
- * good.
+ * Between batches, each in a transaction of its own: some of the records that retention wants gone
+ * are pruned; records that no checkpoint covers for sign_ms are signed, and at the end all are.
+ * When nothing waits for IDLE_MS the log is folded into the database; then the thread sleeps until
+ * one of these is due, mostly for good.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +26,35 @@
 
 #include "store/store_priv.h"
 
-#define IDLE_MS 500
+#define IDLE_MS     500u
+#define RETRY_MS    10000u
+#define MAX_WAIT_MS 3600000u
+
+static uint64_t mono_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static uint64_t unix_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Until a checkpoint is due by time; UINT64_MAX if all records are covered. */
+static uint64_t sign_wait_ms(const struct hws_store *s)
+{
+    if (!hws_store__unsigned(&s->db)) {
+        return UINT64_MAX;
+    }
+    uint64_t age_ms = mono_ms() - s->unsigned_since_ms;
+    return age_ms >= s->db.opt.sign_ms ? 0 : s->db.opt.sign_ms - age_ms;
+}
 
 /* One transaction's worth of a batch. */
 struct batch {
@@ -160,6 +190,30 @@ static void run_job(struct batch *b, struct hws_store_job *job)
     }
 }
 
+/* The end of the chain beside it, and a checkpoint when enough records wait for one. */
+static enum hws_code seal(struct hws_store *s, struct hws_err *err)
+{
+    struct hws_store_db *db = &s->db;
+    enum hws_code rc = hws_store__audit_seal(db, err);
+    uint64_t n = db->marks.head_seq - db->marks.signed_seq;
+
+    if (rc == HWS_OK && hws_store__unsigned(db) &&
+        (n >= db->opt.sign_records || (s->unsigned_since_ms != 0 && sign_wait_ms(s) == 0))) {
+        rc = hws_store__sign(db, err);
+    }
+    return rc;
+}
+
+/* When the oldest record that no checkpoint covers became durable. */
+static void note_unsigned(struct hws_store *s)
+{
+    if (!hws_store__unsigned(&s->db)) {
+        s->unsigned_since_ms = 0;
+    } else if (s->unsigned_since_ms == 0) {
+        s->unsigned_since_ms = mono_ms();
+    }
+}
+
 static void commit(struct batch *b)
 {
     struct hws_store *s = b->s;
@@ -174,7 +228,7 @@ static void commit(struct batch *b)
     if (s->db.broken) {
         rc = hws_err_set(&err, HWS_E_IO, "store has failed: %s", s->db.why_broken);
     } else if (s->db.marks.head_seq != b->before.head_seq) {
-        rc = hws_store__audit_seal(&s->db, &err);
+        rc = seal(s, &err);
     }
     if (rc != HWS_OK) {
         roll_back(s);
@@ -194,8 +248,11 @@ static void commit(struct batch *b)
     s->head_seq = s->db.marks.head_seq;
     s->n_commits += wrote ? 1 : 0;
     (void)pthread_mutex_unlock(&s->lock);
+    note_unsigned(s);
     finish_ran(b, HWS_OK, NULL);
 }
+
+/* ---- the thread's own work ---- */
 
 static void wake_owner(struct hws_store *s)
 {
@@ -224,6 +281,62 @@ static void run_batch(struct hws_store *s, struct hws_list *jobs)
     wake_owner(s);
 }
 
+/* One transaction of the thread's own; what fails is tried again later. */
+static bool run_own(struct hws_store *s,
+                    enum hws_code (*work)(struct hws_store_db *db, struct hws_err *err))
+{
+    struct hws_store_marks before = s->db.marks;
+    struct hws_err err;
+
+    if (s->db.broken) {
+        return false;
+    }
+    enum hws_code rc = hws_store__exec(&s->db, HWS_SQL_BEGIN, &err);
+    if (rc == HWS_OK) {
+        rc = work(&s->db, &err);
+    }
+    if (rc != HWS_OK) {
+        roll_back(s);
+        s->db.marks = before;
+    } else if (hws_store__exec(&s->db, HWS_SQL_COMMIT, &err) != HWS_OK) {
+        char why[HWS_ERR_MSG_BYTES];
+        (void)hws_str_print(why, sizeof(why), "in doubt, the commit failed: %.200s", err.msg);
+        fail_store(s, why);
+        s->db.marks = before;
+        rc = HWS_E_CONFLICT;
+    } else {
+        (void)pthread_mutex_lock(&s->lock);
+        s->n_commits++;
+        (void)pthread_mutex_unlock(&s->lock);
+        note_unsigned(s);
+    }
+    if (s->db.broken) {
+        fail_store(s, s->db.why_broken);
+        wake_owner(s);
+    }
+    return rc == HWS_OK;
+}
+
+static enum hws_code prune_now(struct hws_store_db *db, struct hws_err *err)
+{
+    return hws_store__prune(db, unix_ms(), err);
+}
+
+/* Prunes and signs what is due; the milliseconds until something is, UINT64_MAX for never. */
+static uint64_t housekeep(struct hws_store *s)
+{
+    uint64_t prune_ms = UINT64_MAX;
+
+    if (sign_wait_ms(s) == 0 && !run_own(s, hws_store__sign)) {
+        s->unsigned_since_ms = mono_ms(); /* no space or memory: after another sign_ms */
+    }
+    if (hws_store__prune_due(&s->db, unix_ms(), &prune_ms)) {
+        prune_ms = run_own(s, prune_now) ? 0 : RETRY_MS;
+    }
+    uint64_t sign_ms = sign_wait_ms(s);
+    return sign_ms < prune_ms ? sign_ms : prune_ms;
+}
+
 static void checkpoint(struct hws_store *s)
 {
     hws_store__db_checkpoint(&s->db);
@@ -236,19 +349,23 @@ static void checkpoint(struct hws_store *s)
     }
 }
 
-/* Waits for work with the lock held; false when IDLE_MS passed without any. */
-static bool wait_for_work(struct hws_store *s)
+/* Waits for work with the lock held, wait_ms at most (UINT64_MAX: for ever); false when that passed
+ * without any. */
+static bool wait_for_work(struct hws_store *s, uint64_t wait_ms)
 {
     struct timespec until;
-    bool may_idle = s->db.wal_bytes != 0 && !s->db.broken;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += IDLE_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    if (wait_ms != UINT64_MAX) {
+        wait_ms = wait_ms > MAX_WAIT_MS ? MAX_WAIT_MS : wait_ms;
+        until.tv_sec += (time_t)(wait_ms / 1000);
+        until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+    }
     while (hws_list_empty(&s->queue) && !s->stop) {
-        int rc = may_idle ? pthread_cond_timedwait(&s->wake, &s->lock, &until)
-                          : pthread_cond_wait(&s->wake, &s->lock);
+        int rc = wait_ms != UINT64_MAX ? pthread_cond_timedwait(&s->wake, &s->lock, &until)
+                                       : pthread_cond_wait(&s->wake, &s->lock);
         if (rc == ETIMEDOUT) {
             return false;
         }
@@ -260,13 +377,16 @@ void *hws_store__thread_main(void *arg)
 {
     struct hws_store *s = arg;
     bool stop = false;
+    uint64_t wait_ms = 0;
 
+    note_unsigned(s);
     while (!stop) {
         struct hws_list jobs;
         uint32_t n = 0;
         hws_list_init(&jobs);
         (void)pthread_mutex_lock(&s->lock);
-        bool work = wait_for_work(s);
+        bool idle = s->db.wal_bytes != 0 && !s->db.broken && wait_ms > IDLE_MS;
+        bool work = wait_for_work(s, idle ? IDLE_MS : wait_ms);
         while (!hws_list_empty(&s->queue) && n < HWS_STORE_MAX_BATCH) {
             hws_list_push(&jobs, hws_list_pop(&s->queue));
             n++;
@@ -276,9 +396,14 @@ void *hws_store__thread_main(void *arg)
         if (n > 0) {
             run_batch(s, &jobs);
         }
-        if (!s->db.broken && (!work || s->db.wal_bytes > HWS_STORE_WAL_BYTES)) {
+        if (!s->db.broken &&
+            ((!work && s->db.wal_bytes != 0) || s->db.wal_bytes > HWS_STORE_WAL_BYTES)) {
             checkpoint(s);
         }
+        wait_ms = s->db.broken ? UINT64_MAX : housekeep(s);
+    }
+    if (hws_store__unsigned(&s->db)) {
+        (void)run_own(s, hws_store__sign);
     }
     hws_store__db_close(&s->db);
     (void)pthread_mutex_lock(&s->lock);

@@ -79,6 +79,11 @@ static void retention_moves_the_horizon_and_keeps_the_chain(void **state)
 
     hws_store_query_init(&q);
     assert_code(hws_store_run(f->store, &q.job, NULL), HWS_OK);
+    while (q.horizon_seq < 501 - 100 - 64) { /* pruning goes on between batches */
+        hws_store_job_deinit(&q.job);
+        hws_store_query_init(&q);
+        assert_code(hws_store_run(f->store, &q.job, NULL), HWS_OK);
+    }
     assert_in_range(q.horizon_seq, 501 - 100 - 64, 501 - 100 + 1);
     assert_int_equal(q.records[0].seq, q.horizon_seq);
     assert_int_equal(q.head_seq, 501);

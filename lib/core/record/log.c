@@ -1,0 +1,283 @@
+/* The judgement over keys, checkpoints and records of one log. */
+#include "record/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const struct hws_key_step *key_at(const struct hws_log_check *c, size_t i)
+{
+    return (const struct hws_key_step *)(const void *)hws_buf_peek(&c->keys) + i;
+}
+
+static size_t n_keys(const struct hws_log_check *c)
+{
+    return hws_buf_len(&c->keys) / sizeof(struct hws_key_step);
+}
+
+static const struct hws_checkpoint *checkpoint_at(const struct hws_log_check *c, size_t i)
+{
+    return (const struct hws_checkpoint *)(const void *)hws_buf_peek(&c->checkpoints) + i;
+}
+
+static size_t n_checkpoints(const struct hws_log_check *c)
+{
+    return hws_buf_len(&c->checkpoints) / sizeof(struct hws_checkpoint);
+}
+
+void hws_log_check_init(struct hws_log_check *c)
+{
+    memset(c, 0, sizeof(*c));
+    hws_buf_init(&c->keys, HWS_LOG_MAX_KEYS * sizeof(struct hws_key_step));
+    hws_buf_init(&c->checkpoints, HWS_LOG_MAX_CHECKPOINTS * sizeof(struct hws_checkpoint));
+}
+
+void hws_log_check_deinit(struct hws_log_check *c)
+{
+    hws_buf_deinit(&c->keys);
+    hws_buf_deinit(&c->checkpoints);
+}
+
+/* The first fault stays. */
+static enum hws_code told(const struct hws_log_check *c, struct hws_err *err)
+{
+    return hws_err_set(err, HWS_E_PROTO, "%s", c->err.msg);
+}
+
+static enum hws_code blame(struct hws_log_check *c, const char *fault, uint64_t seq,
+                           const char *text, struct hws_err *err)
+{
+    c->fault = fault;
+    c->bad_seq = seq == 0 ? 1 : seq;
+    (void)hws_err_set(&c->err, HWS_E_PROTO, "audit record %" PRIu64 ": %s", c->bad_seq, text);
+    return told(c, err);
+}
+
+static enum hws_code no_room(enum hws_code rc, struct hws_err *err)
+{
+    return hws_err_set(err, rc, "audit log: %s", hws_code_text(rc));
+}
+
+enum hws_code hws_log_check_key(struct hws_log_check *c, const struct hws_key_step *k,
+                                struct hws_err *err)
+{
+    size_t n = n_keys(c);
+    const struct hws_key_step *last = n == 0 ? k : key_at(c, n - 1);
+
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(key_at(c, i), k, sizeof(*k)) == 0) {
+            return HWS_OK; /* an export that was resumed tells its keys again */
+        }
+    }
+    enum hws_code rc = hws_key_step_check(k, NULL);
+    if (rc == HWS_E_NOMEM) {
+        return no_room(rc, err);
+    }
+    if (rc != HWS_OK || !hws_public_eq(&k->by, &last->key) || k->from_seq < last->from_seq) {
+        return blame(c, "key", k->from_seq,
+                     "the signing key from here on is not vouched for by the key before", err);
+    }
+    rc = hws_buf_put(&c->keys, k, sizeof(*k));
+    return rc == HWS_OK ? HWS_OK : no_room(rc, err);
+}
+
+/* True if the log knows the key and it was in force at this record (the last one of a key's time
+ * may bear the signatures of both). */
+static bool key_in_force(const struct hws_log_check *c, const struct hws_public *key, uint64_t seq)
+{
+    for (size_t i = 0; i < n_keys(c); i++) {
+        uint64_t until = i + 1 < n_keys(c) ? key_at(c, i + 1)->from_seq : UINT64_MAX;
+        if (hws_public_eq(&key_at(c, i)->key, key) && seq >= key_at(c, i)->from_seq &&
+            seq <= until) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum hws_code check_signed(struct hws_log_check *c, const struct hws_checkpoint *p,
+                                  const char *fault, struct hws_err *err)
+{
+    enum hws_code rc = hws_checkpoint_check(p, NULL);
+
+    if (rc == HWS_E_NOMEM) {
+        return no_room(rc, err);
+    }
+    if (rc != HWS_OK) {
+        return blame(c, fault, p->seq, "the checkpoint's signature is not its key's", err);
+    }
+    if (!key_in_force(c, &p->key, p->seq)) {
+        return blame(c, fault, p->seq,
+                     "the checkpoint is signed by a key that this log does not have", err);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_log_check_checkpoint(struct hws_log_check *c, const struct hws_checkpoint *p,
+                                       struct hws_err *err)
+{
+    size_t n = n_checkpoints(c);
+
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    enum hws_code rc = check_signed(c, p, "checkpoint", err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    if (n > 0 && (p->seq < checkpoint_at(c, n - 1)->seq ||
+                  p->horizon_seq < checkpoint_at(c, n - 1)->horizon_seq)) {
+        return blame(c, "checkpoint", p->seq, "its checkpoint is out of order", err);
+    }
+    rc = hws_buf_put(&c->checkpoints, p, sizeof(*p));
+    return rc == HWS_OK ? HWS_OK : no_room(rc, err);
+}
+
+enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkpoint *p,
+                                struct hws_err *err)
+{
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    enum hws_code rc = check_signed(c, p, "pin", err);
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    size_t n = n_checkpoints(c);
+    if (n > 0 && strcmp(p->host, checkpoint_at(c, n - 1)->host) != 0) {
+        return blame(c, "pin", p->seq, "the checkpoint that was kept is another host's", err);
+    }
+    c->pin = *p;
+    c->pinned = true;
+    return HWS_OK;
+}
+
+enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hws_err *err)
+{
+    static const struct hws_digest none;
+    size_t n = n_checkpoints(c);
+
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    if (n_keys(c) == 0) {
+        return blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
+    }
+    if (!whole) {
+        hws_verify_init(&c->walk, 0, NULL);
+        return HWS_OK;
+    }
+    if (n == 0) {
+        hws_verify_init(&c->walk, 1, &none);
+        return HWS_OK;
+    }
+    const struct hws_checkpoint *last = checkpoint_at(c, n - 1);
+    hws_verify_init(&c->walk, last->horizon_seq, &last->horizon_prev);
+    return HWS_OK;
+}
+
+/* Compares a good record with every checkpoint that names it. */
+static enum hws_code meet_checkpoints(struct hws_log_check *c, const struct hws_record *r,
+                                      struct hws_err *err)
+{
+    while (c->next_checkpoint < n_checkpoints(c)) {
+        const struct hws_checkpoint *p = checkpoint_at(c, c->next_checkpoint);
+        if (p->seq > r->seq) {
+            break;
+        }
+        c->next_checkpoint++;
+        if (p->seq < r->seq) {
+            continue; /* of a record before the first one here */
+        }
+        if (!hws_digest_eq(&p->hash, &r->hash)) {
+            return blame(c, "rewritten", r->seq,
+                         "differs from what was signed: the log was rewritten", err);
+        }
+        c->signed_seq = r->seq;
+    }
+    if (c->pinned && c->pin.seq == r->seq) {
+        if (!hws_digest_eq(&c->pin.hash, &r->hash)) {
+            return blame(c, "rewritten", r->seq,
+                         "differs from the checkpoint that was kept: the log was rewritten", err);
+        }
+        c->signed_seq = r->seq > c->signed_seq ? r->seq : c->signed_seq;
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_record *r,
+                                   struct hws_err *err)
+{
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    enum hws_code rc = hws_verify_feed(&c->walk, r, &c->err);
+    if (rc == HWS_E_PROTO) {
+        c->fault = hws_verify_fault_name(c->walk.fault);
+        c->bad_seq = c->walk.bad_seq;
+        return told(c, err);
+    }
+    if (rc != HWS_OK) {
+        return no_room(rc, err);
+    }
+    c->first_seq = c->first_seq == 0 ? r->seq : c->first_seq;
+    c->last_seq = r->seq;
+    return meet_checkpoints(c, r, err);
+}
+
+enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, struct hws_err *err)
+{
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    uint64_t next = c->walk.next_seq;
+    /* A seq that the walk does not expect is itself part of the damage: the place counts. */
+    return blame(c, "malformed", next != 0 ? next : seq, "is malformed", err);
+}
+
+enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t last_seq, struct hws_err *err)
+{
+    size_t n = n_checkpoints(c);
+
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    if (n == 0 || checkpoint_at(c, n - 1)->horizon_seq <= last_seq || last_seq < c->last_seq) {
+        return blame(c, "missing", c->walk.next_seq,
+                     "is missing, and no signed horizon says that it "
+                     "was pruned",
+                     err);
+    }
+    hws_verify_init(&c->walk, last_seq + 1, NULL);
+    c->n_gaps++;
+    return HWS_OK;
+}
+
+static enum hws_code missing(struct hws_log_check *c, const char *text, struct hws_err *err)
+{
+    uint64_t next = c->walk.next_seq;
+
+    return blame(c, "truncated", next == 0 ? c->last_seq + 1 : next, text, err);
+}
+
+enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err)
+{
+    size_t n = n_checkpoints(c);
+
+    if (c->fault != NULL) {
+        return told(c, err);
+    }
+    if (n > 0 && checkpoint_at(c, n - 1)->seq > c->last_seq) {
+        return missing(c, "is missing: a signed checkpoint says that the log goes on", err);
+    }
+    if (c->stated_head > c->last_seq) {
+        return missing(c, "is missing: the log says that it goes on", err);
+    }
+    if (c->pinned && c->pin.seq > c->last_seq) {
+        return missing(c, "is missing: the checkpoint that was kept says that the log goes on",
+                       err);
+    }
+    return HWS_OK;
+}

@@ -1,0 +1,79 @@
+/*
+ * Judges a whole audit log: its keys, its checkpoints, then its records, and names the first record
+ * that is wrong. What was pruned by retention is told from what was cut off by the signed horizon.
+ *
+ *     init -> key* -> checkpoint* -> pin? -> begin -> record* -> end
+ *
+ * Each step returns HWS_E_PROTO at the first fault and ever after; out->bad_seq is the record where
+ * it lies (for a bad key or checkpoint: the record it is about). Thread rule: pure, any thread.
+ */
+#ifndef HWS_RECORD_LOG_H
+#define HWS_RECORD_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "record/checkpoint.h"
+#include "record/verify.h"
+
+#define HWS_LOG_MAX_CHECKPOINTS 100000u /* of one log; more are refused with HWS_E_BUSY */
+#define HWS_LOG_MAX_KEYS        1000u
+
+struct hws_log_check {
+    struct hws_verify walk;
+    struct hws_buf keys;        /* struct hws_key_step, in order */
+    struct hws_buf checkpoints; /* struct hws_checkpoint, in order */
+    struct hws_checkpoint pin;
+    bool pinned;
+    size_t next_checkpoint; /* the walk's place among the checkpoints */
+    uint64_t bad_seq;       /* 0 while nothing is wrong */
+    const char *fault;      /* hws_verify_fault_name, or "key", "checkpoint", "horizon", "pin" */
+    uint64_t first_seq;     /* of the records seen */
+    uint64_t last_seq;
+    uint64_t signed_seq;  /* the newest record under a signature */
+    uint64_t stated_head; /* the newest record by the log's own word; 0 = it says nothing */
+    uint64_t n_gaps;      /* places where records had been pruned before they were exported */
+    struct hws_err err;
+};
+
+void hws_log_check_init(struct hws_log_check *c);
+void hws_log_check_deinit(struct hws_log_check *c);
+
+/* The next signing key, oldest first. */
+enum hws_code hws_log_check_key(struct hws_log_check *c, const struct hws_key_step *k,
+                                struct hws_err *err) HWS_MUST_USE;
+
+/* The next checkpoint, oldest first. */
+enum hws_code hws_log_check_checkpoint(struct hws_log_check *c, const struct hws_checkpoint *p,
+                                       struct hws_err *err) HWS_MUST_USE;
+
+/* A checkpoint kept elsewhere: the log must still hold (or have pruned) what it names. */
+enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkpoint *p,
+                                struct hws_err *err) HWS_MUST_USE;
+
+/*
+ * Starts the walk along the records. Whole: the log is all that is kept, so it begins at the signed
+ * horizon; otherwise (a part was exported) any record may be the first.
+ */
+enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* The next record. */
+enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_record *r,
+                                   struct hws_err *err) HWS_MUST_USE;
+
+/* Something that should be a record and is none; seq as far as known, 0 = the next. */
+enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, struct hws_err *err);
+
+/* Records up to last_seq were pruned before they could be exported; the signed horizon must say the
+ * same. */
+enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t last_seq, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* The end: nothing that is signed or stated may be missing. */
+enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;
+
+#endif

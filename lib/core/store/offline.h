@@ -1,0 +1,20 @@
+/*
+ * The audit log of a database that no agent is using: a copy, or one left behind. It is opened
+ * read-only, without a lock and without leaving anything beside it; the write-ahead log next to it
+ * (path + "-wal") is part of it. Blocks; for tools.
+ */
+#ifndef HWS_STORE_OFFLINE_H
+#define HWS_STORE_OFFLINE_H
+
+#include "record/log.h"
+
+/*
+ * Judges keys, checkpoints and records of the database at path by c (initialised; what it found is
+ * in it). pin may be NULL. HWS_OK: sound. HWS_E_PROTO: c->bad_seq and c->fault say where and what,
+ * or c->fault is NULL and the file itself cannot be read as a Hawser database. HWS_E_STATE: an
+ * agent is using it. HWS_E_IO, HWS_E_NOT_FOUND, HWS_E_NOMEM.
+ */
+enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint *pin,
+                                   struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;
+
+#endif
