@@ -12,13 +12,16 @@ import sys
 
 from h2raw import (ACK, CLOSED, CONTINUATION, DATA, END_HEADERS, END_STREAM, ERRORS, GOAWAY, HEADERS, PADDED, PING, PREFACE,
                    PRIORITY, PRIORITY_FLAG, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, block, frame,
-                   headers, literal, message, settings)
+                   headers, hpack_int, literal, message, settings)
 
 GRPC = [(":method", "POST"), (":scheme", "http"), (":path", "/grpc.testing.TestService/EmptyCall"), (":authority", "localhost"),
         ("te", "trailers"), ("content-type", "application/grpc")]
 DUPLEX = [(k, v.replace("EmptyCall", "FullDuplexCall")) for k, v in GRPC]
 EMPTY = message(b"")
 PING_BYTES = b"are you "
+# By Huffman's code, from RFC 7541, C.4.2 and C.4.3.
+NO_CACHE, CUSTOM_KEY, CUSTOM_VALUE = (bytes([0x80 | len(b)]) + b for b in map(
+    bytes.fromhex, ("a8eb10649cbf", "25a849e95ba97d7f", "25a849e95bb8e8b4bf")))
 PROTOCOL, FLOW, SIZE, COMPRESSION, STREAM = ("PROTOCOL_ERROR", "FLOW_CONTROL_ERROR", "FRAME_SIZE_ERROR", "COMPRESSION_ERROR",
                                              "STREAM_CLOSED")
 
@@ -29,6 +32,10 @@ def request(stream=1, fields=GRPC):
 
 def without(name):
     return [(k, v) for k, v in GRPC if k != name]
+
+
+def replaced(name, value):
+    return [(k, value if k == name else v) for k, v in GRPC]
 
 
 def window(stream, n):
@@ -119,29 +126,51 @@ def goaway_ends(path):
     return None if got == CLOSED else f"GOAWAY {got}" if got else "it is neither answered nor closed"
 
 
-def after_the_end(path):
-    """A whole call, then another head on its stream."""
-    judge = Judge(path, request())
-    while 1 not in judge.statuses and judge.next() is not None:
-        pass
-    judge.connection.send(headers(1, GRPC))
+def after_the_end(part):
+    """A whole call, then another frame on its stream."""
+
+    def run(path):
+        judge = Judge(path, request())
+        while 1 not in judge.statuses and judge.next() is not None:
+            pass
+        judge.connection.send(part)
+        got = judge.end()
+        judge.connection.close()
+        return None if got in (STREAM, PROTOCOL) else f"{got or 'the connection lives'}, where {STREAM} is due"
+
+    return run
+
+
+def says_why_it_ends(path):
+    judge = Judge(path, frame(PING, 0, 0, b"short"))
     got = judge.end()
     judge.connection.close()
-    return None if got in (STREAM, PROTOCOL) else f"{got or 'the connection lives'}, where {STREAM} is due"
+    return None if got == SIZE and judge.connection.ended else f"{got}, the connection {'ended' if judge.connection.ended else 'lives'}"
 
 
-def nothing_or(codes, *parts, stream=1):
-    """The stream is over: what comes for it is an error of the connection, or has no effect (an endpoint need not remember)."""
+def answered_by_http(status, words, *parts):
+    """An answer with this :status and a body with these words (none: no body), and the connection lives."""
 
     def run(path):
         judge = Judge(path, *parts)
-        lives = judge.lives() and judge.lives()
+        heads = b""
+        while 1 not in judge.statuses and (got := judge.next()) is not None:
+            heads += got[3] if got[0] == HEADERS else b""
+        lives = judge.lives()
         judge.connection.close()
-        if not lives:
-            return None if judge.goaway in (*codes.split("|"), None) else f"GOAWAY {judge.goaway}"
-        return "it is answered" if stream in judge.statuses else None
+        body = judge.data.get(1, b"")
+        if status.encode() not in heads or not lives:  # Huffman's code would make three digits no shorter
+            return f"head {heads.hex()}, the connection {'lives' if lives else 'ended'}"
+        return None if (words in body if words else not body) else f"body {body}"
 
     return run
+
+
+def indexed(stream, indexing, first=b""):
+    """GRPC's fields, each put into the table (indexing), or each asked back from where that left them."""
+    if indexing:
+        return frame(HEADERS, END_HEADERS, stream, first + b"".join(b"\x40" + literal(*field)[1:] for field in GRPC))
+    return frame(HEADERS, END_HEADERS, stream, first + bytes(0x80 | 61 + len(GRPC) - i for i in range(len(GRPC))))
 
 
 def accepted(*parts, stream=1, goes_on=True):
@@ -245,17 +274,32 @@ CASES = {
         f"{STREAM}|{PROTOCOL}", headers(1, GRPC, END_HEADERS | END_STREAM), frame(CONTINUATION, END_HEADERS, 1, block(GRPC))),
     "5.1.headers_after_its_reset": connection_error(
         f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), headers(1, GRPC)),
-    "5.1.data_after_its_reset_does_nothing": nothing_or(
-        f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(DATA, 0, 1, EMPTY)),
-    "5.1.headers_after_the_end_of_a_call": after_the_end,
+    "5.1.continuation_after_its_reset": connection_error(
+        f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
+    "5.1.data_after_its_reset": connection_error(
+        STREAM, headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(DATA, 0, 1, EMPTY)),
+    "5.1.headers_after_the_end_of_a_call": after_the_end(headers(1, GRPC)),
+    "5.1.data_after_the_end_of_a_call": after_the_end(frame(DATA, END_STREAM, 1, EMPTY)),
+    "5.1.continuation_after_the_end_of_a_call": after_the_end(frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
+    "5.1.window_update_after_end_stream": accepted(request(), window(1, 1)),
+    "5.1.priority_after_end_stream": accepted(request(), frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 255))),
+    "5.1.rst_stream_after_end_stream": ignored(request(), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8]))),
+    "5.1.priority_of_a_closed_stream": ignored(request(), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(PRIORITY, 0, 1, bytes(5))),
     "5.1.1.even_stream_number": connection_error(PROTOCOL, request(2)),
-    "5.1.1.number_below_an_earlier_one_does_nothing": nothing_or(f"{PROTOCOL}|{STREAM}", request(5), request(3), stream=3),
+    "5.1.1.number_below_an_earlier_one": connection_error(PROTOCOL, request(5), request(3)),
+    "5.1.1.numbers_may_be_left_out": accepted(request(1), request(9), stream=9),
     "5.1.2.more_streams_than_allowed": stream_error(
         f"{PROTOCOL}|REFUSED_STREAM", *(headers(n, DUPLEX) for n in range(1, 200, 2)), stream=199),
+    "5.3.1.headers_that_depend_on_themselves": stream_error(
+        f"{PROTOCOL}|STATUS", frame(HEADERS, END_HEADERS | PRIORITY_FLAG | END_STREAM, 1, struct.pack(">IB", 1, 15) + block(GRPC))),
+    "5.4.1.goaway_comes_before_the_end": says_why_it_ends,
+    "5.5.unknown_frame_within_a_header_block": connection_error(
+        PROTOCOL, headers(1, GRPC, 0), frame(0x16, 0, 1, b"whatever"), frame(CONTINUATION, END_HEADERS, 1)),
     "5.3.1.stream_that_depends_on_itself": ignored(headers(1, DUPLEX), frame(PRIORITY, 0, 3, struct.pack(">IB", 5, 1))),
     # ---- 6.1: DATA
     "6.1.data_on_stream_0": connection_error(PROTOCOL, frame(DATA, 0, 0, b"x")),
     "6.1.padding_as_long_as_the_frame": connection_error(PROTOCOL, headers(1, GRPC), frame(DATA, PADDED, 1, b"\x06abcde")),
+    "6.1.message_in_several_frames": accepted(headers(1, GRPC), *(frame(DATA, 0, 1, EMPTY[i:i + 1]) for i in range(5)), frame(DATA, END_STREAM, 1)),
     "6.1.padded_data_is_read": accepted(headers(1, GRPC), frame(DATA, PADDED | END_STREAM, 1, b"\x03" + EMPTY + bytes(3))),
     # ---- 6.2: HEADERS
     "6.2.headers_on_stream_0": connection_error(PROTOCOL, headers(0, GRPC)),
@@ -267,6 +311,9 @@ CASES = {
     # ---- 6.3: PRIORITY
     "6.3.priority_on_stream_0": connection_error(PROTOCOL, frame(PRIORITY, 0, 0, bytes(5))),
     "6.3.priority_of_a_wrong_size": stream_error(SIZE, headers(1, DUPLEX), frame(PRIORITY, 0, 1, bytes(4))),
+    "6.3.weights_and_dependencies_are_read": accepted(
+        frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 0)), frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 255)),
+        frame(PRIORITY, 0, 1, struct.pack(">IB", 3, 255)), frame(PRIORITY, 0, 1, struct.pack(">IB", 0x80000003, 255)), request()),
     "6.3.priority_of_an_idle_stream": accepted(frame(PRIORITY, 0, 7, struct.pack(">IB", 0, 15)), request()),
     # ---- 6.4: RST_STREAM
     "6.4.rst_stream_on_stream_0": connection_error(PROTOCOL, frame(RST_STREAM, 0, 0, bytes(4))),
@@ -281,6 +328,8 @@ CASES = {
     "6.5.2.window_above_the_largest": connection_error(FLOW, settings((4, 1 << 31))),
     "6.5.2.frame_size_below_the_least": connection_error(PROTOCOL, settings((5, 16383))),
     "6.5.2.frame_size_above_the_largest": connection_error(PROTOCOL, settings((5, 1 << 24))),
+    "6.5.3.the_last_of_several_windows_counts": held_by_window(
+        (PREFACE, settings((4, 2000), (4, 1)), BIG), (window(1, 100000),), 1, 1000),
     "6.5.2.unknown_setting_is_ignored": accepted(settings((0xFF, 1)), request()),
     # ---- 6.6: PUSH_PROMISE
     "6.6.push_promise_from_a_client": connection_error(PROTOCOL, headers(1, DUPLEX), frame(PUSH_PROMISE, END_HEADERS, 1, bytes(4) + block(GRPC))),
@@ -294,6 +343,7 @@ CASES = {
     "6.8.calls_go_on_after_goaway": accepted(headers(1, GRPC), frame(GOAWAY, 0, 0, bytes(8)), frame(DATA, END_STREAM, 1, EMPTY), goes_on=False),
     "6.8.idle_connection_ends_after_goaway": goaway_ends,
     # ---- 6.9: WINDOW_UPDATE
+    "6.9.window_updates_are_read": accepted(window(0, 1), headers(1, GRPC), window(1, 1), frame(DATA, END_STREAM, 1, EMPTY)),
     "6.9.increment_of_0_on_the_connection": connection_error(PROTOCOL, window(0, 0)),
     "6.9.increment_of_0_on_a_stream": stream_error(PROTOCOL, headers(1, DUPLEX), window(1, 0)),
     "6.9.window_update_of_a_wrong_size": connection_error(SIZE, frame(WINDOW_UPDATE, 0, 0, bytes(3))),
@@ -310,6 +360,10 @@ CASES = {
     "6.10.header_block_in_pieces": accepted(frame(HEADERS, 0, 1, block(GRPC)[:30]), frame(CONTINUATION, 0, 1, block(GRPC)[30:60]),
                                             frame(CONTINUATION, END_HEADERS, 1, block(GRPC)[60:]), frame(DATA, END_STREAM, 1, EMPTY)),
     "6.10.continuation_after_end_headers": connection_error(PROTOCOL, headers(1, DUPLEX), frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
+    "6.10.continuation_after_the_last_continuation": connection_error(
+        PROTOCOL, headers(1, DUPLEX, 0), frame(CONTINUATION, END_HEADERS, 1), frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
+    "6.10.continuation_after_data": connection_error(
+        PROTOCOL, headers(1, DUPLEX), frame(DATA, 0, 1, EMPTY), frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
     "6.10.continuation_on_stream_0": connection_error(PROTOCOL, headers(1, GRPC, 0), frame(CONTINUATION, END_HEADERS, 0)),
     "6.10.data_before_end_headers": connection_error(PROTOCOL, headers(1, GRPC, 0), frame(DATA, END_STREAM, 1, EMPTY)),
     # ---- 7: error codes
@@ -317,6 +371,10 @@ CASES = {
                                         frame(DATA, END_STREAM, 1, EMPTY), goes_on=False),
     "7.unknown_code_in_rst_stream": ignored(headers(1, DUPLEX), frame(RST_STREAM, 0, 1, b"\x00\x00\x00\xff")),
     # ---- 8: HTTP
+    "8.1.request_with_trailers": accepted(headers(1, GRPC), frame(DATA, 0, 1, EMPTY), headers(1, [("x-late", "y")], END_HEADERS | END_STREAM)),
+    "8.1.get_is_answered_in_words": answered_by_http("405", b"gRPC", headers(1, replaced(":method", "GET"), END_HEADERS | END_STREAM)),
+    "8.1.head_is_answered_without_a_body": answered_by_http("405", b"", headers(1, replaced(":method", "HEAD"), END_HEADERS | END_STREAM)),
+    "8.1.post_that_is_not_grpc": answered_by_http("415", b"", headers(1, replaced("content-type", "text/html"), END_HEADERS | END_STREAM)),
     "8.1.second_headers_without_end_stream": stream_error(PROTOCOL, headers(1, DUPLEX), headers(1, [("x", "y")])),
     "8.2.1.upper_case_name": stream_error(PROTOCOL, headers(1, [*GRPC, ("X-Upper", "y")])),
     "8.2.2.connection_specific_field": stream_error(PROTOCOL, headers(1, [*GRPC, ("connection", "keep-alive")])),
@@ -338,6 +396,8 @@ CASES = {
         PROTOCOL, headers(1, [*GRPC, ("content-length", "1")]), frame(DATA, 0, 1, b"\0"), frame(DATA, END_STREAM, 1, bytes(4))),
     # ---- RFC 7541
     "hpack.2.3.3.index_beyond_the_tables": connection_error(COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff\x80\x7f")),
+    "hpack.2.3.3.literal_of_a_name_beyond_the_tables": connection_error(
+        COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GRPC) + b"\x7f\x07\x01x")),
     "hpack.4.2.table_size_update_after_a_field": connection_error(COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GRPC) + b"\x20")),
     "hpack.5.2.huffman_padding_of_8_bits": connection_error(
         COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GRPC) + b"\x00\x01x\x82\x1c\xff\xff")),
@@ -347,6 +407,20 @@ CASES = {
         COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, block(GRPC) + b"\x00\x01x\x84\xff\xff\xff\xff")),
     "hpack.6.1.index_0": connection_error(COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x80")),
     "hpack.6.3.table_size_above_the_setting": connection_error(COMPRESSION, frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x3f\xe2\x1f" + block(GRPC))),
+    "hpack.6.3.table_size_updates_are_read": accepted(
+        frame(HEADERS, END_HEADERS, 1, b"\x20" + b"\x3f\xe1\x1f" + block(GRPC)), frame(DATA, END_STREAM, 1, EMPTY)),
+    "hpack.6.2.fields_come_back_from_the_table": accepted(
+        indexed(1, indexing=True), frame(DATA, END_STREAM, 1, EMPTY), indexed(3, indexing=None), frame(DATA, END_STREAM, 3, EMPTY), stream=3),
+    "hpack.6.2.a_table_of_size_0_forgets_them": connection_error(
+        COMPRESSION, indexed(1, indexing=True), frame(DATA, END_STREAM, 1, EMPTY), indexed(3, indexing=None, first=b"\x20")),
+    **{f"hpack.6.2.{kind}_{name}_{text}": accepted(
+        frame(HEADERS, END_HEADERS, 1, block(GRPC) + first + named + value), frame(DATA, END_STREAM, 1, EMPTY))
+       for kind, prefix, first_byte in (("incremental", 6, 0x40), ("without_indexing", 4, 0x00), ("never_indexed", 4, 0x10))
+       for name, text, first, named, value in (
+           ("indexed_name", "plain", hpack_int(24, prefix, first_byte), b"", b"\x08no-cache"),
+           ("indexed_name", "huffman", hpack_int(24, prefix, first_byte), b"", NO_CACHE),
+           ("new_name", "plain", bytes([first_byte]), b"\x0acustom-key", b"\x0ccustom-value"),
+           ("new_name", "huffman", bytes([first_byte]), CUSTOM_KEY, CUSTOM_VALUE))},
     "hpack.6.2.indexed_and_never_indexed_fields": accepted(
         frame(HEADERS, END_HEADERS, 1, b"".join(bytes([first]) + literal(*field)[1:] for first, field in zip([0x40, 0x10] * 3, GRPC))),
         frame(DATA, END_STREAM, 1, EMPTY)),

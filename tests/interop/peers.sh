@@ -43,6 +43,17 @@ interop_go_build() {
   cp "$interop_here"/peers/go/* "$1/" && cd "$1" && go mod tidy && go build -o peer .
 }
 
+interop_h2spec_build() {
+  cp "$interop_here"/peers/h2spec/* "$1/" && cd "$1" && go build -mod=mod -o h2spec github.com/summerwind/h2spec/cmd/h2spec
+}
+
+# h2spec, through the module proxy.
+interop_h2spec() {
+  export -f interop_h2spec_build
+  export interop_here
+  interop_cached h2spec "$(interop_key "$interop_here"/peers/h2spec/*)" bash -c 'interop_h2spec_build "$1"' _
+}
+
 # grpc-go with its own case library, through the module proxy.
 interop_go() {
   export -f interop_go_build

@@ -1,6 +1,6 @@
 # what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; HTTP/2's rules by hand; every method of an agent from Python
 # needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
-# time: 2 min, the first time 3 more; with --long the full sizes of the soaks and grpc-go: 30 min
+# time: 2 min, the first time 3 more; with --long the full sizes of the soaks, grpc-go, and h2spec beside nghttpd: 30 min
 
 need_packages $BUILD_PACKAGES python3 python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { skip "all" "$why"; return; }
 command -v npm >/dev/null || need_packages nodejs npm || { skip "all" "$why"; return; }
@@ -27,7 +27,7 @@ report < <(timeout 900 tests/interop/run.sh build/asan/bin 2>&1)
 
 # HTTP/2 by hand: our server against a client that breaks its rules, our client against a server that misbehaves.
 work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-http2.XXXXXX")
-build/asan/bin/hawser-interop --listen "$work/sock" --seconds 240 >"$work/out" 2>"$work/err" &
+build/asan/bin/hawser-interop --listen "$work/sock" --seconds 2400 >"$work/out" 2>"$work/err" &
 server=$!
 for _ in $(seq 200); do
   grep -q listening "$work/out" && break
@@ -35,6 +35,17 @@ for _ in $(seq 200); do
 done
 report < <(timeout 200 python3 tests/interop/conformance.py "$work/sock" 2>&1)
 report < <(timeout 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client 2>&1)
+if [ "$HAWSER_LONG" = 1 ]; then
+  if ! command -v go >/dev/null; then
+    skip "h2spec" "there is no go to build it"
+  elif ! need_packages nghttp2-server; then
+    skip "h2spec" "$why"
+  elif at=$(interop_h2spec); then
+    report < <(timeout 1300 python3 tests/interop/h2spec.py --h2spec "$at/h2spec" --socket "$work/sock" 2>&1)
+  else
+    skip "h2spec" "it does not come through the Go module proxy: $(tail -n 1 "$interop_cache"/h2spec-*.log)"
+  fi
+fi
 kill "$server"
 if wait "$server" && ! grep -qE 'ERROR|runtime error' "$work/err"; then
   pass "http2.server_ends_well"

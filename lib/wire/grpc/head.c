@@ -152,6 +152,7 @@ static bool field_http(struct hws_grpc_call *call, const uint8_t *name, size_t n
         field_path(call, value, n_value);
     } else if (is(name, n_name, ":method")) {
         call->head.post = is(value, n_value, "POST");
+        call->head.get = is(value, n_value, "GET");
     } else if (is(name, n_name, ":status")) {
         field_http_status(call, value, n_value);
     } else if (is(name, n_name, "content-type")) {
@@ -353,6 +354,25 @@ enum hws_code hws_grpc__head_send_response(struct hws_grpc_call *call,
     return code;
 }
 
+static const char *http_text(unsigned http_status)
+{
+    return http_status == 415 ? "415" : http_status == 405 ? "405" : "200";
+}
+
+enum hws_code hws_grpc__head_send_words(struct hws_grpc_call *call, unsigned http_status)
+{
+    const nghttp2_data_provider source = {.read_callback = on_read};
+    struct block b;
+
+    b.n = 0;
+    put_fixed(&b, ":status", http_text(http_status));
+    put_fixed(&b, "content-type", "text/plain");
+    enum hws_code code =
+        code_of(nghttp2_submit_response(call->conn->h2, call->stream_id, b.nv, b.n, &source));
+    call->headers_out = call->headers_out || code == HWS_OK;
+    return code;
+}
+
 enum hws_code hws_grpc__head_send_status(struct hws_grpc_call *call, unsigned http_status)
 {
     struct block b;
@@ -362,7 +382,7 @@ enum hws_code hws_grpc__head_send_status(struct hws_grpc_call *call, unsigned ht
     if (scratch_room(call, status_room(call), &scratch) != HWS_OK) {
         return HWS_E_NOMEM;
     }
-    put_fixed(&b, ":status", http_status == 415 ? "415" : http_status == 405 ? "405" : "200");
+    put_fixed(&b, ":status", http_text(http_status));
     put_fixed(&b, "content-type", "application/grpc");
     if (call->code == HWS_GRPC_UNIMPLEMENTED) {
         put_fixed(&b, "grpc-accept-encoding", HWS_GRPC_ACCEPT_ENCODING);

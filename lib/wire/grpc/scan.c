@@ -5,12 +5,68 @@
 
 #include "base/bits.h"
 
-enum { DATA = 0, HEADERS = 1, CONTINUATION = 9 };
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, CONTINUATION = 9 };
 enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8 };
 
 void hws_grpc_scan_init(struct hws_grpc_scan *s, uint32_t n_preface)
 {
-    *s = (struct hws_grpc_scan){.skip = n_preface};
+    *s = (struct hws_grpc_scan){.skip = n_preface, .opens = n_preface > 0};
+}
+
+static bool is_over(const struct hws_grpc_scan *s, uint32_t stream)
+{
+    for (size_t i = 0; i < HWS_GRPC_OVER_STREAMS; i++) {
+        if (s->over[i] == stream) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A client's HEADERS: they open a stream, or are trailers. Even numbers are not a client's, and the
+ * library says so. */
+static enum hws_grpc_scan_fault judge_headers(struct hws_grpc_scan *s, uint32_t stream)
+{
+    if (!s->opens || stream % 2 == 0) {
+        return HWS_GRPC_SCAN_GOOD;
+    }
+    if (stream <= s->newest) {
+        bool left_out = stream >= s->gap_from && stream <= s->gap_to;
+        return left_out                         ? HWS_GRPC_SCAN_OUT_OF_ORDER
+               : (s->head[4] & END_STREAM) == 0 ? HWS_GRPC_SCAN_NO_TRAILERS
+                                                : HWS_GRPC_SCAN_GOOD;
+    }
+    if (stream > s->newest + 2) {
+        s->gap_from = s->newest + 1;
+        s->gap_to = stream - 1;
+    }
+    s->newest = stream;
+    return HWS_GRPC_SCAN_GOOD;
+}
+
+/* A frame within a header block is the library's to judge. */
+static enum hws_grpc_scan_fault judge(struct hws_grpc_scan *s)
+{
+    uint8_t type = s->head[3];
+    uint32_t stream = hws_load_be32(s->head + 5) & INT32_MAX;
+
+    if (stream == 0 || s->head_goes_on || type > RST_STREAM) {
+        return HWS_GRPC_SCAN_GOOD;
+    }
+    bool over = is_over(s, stream);
+    if (type == RST_STREAM && !over) {
+        s->over[s->n_over++ % HWS_GRPC_OVER_STREAMS] = stream;
+    }
+    if (type != HEADERS && type != DATA) {
+        return HWS_GRPC_SCAN_GOOD;
+    }
+    if (over) {
+        return HWS_GRPC_SCAN_AFTER_END;
+    }
+    if ((s->head[4] & END_STREAM) != 0) {
+        s->over[s->n_over++ % HWS_GRPC_OVER_STREAMS] = stream;
+    }
+    return type == HEADERS ? judge_headers(s, stream) : HWS_GRPC_SCAN_GOOD;
 }
 
 static void count(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
@@ -18,6 +74,10 @@ static void count(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
     uint8_t type = s->head[3];
     uint8_t flags = s->head[4];
 
+    out->fault = judge(s);
+    if (out->fault != HWS_GRPC_SCAN_GOOD) {
+        return;
+    }
     s->skip = hws_load_be24(s->head);
     s->n_head = 0;
     s->in_head = type == HEADERS || type == CONTINUATION;
@@ -34,7 +94,8 @@ static void count(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
 
 struct hws_grpc_scanned hws_grpc_scan(struct hws_grpc_scan *s, const uint8_t *bytes, size_t n)
 {
-    struct hws_grpc_scanned out = {0, 0};
+    struct hws_grpc_scanned out = {0};
+    size_t n_all = n;
 
     while (n > 0) {
         if (s->n_padded > 0) {
@@ -51,12 +112,17 @@ struct hws_grpc_scanned hws_grpc_scan(struct hws_grpc_scan *s, const uint8_t *by
         size_t k = sizeof(s->head) - s->n_head < n ? sizeof(s->head) - s->n_head : n;
         memcpy(s->head + s->n_head, bytes, k);
         s->n_head = (uint8_t)(s->n_head + k);
-        bytes += k;
-        n -= k;
         if (s->n_head == sizeof(s->head)) {
             count(s, &out);
         }
+        if (out.fault != HWS_GRPC_SCAN_GOOD) {
+            out.n_good = n_all - n;
+            return out;
+        }
+        bytes += k;
+        n -= k;
     }
+    out.n_good = n_all;
     return out;
 }
 

@@ -142,6 +142,26 @@ static void reject(struct hws_grpc_call *call, unsigned http_status, enum hws_gr
     }
 }
 
+/* A browser, or a person with curl, is told in words; the same limits hold as for any answer. */
+static void reject_get(struct hws_grpc_call *call)
+{
+    static const char words[] = "This port speaks gRPC: POST with content-type application/grpc.\n";
+    struct hws_grpc_conn *conn = call->conn;
+    uint8_t *space = NULL;
+
+    if (hws_grpc_outq_reserve(&call->tx, &conn->chunks, sizeof(words) - 1, &space) != HWS_OK ||
+        hws_grpc__head_send_words(call, 405) != HWS_OK) {
+        reject(call, 405, HWS_GRPC_UNKNOWN, "method is not POST");
+        return;
+    }
+    memcpy(space, words, sizeof(words) - 1);
+    hws_grpc_outq_commit(&call->tx, sizeof(words) - 1);
+    conn->unsent_bytes += sizeof(words) - 1;
+    hws_grpc__call_set_end(call, HWS_GRPC_UNKNOWN, "method is not POST");
+    hws_grpc__call_move(call, HWS_GRPC_CALL_FINISHING);
+    hws_grpc__call_progress(call, 0);
+}
+
 /* What is wrong with the block: true, and the call is answered. */
 static bool rejected(struct hws_grpc_call *call)
 {
@@ -155,8 +175,13 @@ static bool rejected(struct hws_grpc_call *call)
     }
     if (!head->post || !head->content_type_ok) {
         stats->calls_bad_request++;
-        reject(call, head->post ? 415 : 405, HWS_GRPC_UNKNOWN,
-               head->post ? "content-type is not application/grpc" : "method is not POST");
+        call->not_grpc = true;
+        if (head->get) {
+            reject_get(call);
+        } else {
+            reject(call, head->post ? 415 : 405, HWS_GRPC_UNKNOWN,
+                   head->post ? "content-type is not application/grpc" : "method is not POST");
+        }
         return true;
     }
     if (call->route == NULL) {

@@ -397,6 +397,28 @@ static void feed(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n, uin
     }
 }
 
+/* The library forgets streams that are closed, and would ignore what comes for them. */
+static void end_at_fault(struct hws_grpc_conn *conn, enum hws_grpc_scan_fault fault)
+{
+    static const struct {
+        uint32_t h2_error;
+        const char *text;
+    } ends[] = {
+        [HWS_GRPC_SCAN_AFTER_END] = {NGHTTP2_STREAM_CLOSED,
+                                     "frame on a stream that the peer has ended"},
+        [HWS_GRPC_SCAN_OUT_OF_ORDER] = {NGHTTP2_PROTOCOL_ERROR,
+                                        "stream number below those opened before"},
+        [HWS_GRPC_SCAN_NO_TRAILERS] = {NGHTTP2_PROTOCOL_ERROR,
+                                       "second header block that does not end its stream"},
+    };
+
+    if (conn->ending || fault == HWS_GRPC_SCAN_GOOD) {
+        return;
+    }
+    conn->stats->conn_protocol_errors++;
+    (void)hws_grpc__conn_end(conn, ends[fault].h2_error, HWS_E_PROTO, ends[fault].text);
+}
+
 enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
                                  uint64_t now_ms, struct hws_err *err)
 {
@@ -410,7 +432,8 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     struct hws_grpc_scanned seen = hws_grpc_scan(&conn->scan, bytes, n);
     time_block(conn, seen.n_headers);
     if (hws_grpc__count_control(conn, seen.n_control) == 0) {
-        feed(conn, bytes, n, seen.n_headers);
+        feed(conn, bytes, seen.n_good, seen.n_headers);
+        end_at_fault(conn, seen.fault);
     }
     bool ended = conn->ending;
     hws_grpc__conn_leave(conn);

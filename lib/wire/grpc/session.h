@@ -38,9 +38,6 @@
 #include "grpc/rate.h"
 #include "grpc/scan.h"
 
-#define HWS_GRPC_OVER_STREAMS                                                                      \
-    32u /* remembered, to know a peer that goes on with what it has ended */
-
 struct hws_grpc_server;
 struct hws_grpc_conn;
 struct nghttp2_session;
@@ -121,9 +118,6 @@ struct hws_grpc_conn {
     uint32_t n_blocks_begun; /* HEADERS that the library took since the last look */
     struct hws_grpc_rate control;
     struct hws_grpc_rate resets;
-    int32_t over[HWS_GRPC_OVER_STREAMS]; /* server: the latest streams that the peer has ended or
-                                            reset, and that are closed */
-    uint32_t n_over;                     /* ever */
     uint32_t n_provoked;
     uint64_t provoked_since_ms;
 

@@ -22,33 +22,12 @@ static struct hws_grpc_call *call_of(nghttp2_session *h2, int32_t stream_id)
 
 /* ---- frames in ---- */
 
-/* The peer has said its last word on this stream, and the stream is closed. */
-static void note_over(struct hws_grpc_conn *conn, int32_t stream_id)
-{
-    conn->over[conn->n_over++ % HWS_GRPC_OVER_STREAMS] = stream_id;
-}
-
-/* A peer may still send on a stream that we reset, but not on one that it ended (RFC 9113, section
- * 5.1); nghttp2 has forgotten both. */
-static bool is_over(const struct hws_grpc_conn *conn, int32_t stream_id)
-{
-    for (size_t i = 0; conn->cfg.server != NULL && i < HWS_GRPC_OVER_STREAMS; i++) {
-        if (conn->over[i] == stream_id && stream_id != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *data)
 {
     struct hws_grpc_conn *conn = data;
 
     (void)h2;
-    if ((hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_DATA) && is_over(conn, hd->stream_id)) {
-        return hws_grpc__conn_end(conn, NGHTTP2_STREAM_CLOSED, HWS_E_PROTO,
-                                  "frame on a stream that the peer has ended");
-    }
+    (void)hd;
     return hws_grpc__outbound_check(conn);
 }
 
@@ -204,7 +183,6 @@ static bool is_rapid(const struct hws_grpc_conn *conn, const struct hws_grpc_cal
 static int on_rst(struct hws_grpc_conn *conn, int32_t stream_id)
 {
     conn->stats->resets_in++;
-    note_over(conn, stream_id);
     if (conn->cfg.server == NULL || !is_rapid(conn, call_of(conn->h2, stream_id)) ||
         hws_grpc_rate_take(&conn->resets, conn->now_ms)) {
         return 0;
@@ -275,9 +253,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t h2_e
 {
     struct hws_grpc_call *call = call_of(h2, stream_id);
 
-    if (nghttp2_session_get_stream_remote_close(h2, stream_id) == 1) {
-        note_over(data, stream_id);
-    }
+    (void)data;
     if (call != NULL) {
         hws_grpc__call_stream_gone(call, h2_error);
     }
@@ -328,6 +304,12 @@ static int on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t
 static void on_status_sent(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
 {
     if (call == NULL || !call->server || call->peer_done || call->rst_out) {
+        return;
+    }
+    if (call->not_grpc && conn->cfg.limits.progress_ms > 0) {
+        /* What is no gRPC client may not know that an answer can come early: the rest of its
+         * request has the time that progress has. */
+        hws_grpc__call_progress(call, 0);
         return;
     }
     /* The client need not send the rest. NO_ERROR even at a deadline: a client that reads both

@@ -33,6 +33,7 @@ struct hws_grpc_head {
     bool content_type_ok;
     bool te_ok;
     bool post;
+    bool get;
     bool have_path;
     bool have_status; /* grpc-status came */
     bool over;        /* a header limit */
@@ -98,6 +99,7 @@ struct hws_grpc_call {
     bool expired;     /* at its deadline */
     bool from_peer;   /* the end is the peer's word */
     bool unprocessed;
+    bool not_grpc; /* server: refused as HTTP */
 };
 
 /* ---- session.c ---- */
@@ -167,6 +169,11 @@ void hws_grpc__head_field(struct hws_grpc_call *call, const uint8_t *name, size_
 /* Response headers with the data to follow. HWS_E_NOMEM. */
 enum hws_code hws_grpc__head_send_response(struct hws_grpc_call *call,
                                            const struct hws_grpc_meta *meta) HWS_MUST_USE;
+
+/* The head of an answer in words to a request that is not gRPC, its trailers a gRPC status; the
+ * words follow as data. HWS_E_NOMEM. */
+enum hws_code hws_grpc__head_send_words(struct hws_grpc_call *call, unsigned http_status)
+    HWS_MUST_USE;
 
 /* Status fields as a trailers-only response with this :status, or as trailers after data.
  * HWS_E_NOMEM. */

@@ -11,9 +11,9 @@ static const uint8_t s_bytes[] =
     "\0\0\2\x9\4\0\0\0\1ab"          /* CONTINUATION: part of it */
     "\0\0\1\0\0\0\0\0\1x"            /* DATA */
     "\0\0\0\0\0\0\0\0\1"             /* DATA without bytes: control */
-    "\0\0\0\0\1\0\0\0\1"             /* the same that ends its stream */
     "\0\0\3\0\x8\0\0\0\1\2\0\0"      /* DATA of padding: control */
     "\0\0\4\0\x8\0\0\0\1\2\0\0\0"    /* one byte and padding */
+    "\0\0\0\0\1\0\0\0\1"             /* DATA without bytes that ends its stream */
     "\0\0\5\xfa\0\0\0\0\0\0\0\4\0\0" /* unknown, looks like a head inside */
     "\0\0\10\6\0\0\0\0\0"
     "12345678"; /* PING: control */
@@ -23,12 +23,14 @@ static void frames_are_counted_wherever_the_bytes_are_cut(void **state)
     (void)state;
     for (size_t step = 1; step < sizeof(s_bytes); step++) {
         struct hws_grpc_scan s;
-        struct hws_grpc_scanned sum = {0, 0};
+        struct hws_grpc_scanned sum = {0};
         hws_grpc_scan_init(&s, 8);
         for (size_t at = 0; at < sizeof(s_bytes) - 1; at += step) {
             size_t left = sizeof(s_bytes) - 1 - at;
             struct hws_grpc_scanned one =
                 hws_grpc_scan(&s, s_bytes + at, left < step ? left : step);
+            assert_int_equal(one.fault, HWS_GRPC_SCAN_GOOD);
+            assert_int_equal(one.n_good, left < step ? left : step);
             sum.n_headers += one.n_headers;
             sum.n_control += one.n_control;
         }
@@ -39,10 +41,131 @@ static void frames_are_counted_wherever_the_bytes_are_cut(void **state)
     }
 }
 
+/* ---- what may not come ---- */
+
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, CONTINUATION = 9 };
+enum { NO_FLAGS = 0, END_STREAM = 1, END_HEADERS = 4, WHOLE = 5 };
+
+struct step {
+    uint8_t type;
+    uint8_t flags;
+    uint8_t stream;
+};
+
+#define N_STEPS     4u
+#define FRAME_BYTES 10u /* a head and one byte */
+
+/* The index of the frame at fault, N_STEPS when there is none, whatever pieces the bytes come in.
+ */
+static size_t fault_at(bool server, const struct step *steps, enum hws_grpc_scan_fault *out_fault)
+{
+    uint8_t bytes[N_STEPS * FRAME_BYTES] = {0};
+    size_t found[2] = {0, 0};
+
+    for (size_t i = 0; i < N_STEPS; i++) {
+        uint8_t *at = bytes + i * FRAME_BYTES;
+        at[2] = FRAME_BYTES - 9;
+        at[3] = steps[i].type;
+        at[4] = steps[i].flags;
+        at[8] = steps[i].stream;
+    }
+    for (size_t whole = 0; whole < 2; whole++) {
+        size_t piece = whole ? sizeof(bytes) : 1;
+        struct hws_grpc_scan s;
+        struct hws_grpc_scanned one = {0};
+        size_t at = 0;
+        hws_grpc_scan_init(&s, server ? 1 : 0);
+        if (server) {
+            (void)hws_grpc_scan(&s, bytes, 1); /* its preface */
+        }
+        for (; at < sizeof(bytes) && one.fault == HWS_GRPC_SCAN_GOOD; at += piece) {
+            one = hws_grpc_scan(&s, bytes + at, piece);
+            found[whole] = (at + one.n_good) / FRAME_BYTES;
+        }
+        *out_fault = one.fault;
+    }
+    assert_int_equal(found[0], found[1]);
+    return found[1];
+}
+
+static void a_stream_is_over_when_its_peer_said_so(void **state)
+{
+    static const struct {
+        size_t fault; /* the step at fault */
+        struct step steps[N_STEPS];
+    } rows[] = {
+        {2,
+         {{HEADERS, END_HEADERS, 1}, {DATA, END_STREAM, 1}, {DATA, NO_FLAGS, 1}, {PRIORITY, 0, 1}}},
+        {1, {{HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 3}, {PRIORITY, 0, 1}}},
+        {1, {{HEADERS, WHOLE, 1}, {DATA, END_STREAM, 1}, {HEADERS, WHOLE, 3}, {PRIORITY, 0, 1}}},
+        {2,
+         {{HEADERS, END_HEADERS, 1}, {RST_STREAM, 0, 1}, {DATA, END_STREAM, 1}, {PRIORITY, 0, 1}}},
+        {2, {{HEADERS, END_HEADERS, 1}, {RST_STREAM, 0, 1}, {HEADERS, WHOLE, 1}, {PRIORITY, 0, 1}}},
+        {3, {{HEADERS, WHOLE, 1}, {RST_STREAM, 0, 1}, {RST_STREAM, 0, 1}, {DATA, 0, 1}}},
+        {4, {{HEADERS, WHOLE, 1}, {RST_STREAM, 0, 1}, {RST_STREAM, 0, 1}, {PRIORITY, 0, 1}}},
+        {4, {{HEADERS, END_HEADERS, 1}, {DATA, 0, 1}, {DATA, 0, 1}, {HEADERS, WHOLE, 1}}},
+        /* Within a header block nothing else may come; the library says so. */
+        {4,
+         {{HEADERS, END_STREAM, 1},
+          {DATA, 0, 1},
+          {CONTINUATION, END_HEADERS, 1},
+          {PRIORITY, 0, 1}}},
+    };
+    enum hws_grpc_scan_fault fault;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t server = 0; server < 2; server++) {
+            assert_int_equal(fault_at(server == 1, rows[i].steps, &fault), rows[i].fault);
+            assert_int_equal(fault, rows[i].fault == N_STEPS ? HWS_GRPC_SCAN_GOOD
+                                                             : HWS_GRPC_SCAN_AFTER_END);
+        }
+    }
+}
+
+static void a_client_opens_streams_upwards_and_once(void **state)
+{
+    static const struct {
+        enum hws_grpc_scan_fault fault;
+        size_t at;
+        struct step steps[N_STEPS];
+    } rows[] = {
+        {HWS_GRPC_SCAN_OUT_OF_ORDER,
+         1,
+         {{HEADERS, WHOLE, 5}, {HEADERS, WHOLE, 3}, {PRIORITY, 0, 1}, {PRIORITY, 0, 1}}},
+        {HWS_GRPC_SCAN_OUT_OF_ORDER,
+         1,
+         {{HEADERS, WHOLE, 5}, {HEADERS, WHOLE, 1}, {PRIORITY, 0, 1}, {PRIORITY, 0, 1}}},
+        {HWS_GRPC_SCAN_OUT_OF_ORDER,
+         2,
+         {{HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 7}, {HEADERS, WHOLE, 5}, {PRIORITY, 0, 1}}},
+        {HWS_GRPC_SCAN_NO_TRAILERS,
+         2,
+         {{HEADERS, END_HEADERS, 1}, {DATA, 0, 1}, {HEADERS, END_HEADERS, 1}, {DATA, 0, 1}}},
+        {HWS_GRPC_SCAN_GOOD,
+         4,
+         {{HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 3}, {HEADERS, WHOLE, 9}, {PRIORITY, 0, 5}}},
+        {HWS_GRPC_SCAN_GOOD,
+         4,
+         {{HEADERS, END_HEADERS, 1}, {HEADERS, WHOLE, 9}, {HEADERS, WHOLE, 1}, {DATA, 0, 5}}},
+    };
+    enum hws_grpc_scan_fault fault;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(fault_at(true, rows[i].steps, &fault), rows[i].at);
+        assert_int_equal(fault, rows[i].fault);
+        /* A server answers in any order. */
+        assert_int_equal(fault_at(false, rows[i].steps, &fault), N_STEPS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_are_counted_wherever_the_bytes_are_cut),
+        cmocka_unit_test(a_stream_is_over_when_its_peer_said_so),
+        cmocka_unit_test(a_client_opens_streams_upwards_and_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ struct raw {
     char status[8];  /* :status */
     char grpc[8];    /* grpc-status */
     char accept[32]; /* grpc-accept-encoding */
+    char words[32];  /* the first of the body */
     uint32_t closed; /* the reset's error code */
     bool done;
 };
@@ -85,6 +86,19 @@ static int raw_header(nghttp2_session *h2, const nghttp2_frame *frame, const uin
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are nghttp2's */
+static int raw_data(nghttp2_session *h2, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
+                    size_t n, void *data)
+{
+    struct raw *raw = data;
+
+    (void)h2;
+    (void)flags;
+    (void)stream_id;
+    keep(raw->words, sizeof(raw->words), bytes, n);
+    return 0;
+}
+
 static int raw_close(nghttp2_session *h2, int32_t stream_id, uint32_t error, void *data)
 {
     struct raw *raw = data;
@@ -96,7 +110,7 @@ static int raw_close(nghttp2_session *h2, int32_t stream_id, uint32_t error, voi
     return 0;
 }
 
-static void exchange(nghttp2_session *h2, struct hws_grpc_conn *conn)
+static void exchange(nghttp2_session *h2, struct hws_grpc_conn *conn, uint64_t now_ms)
 {
     for (size_t moved = 1; moved > 0;) {
         const uint8_t *bytes = NULL;
@@ -104,17 +118,17 @@ static void exchange(nghttp2_session *h2, struct hws_grpc_conn *conn)
         for (ssize_t n = nghttp2_session_mem_send(h2, &bytes); n > 0;
              n = nghttp2_session_mem_send(h2, &bytes)) {
             moved += (size_t)n;
-            assert_code(hws_grpc_conn_recv(conn, bytes, (size_t)n, 1000, NULL), HWS_OK);
+            assert_code(hws_grpc_conn_recv(conn, bytes, (size_t)n, now_ms, NULL), HWS_OK);
         }
-        (void)hws_grpc_conn_turn(conn, 1000);
+        (void)hws_grpc_conn_turn(conn, now_ms);
         for (;;) {
             size_t n = 0;
-            hws_grpc_conn_pull(conn, 1000, &bytes, &n);
+            hws_grpc_conn_pull(conn, now_ms, &bytes, &n);
             if (n == 0) {
                 break;
             }
             assert_int_equal(nghttp2_session_mem_recv(h2, bytes, n), n);
-            hws_grpc_conn_sent(conn, n, 1000);
+            hws_grpc_conn_sent(conn, n, now_ms);
             moved += n;
         }
     }
@@ -138,7 +152,8 @@ static void *no_const(const void *p)
 }
 
 /* Sends the normal fields with one replaced (value NULL: left out) or added. */
-static void ask(nghttp2_session *h2, const char *name, const char *value)
+static int32_t ask_with(nghttp2_session *h2, const char *name, const char *value,
+                        const nghttp2_data_provider *body)
 {
     nghttp2_nv nv[N_NORMAL + 1];
     size_t n = 0;
@@ -159,8 +174,37 @@ static void ask(nghttp2_session *h2, const char *name, const char *value)
         nv[n++] = (nghttp2_nv){no_const(name), no_const(value), strlen(name), strlen(value),
                                NGHTTP2_NV_FLAG_NONE};
     }
-    assert_true(nghttp2_submit_request(h2, NULL, nv, n, NULL, NULL) > 0);
+    int32_t id = nghttp2_submit_request(h2, NULL, nv, n, body, NULL);
+    assert_true(id > 0);
+    return id;
 }
+
+static void ask(nghttp2_session *h2, const char *name, const char *value)
+{
+    (void)ask_with(h2, name, value, NULL);
+}
+
+/* A body that is nothing, and ends at the second time of asking. */
+/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): the type is nghttp2's */
+static ssize_t read_never(nghttp2_session *h2, int32_t stream_id, uint8_t *bytes, size_t cap,
+                          uint32_t *flags, nghttp2_data_source *source, void *data)
+{
+    struct raw *raw = data;
+
+    (void)h2;
+    (void)stream_id;
+    (void)bytes;
+    (void)cap;
+    (void)source;
+    if (raw->status[0] == '\0') {
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return 0;
+}
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
+
+static const nghttp2_data_provider never = {.read_callback = read_never};
 
 static unsigned n_called;
 
@@ -172,6 +216,42 @@ static enum hws_grpc_code count_call(struct hws_grpc_call *call, void *data)
     return HWS_GRPC_PERMISSION_DENIED;
 }
 
+/* A server of one method, and a bare client. */
+struct world {
+    struct hws_grpc_server server;
+    struct hws_grpc_conn conn;
+    nghttp2_session *h2;
+    struct raw raw;
+};
+
+static void world_open(struct world *w)
+{
+    static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_UNARY, false}};
+    static const struct hws_grpc_call_ops ops = {.on_call = count_call};
+    struct hws_grpc_conn_config cfg = {.server = &w->server};
+    nghttp2_session_callbacks *callbacks = NULL;
+
+    n_called = 0;
+    hws_grpc_server_init(&w->server);
+    assert_code(hws_grpc_server_add(&w->server, methods, 1, &ops, NULL, NULL), HWS_OK);
+    hws_grpc_limits_server(&cfg.limits);
+    assert_code(hws_grpc_conn_init(&w->conn, &cfg, 1000, NULL), HWS_OK);
+    assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, raw_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, raw_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, raw_close);
+    assert_int_equal(nghttp2_session_client_new(&w->h2, callbacks, &w->raw), 0);
+    nghttp2_session_callbacks_del(callbacks);
+    assert_int_equal(nghttp2_submit_settings(w->h2, NGHTTP2_FLAG_NONE, NULL, 0), 0);
+}
+
+static void world_close(struct world *w)
+{
+    nghttp2_session_del(w->h2);
+    hws_grpc_conn_deinit(&w->conn);
+    hws_grpc_server_deinit(&w->server);
+}
+
 static void odd_requests_get_the_documented_answers(void **state)
 {
     static const struct {
@@ -180,8 +260,9 @@ static void odd_requests_get_the_documented_answers(void **state)
         const char *status;
         const char *grpc;
     } rows[] = {
-        {"x", "y", "200", "7"}, /* reaches the handler, which refuses */
-        {":method", "GET", "405", "2"},
+        {"x", "y", "200", "7"},         /* reaches the handler, which refuses */
+        {":method", "GET", "405", "2"}, /* and words, below */
+        {":method", "HEAD", "405", "2"},
         {"content-type", "text/html", "415", "2"},
         {"content-type", "application/grpcx", "415", "2"},
         {"content-type", NULL, "415", "2"},
@@ -200,45 +281,60 @@ static void odd_requests_get_the_documented_answers(void **state)
         {"x-bin", "!", "200", "13"},
         {"grpc-unknown", "anything", "200", "7"},
     };
-    static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_UNARY, false}};
-    static const struct hws_grpc_call_ops ops = {.on_call = count_call};
-    struct hws_grpc_server server;
-    struct hws_grpc_conn conn;
-    struct hws_grpc_conn_config cfg = {.server = &server};
-    nghttp2_session_callbacks *callbacks = NULL;
-    nghttp2_session *h2 = NULL;
-    struct raw raw;
+    static struct world w;
 
     (void)state;
-    n_called = 0;
-    hws_grpc_server_init(&server);
-    assert_code(hws_grpc_server_add(&server, methods, 1, &ops, NULL, NULL), HWS_OK);
-    hws_grpc_limits_server(&cfg.limits);
-    assert_code(hws_grpc_conn_init(&conn, &cfg, 1000, NULL), HWS_OK);
-    assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, raw_header);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, raw_close);
-    assert_int_equal(nghttp2_session_client_new(&h2, callbacks, &raw), 0);
-    assert_int_equal(nghttp2_submit_settings(h2, NGHTTP2_FLAG_NONE, NULL, 0), 0);
-
+    world_open(&w);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        memset(&raw, 0, sizeof(raw));
-        ask(h2, rows[i].name, rows[i].value);
-        exchange(h2, &conn);
-        assert_true(raw.done);
-        assert_string_equal(raw.status, rows[i].status);
-        assert_string_equal(raw.grpc, rows[i].grpc);
-        assert_int_equal(hws_grpc_conn_n_calls(&conn), 0);
+        memset(&w.raw, 0, sizeof(w.raw));
+        ask(w.h2, rows[i].name, rows[i].value);
+        exchange(w.h2, &w.conn, 1000);
+        assert_true(w.raw.done);
+        assert_string_equal(w.raw.status, rows[i].status);
+        assert_string_equal(w.raw.grpc, rows[i].grpc);
+        assert_int_equal(hws_grpc_conn_n_calls(&w.conn), 0);
+        assert_int_equal(w.conn.unsent_bytes, 0);
+        assert_int_equal(strncmp(w.raw.words, "This port speaks gRPC", 21) == 0,
+                         strcmp(rows[i].value == NULL ? "" : rows[i].value, "GET") == 0);
         if (strcmp(rows[i].grpc, "12") == 0) {
-            assert_string_equal(raw.accept, "identity,gzip,zstd");
+            assert_string_equal(w.raw.accept, "identity,gzip,zstd");
         }
     }
 
     assert_int_equal(n_called, 7);
-    nghttp2_session_del(h2);
-    nghttp2_session_callbacks_del(callbacks);
-    hws_grpc_conn_deinit(&conn);
-    hws_grpc_server_deinit(&server);
+    world_close(&w);
+}
+
+/* Many HTTP clients take a reset for a failure even when the answer is there. */
+static void a_request_that_is_not_grpc_may_end_in_its_own_time(void **state)
+{
+    static struct world w;
+    uint64_t wait_ms = 0;
+
+    (void)state;
+    world_open(&w);
+    wait_ms = w.conn.cfg.limits.progress_ms;
+    for (size_t ends = 0; ends < 2; ends++) {
+        uint64_t now_ms = 1000 + ends * wait_ms;
+        memset(&w.raw, 0, sizeof(w.raw));
+        int32_t id = ask_with(w.h2, "content-type", "text/html", &never);
+        exchange(w.h2, &w.conn, now_ms);
+        assert_string_equal(w.raw.status, "415");
+        assert_false(w.raw.done);
+        assert_int_equal(hws_grpc_conn_n_calls(&w.conn), 1);
+        if (ends == 1) {
+            assert_int_equal(nghttp2_session_resume_data(w.h2, id), 0);
+            exchange(w.h2, &w.conn, now_ms);
+        } else {
+            exchange(w.h2, &w.conn, now_ms + wait_ms - 1);
+            assert_false(w.raw.done);
+            exchange(w.h2, &w.conn, now_ms + wait_ms);
+        }
+        assert_true(w.raw.done);
+        assert_int_equal(w.raw.closed, ends == 1 ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+        assert_int_equal(hws_grpc_conn_n_calls(&w.conn), 0);
+    }
+    world_close(&w);
 }
 
 int main(void)
@@ -247,6 +343,7 @@ int main(void)
         cmocka_unit_test(paths_are_canonical_or_nothing),
         cmocka_unit_test(table_finds_exact_paths_only),
         cmocka_unit_test(odd_requests_get_the_documented_answers),
+        cmocka_unit_test(a_request_that_is_not_grpc_may_end_in_its_own_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
