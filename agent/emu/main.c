@@ -181,7 +181,8 @@ static int serve(struct program *p, const struct hws_emu_options *options,
     }
     hws_sandbox_note(report, p->process.lock_fd);
     if (hws_control_open(&p->control, options->control_path, &err) != HWS_OK ||
-        open_cards(p, options, &err) != HWS_OK) {
+        open_cards(p, options, &err) != HWS_OK ||
+        hws_sandbox_settle(HWS_SANDBOX_EMU, &err) != HWS_OK) {
         return start_failed(&err);
     }
     hws_log("serving", "adapters=%zu", p->n_cards);

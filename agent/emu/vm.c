@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "control.h"
 #include "ctl/run.h"
+#include "sandbox/sandbox.h"
 #include "vfio_user.h"
 
 struct machine_room {
@@ -136,7 +137,8 @@ int hws_vm_run(const struct hws_emu_options *options)
         hws_log("start_failed", "reason=\"out of memory\"");
         return 1;
     }
-    if (open_room(&room, options, &err) != HWS_OK) {
+    if (open_room(&room, options, &err) != HWS_OK ||
+        hws_sandbox_settle(HWS_SANDBOX_EMU, &err) != HWS_OK) {
         hws_log("start_failed", "reason=%s", hws_log_q(&quoted, err.msg));
         status = 1;
     } else {

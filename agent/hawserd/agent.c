@@ -434,7 +434,8 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
         (code = hws_spool_open(&agent->spool, agent->config.state_dir, err)) != HWS_OK ||
         (code = start_database(agent, err)) != HWS_OK ||
         (code = hws_door_open(&agent->door, agent, agent->children.socket, agent->listener, err)) !=
-            HWS_OK) {
+            HWS_OK ||
+        (code = hws_sandbox_settle(HWS_SANDBOX_KEEPER, err)) != HWS_OK) {
         return code;
     }
     (void)uv_prepare_start(&agent->prepare, on_prepare);

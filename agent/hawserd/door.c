@@ -67,6 +67,7 @@ static void greet(struct hws_visitor *v, size_t n)
     }
     /* The channel watches the same descriptor: ours must be out of the loop first. */
     int fd = v->fd;
+    p.u.hello.pid = v->pid;
     leave(v, true);
     if (hand_over(d->agent, fd, &p.u.hello, &err) != HWS_OK) {
         refuse(err.msg);
@@ -133,8 +134,10 @@ static bool admit(struct hws_door *d, int fd)
     uint32_t pid;
     struct hws_visitor *v = free_place(d);
 
-    if (v == NULL || hws_sock_peer(fd, &uid, &pid, NULL) != HWS_OK || uid != geteuid()) {
-        refuse(v == NULL ? "too many visitors" : "not of our user");
+    if (v == NULL || hws_sock_peer(fd, &uid, &pid, NULL) != HWS_OK || uid != geteuid() ||
+        pid == 0) {
+        refuse(v == NULL ? "too many visitors"
+                         : "not of our user, or not of our process namespace");
         return false;
     }
     v->poll = hws_mem_zalloc(1, sizeof(*v->poll));
@@ -148,6 +151,7 @@ static bool admit(struct hws_door *d, int fd)
     }
     v->poll->data = v;
     v->fd = fd;
+    v->pid = pid;
     v->until_ms = hws_agent_now(d->agent) + HWS_DOOR_HELLO_MS;
     (void)uv_poll_start(v->poll, UV_READABLE, on_visitor);
     (void)uv_timer_start(&d->timer, on_silence, HWS_DOOR_HELLO_MS, HWS_DOOR_HELLO_MS);

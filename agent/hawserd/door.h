@@ -1,6 +1,7 @@
 /*
  * RUN/hawserd.sock: where hawser-wire and the device process come in. A visitor must be of our own
- * user, says HELLO within a second, and is handed to the channel of its role.
+ * user, says HELLO within a second, and is handed to the channel of its role. Its process id is the
+ * kernel's word, not HELLO's: it will be signalled by it.
  * Thread rule: the loop thread.
  */
 #ifndef HWS_HAWSERD_DOOR_H
@@ -23,6 +24,7 @@ struct hws_visitor {
     int fd;          /* -1 = free */
     uv_poll_t *poll; /* owned; freed by its close callback */
     uint64_t until_ms;
+    uint32_t pid; /* by the kernel */
 };
 
 struct hws_door {

@@ -80,7 +80,9 @@ void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *loc
     const char *status = read_text(path, &buf);
     out->known = field(status, "Seccomp", 10, &seccomp) &&
                  field(status, "NoNewPrivs", 10, &privs) && field(status, "CapPrm", 16, &caps);
-    out->seccomp = seccomp == 2; /* SECCOMP_MODE_FILTER */
+    /* SECCOMP_MODE_FILTER; and not only the filter that the spawner hands down, which keeps nobody
+     * from anything: a process says so itself once its own stands. */
+    out->seccomp = seccomp == 2 && strstr(out->text, "seccomp=yes") != NULL;
     out->no_new_privs = privs == 1;
     out->capabilities = caps;
     hws_buf_deinit(&buf);

@@ -13,7 +13,7 @@ struct hws_agent;
 struct hws_walls {
     char text[HWS_SANDBOX_TEXT_BYTES]; /* "level=6 seccomp=yes ..."; "" if unknown */
     uint64_t capabilities;             /* permitted */
-    bool seccomp;                      /* a filter is in force */
+    bool seccomp;                      /* its own filter is in force */
     bool no_new_privs;
     bool known; /* the kernel was asked */
 };
@@ -22,7 +22,8 @@ struct hws_walls {
  */
 enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;
 
-/* Looks at a process; lock is its lock file, "" for ourselves. Reads two small files. */
+/* Looks at a process; lock is its lock file, "" for ourselves (agent may be NULL otherwise). Reads
+ * two small files. */
 void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *lock,
                     struct hws_walls *out);
 

@@ -53,7 +53,7 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
         code = hws_sandbox__landlock(s, &r.landlock_abi, &r.kernel_abi, err);
     }
     if (code == HWS_OK) {
-        code = hws_sandbox__seccomp(s->role, err);
+        code = hws_sandbox__seccomp(s->role, true, err);
     }
     if (code != HWS_OK) {
         return hws_err_wrap(err, "sandbox");
@@ -61,6 +61,13 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
     r.seccomp = true;
     *out = r;
     return HWS_OK;
+}
+
+enum hws_code hws_sandbox_settle(enum hws_sandbox_role role, struct hws_err *err)
+{
+    enum hws_code code = hws_sandbox__seccomp(role, false, err);
+
+    return code == HWS_OK ? HWS_OK : hws_err_wrap(err, "sandbox, settled");
 }
 
 unsigned hws_sandbox_level(const struct hws_sandbox_report *r)

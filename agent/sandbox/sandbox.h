@@ -67,6 +67,13 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
                                 struct hws_err *err) HWS_MUST_USE;
 
 /*
+ * Every socket to listen on is open: from now on none is made, bound or listened on, and only those
+ * who come to hawserd's door may connect. A second filter over the first, for all threads.
+ * hawser-dev listens nowhere and is settled when it enters. HWS_E_IO: the process should end.
+ */
+enum hws_code hws_sandbox_settle(enum hws_sandbox_role role, struct hws_err *err) HWS_MUST_USE;
+
+/*
  * From now on io_uring_setup answers ENOSYS, here and in what is started from here: for a program
  * that opens its loop before it enters. libuv 1.50 takes a ring for its epoll calls if there are
  * any, and ends the program when the filter then forbids io_uring_enter. HWS_E_IO.

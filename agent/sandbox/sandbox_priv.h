@@ -19,7 +19,9 @@ enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err 
 enum hws_code hws_sandbox__landlock(const struct hws_sandbox *s, int *out_abi, int *out_kernel_abi,
                                     struct hws_err *err) HWS_MUST_USE;
 
-/* Installs the role's filter for all threads. HWS_E_IO. */
-enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *err) HWS_MUST_USE;
+/* Installs the role's filter for all threads, with what it may do while it starts, or without.
+ * HWS_E_IO. */
+enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, bool starting, struct hws_err *err)
+    HWS_MUST_USE;
 
 #endif

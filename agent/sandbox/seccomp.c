@@ -36,33 +36,57 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "halves of arguments l
 #define ALL (W | K | D | E)
 #define S   (HWS_SANDBOX__SANITIZED ? ALL : 0u)
 
+#define START(roles) ((roles) << HWS_SANDBOX_N_ROLES)
+
 struct condition {
     uint8_t argument;
     uint32_t mask; /* of the low half; all ones also want the high half to be zero */
     uint32_t value;
 };
 
+#define MAX_CONDITIONS 3u
+
 struct call {
     uint32_t number;
     unsigned roles;
-    size_t n_conditions;
-    struct condition conditions[2];
+    bool self; /* the one condition's value is our process id */
+    uint8_t n_conditions;
+    struct condition conditions[MAX_CONDITIONS];
 };
 
-#define HWS_CALL(name, roles) {SYS_##name, (roles), 0, {{0, 0, 0}, {0, 0, 0}}},
+#define NONE                                                                                       \
+    {                                                                                              \
+        0, 0, 0                                                                                    \
+    }
+#define HWS_CALL(name, roles) {SYS_##name, (roles), false, 0, {NONE, NONE, NONE}},
+#define HWS_CALL_SELF(name, roles, arg)                                                            \
+    {SYS_##name, (roles), true, 1, {{(arg), ~0u, 0}, NONE, NONE}},
 #define HWS_CALL_ARG(name, roles, arg, mask, value)                                                \
-    {SYS_##name, (roles), 1, {{(arg), (mask), (value)}, {0, 0, 0}}},
+    {SYS_##name, (roles), false, 1, {{(arg), (mask), (value)}, NONE, NONE}},
 #define HWS_CALL_ARG2(name, roles, arg1, mask1, value1, arg2, mask2, value2)                       \
-    {SYS_##name, (roles), 2, {{(arg1), (mask1), (value1)}, {(arg2), (mask2), (value2)}}},
+    {SYS_##name,                                                                                   \
+     (roles),                                                                                      \
+     false,                                                                                        \
+     2,                                                                                            \
+     {{(arg1), (mask1), (value1)}, {(arg2), (mask2), (value2)}, NONE}},
+#define HWS_CALL_ARG3(name, roles, arg1, mask1, value1, arg2, mask2, value2, arg3, mask3, value3)  \
+    {SYS_##name,                                                                                   \
+     (roles),                                                                                      \
+     false,                                                                                        \
+     3,                                                                                            \
+     {{(arg1), (mask1), (value1)}, {(arg2), (mask2), (value2)}, {(arg3), (mask3), (value3)}}},
 static const struct call calls[] = {
 #include "sandbox/calls.def"
 };
 #undef HWS_CALL
 #undef HWS_CALL_ARG
 #undef HWS_CALL_ARG2
+#undef HWS_CALL_ARG3
+#undef HWS_CALL_SELF
+#undef NONE
 
 #define N_CALLS       (sizeof calls / sizeof calls[0])
-#define MAX_PER_CALL  13u /* number, two conditions of five, pass, number again */
+#define MAX_PER_CALL  18u /* number, three conditions of five, pass, number again */
 #define MAX_AROUND    8u
 #define OFF_NUMBER    ((uint32_t)offsetof(struct seccomp_data, nr))
 #define OFF_ARCH      ((uint32_t)offsetof(struct seccomp_data, arch))
@@ -121,6 +145,7 @@ static void put_condition(struct program *p, const struct condition *c, size_t a
 
 static void put_call(struct program *p, const struct call *call)
 {
+    struct condition c[MAX_CONDITIONS];
     size_t left = 1; /* the answer */
 
     for (size_t i = 0; i < call->n_conditions; i++) {
@@ -128,8 +153,10 @@ static void put_call(struct program *p, const struct call *call)
     }
     if_not_skip(p, call->number, left + (call->n_conditions > 0 ? 1 : 0));
     for (size_t i = 0; i < call->n_conditions; i++) {
-        left -= length_of(&call->conditions[i]);
-        put_condition(p, &call->conditions[i], left);
+        c[i] = call->conditions[i];
+        c[i].value = call->self ? (uint32_t)getpid() : c[i].value;
+        left -= length_of(&c[i]);
+        put_condition(p, &c[i], left);
     }
     answer(p, SECCOMP_RET_ALLOW);
     if (call->n_conditions > 0) {
@@ -162,8 +189,9 @@ enum hws_code hws_sandbox_no_rings(struct hws_err *err)
     return install(p.at, p.n, err);
 }
 
-enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *err)
+enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, bool starting, struct hws_err *err)
 {
+    unsigned ours = 1u << role | (starting ? START(1u << role) : 0u);
     static struct program p;
 
     p.n = 0;
@@ -174,7 +202,7 @@ enum hws_code hws_sandbox__seccomp(enum hws_sandbox_role role, struct hws_err *e
     if_not_skip(&p, SYS_CLONE3, 1);
     answer(&p, SECCOMP_RET_ERRNO | ENOSYS);
     for (size_t i = 0; i < N_CALLS; i++) {
-        if ((calls[i].roles & 1u << role) != 0) {
+        if ((calls[i].roles & ours) != 0) {
             put_call(&p, &calls[i]);
         }
     }

@@ -20,6 +20,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "net/conn.h"
+#include "sandbox/sandbox.h"
 #include "tls/reason.h"
 
 #define SHOWN_PEERS 6u    /* in the counters, of each kind */
@@ -529,7 +530,7 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     if (code == HWS_OK && s->has_tcp) {
         hws_certs_watch(&s->certs, on_certs, s);
     }
-    return code;
+    return code == HWS_OK ? hws_sandbox_settle(HWS_SANDBOX_WIRE, err) : code;
 }
 
 static void deinit(struct hws_service *s)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -164,7 +165,9 @@ static void try_calls(const char *program)
 {
     static char room[4096];
     struct iovec iov = {room, sizeof room};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     char *none[] = {NULL};
+    int pair[2];
 
 #define TRY(name, ...) judge(#name, syscall(SYS_##name, __VA_ARGS__))
     TRY(ptrace, PTRACE_ATTACH, (long)getppid(), 0L, 0L);
@@ -227,21 +230,36 @@ static void try_calls(const char *program)
     judge("socket:udp", socket(AF_INET, SOCK_DGRAM, 0));
     judge("socket:netlink", socket(AF_NETLINK, SOCK_RAW, 0));
     judge("socket:vsock", socket(40, SOCK_STREAM, 0));
-    if (strcmp(program, "hawser-wire") != 0) {
-        judge("socket:tcp", socket(AF_INET, SOCK_STREAM, 0));
-    }
-    if (strcmp(program, "hawserd") != 0) {
+    judge("socket:tcp", socket(AF_INET, SOCK_STREAM, 0));
+    judge("socket:tcp6", socket(AF_INET6, SOCK_STREAM, 0));
+    judge("socket:mptcp", socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP));
+    judge("socket:mptcp6", socket(AF_INET6, SOCK_STREAM, IPPROTO_MPTCP));
+    judge("socket:unix stream", socket(AF_UNIX, SOCK_STREAM, 0));
+    judge("socket:unix datagram", socket(AF_UNIX, SOCK_DGRAM, 0));
+    judge("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    judge("bind", bind(-1, (const struct sockaddr *)(void *)room, sizeof(struct sockaddr_un)));
+    judge("listen", listen(-1, 1));
+    judge("sendto:fastopen", sendto(-1, room, 1, MSG_FASTOPEN, NULL, 0));
+    judge("sendmsg:fastopen", sendmsg(-1, &message, MSG_FASTOPEN));
+    judge("tgkill:parent", syscall(SYS_tgkill, (long)getppid(), (long)getppid(), 0L));
+    judge("fcntl:setown", fcntl(out_fd, F_SETOWN, getppid()));
+    judge("fcntl:setsig", fcntl(out_fd, F_SETSIG, SIGKILL));
+    judge("fcntl:notify", fcntl(out_fd, F_NOTIFY, 0));
+    judge("seccomp:filter", syscall(SYS_seccomp, 1L, 1L, NULL));
+    if (strcmp(program, "hawserd") == 0) {
+        judge("socket:unix packets", socket(AF_UNIX, SOCK_SEQPACKET, 0));
+        judge("connect", connect(-1, (const struct sockaddr *)(void *)room, sizeof room));
+    } else {
         judge("kill", kill(getppid(), 0));
         judge("fork", fork());
     }
 }
 
-/* A filter may be inherited (hws_sandbox_no_rings), so a harmless call that every role's filter
- * forbids says whether the program's own stands. */
+/* A filter may be inherited (hws_sandbox_no_rings), so a call that is forbidden last of all, when
+ * the program has settled, says whether its own walls stand; before that this one is EFAULT. */
 static bool walls_stand(void)
 {
-    return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2 && syscall(SYS_personality, 0xffffffffL) == -1 &&
-           errno == EPERM;
+    return syscall(SYS_seccomp, 1L, 1L, NULL) == -1 && errno == EPERM;
 }
 
 static void once(void)

@@ -104,7 +104,7 @@ static void say_hello(void)
                                     .u.hello = {.role = HWS_LINK_ROLE_WIRE,
                                                 .version = HWS_LINK_VERSION,
                                                 .generation = 9,
-                                                .pid = (uint32_t)getpid(),
+                                                .pid = 1, /* a lie */
                                                 .name = hws_link_text("hawser-wire"),
                                                 .build = hws_link_text("test")}};
 
@@ -353,6 +353,28 @@ static void damaged_packets_run_only_reads(void **state)
     assert_int_equal(n_escapes, 0);
 }
 
+/* hawserd signals its processes at its end: nobody may name another one in its own place. */
+static void process_id_is_the_kernels_word(void **state)
+{
+    char path[96];
+    char line[512];
+    char ours[64];
+    unsigned n = 0;
+    FILE *f;
+
+    (void)state;
+    hws_str_print(path, sizeof path, "%s/log", folder);
+    hws_str_print(ours, sizeof ours, "process_connected name=hawser-wire pid=%d ", (int)getpid());
+    f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        assert_null(strstr(line, "process_connected name=hawser-wire pid=1 "));
+        n += strstr(line, ours) != NULL ? 1u : 0u;
+    }
+    (void)fclose(f);
+    assert_true(n > 0);
+}
+
 /* ---- the processes --------------------------------------------------------------------------- */
 
 static void start_keeper(void)
@@ -440,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_of_each_profile_run_what_they_may),
         cmocka_unit_test(damaged_packets_run_only_reads),
+        cmocka_unit_test(process_id_is_the_kernels_word),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

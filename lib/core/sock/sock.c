@@ -334,6 +334,7 @@ enum hws_code hws_sock_lock(const char *path, int *out_fd, struct hws_err *err)
         return held ? hws_err_set(err, HWS_E_STATE, "%.128s: another process holds this lock", path)
                     : code;
     }
+    (void)!ftruncate(fd, 0); /* what the last holder wrote about itself */
     *out_fd = fd;
     return HWS_OK;
 }

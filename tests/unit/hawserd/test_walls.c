@@ -1,5 +1,9 @@
-/* Lockdown: what it refuses. */
+/* Lockdown: what it refuses. Walls: whose are in force. */
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "hawserd/walls.h"
 #include "test.h"
@@ -35,12 +39,56 @@ static void state_of_this_kernel_is_one_word(void **state)
                 strcmp(text, "confidentiality") == 0 || strcmp(text, "unknown") == 0);
 }
 
+/* A child that has no filter but the one that the spawner hands down: what its lock file says. */
+static void look_at_child(const char *note, struct hws_walls *out)
+{
+    char lock[] = "/tmp/hawser-walls-XXXXXX";
+    int ready[2];
+    int fd = mkstemp(lock);
+    char byte;
+    pid_t pid;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, note, strlen(note)), strlen(note));
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)!write(ready[1], hws_sandbox_no_rings(NULL) == HWS_OK ? "y" : "n", 1);
+        (void)pause();
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    hws_walls_look(NULL, (uint32_t)pid, lock, out);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(fd);
+    (void)unlink(lock);
+}
+
+static void filter_that_was_handed_down_is_no_wall(void **state)
+{
+    struct hws_walls walls;
+
+    (void)state;
+    look_at_child("", &walls);
+    assert_true(walls.known && walls.no_new_privs);
+    assert_false(walls.seccomp);
+    look_at_child("level=6 seccomp=yes landlock=7 of=7 capabilities=0x0\n", &walls);
+    assert_true(walls.known && walls.seccomp);
+    assert_string_equal(walls.text, "level=6 seccomp=yes landlock=7 of=7 capabilities=0x0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(locked_kernel_refuses_scopes_that_write),
         cmocka_unit_test(open_kernel_refuses_nothing_here),
         cmocka_unit_test(state_of_this_kernel_is_one_word),
+        cmocka_unit_test(filter_that_was_handed_down_is_no_wall),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

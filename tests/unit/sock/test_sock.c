@@ -195,8 +195,12 @@ static void lock_is_held_until_closed(void **state)
     assert_code(hws_sock_lock(lock, &fd, NULL), HWS_OK);
     assert_code(hws_sock_lock(lock, &other, NULL), HWS_E_STATE);
     assert_code(hws_sock_lock_free(lock, NULL), HWS_E_STATE);
+    assert_int_equal(write(fd, "note", 4), 4);
     hws_sock_close(&fd);
     assert_code(hws_sock_lock_free(lock, NULL), HWS_OK);
+    assert_code(hws_sock_lock(lock, &fd, NULL), HWS_OK); /* what the last holder wrote is gone */
+    assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+    hws_sock_close(&fd);
     (void)unlink(lock);
 }
 
