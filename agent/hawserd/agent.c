@@ -84,48 +84,15 @@ void hws_agent_adapters_changed(struct hws_agent *agent)
 
 /* ---- policy ---------------------------------------------------------------------------------- */
 
-static enum hws_code read_policy(const char *path, struct hws_policy **out, struct hws_err *err)
-{
-    struct hws_policy_method known[HWS_N_METHODS];
-    struct hws_buf text;
-
-    for (size_t i = 0; i < HWS_N_METHODS; i++) {
-        known[i].path = hws_method_at(i)->path;
-        known[i].permission = hws_method_at(i)->permission;
-    }
-    hws_buf_init(&text, 0);
-    enum hws_code code = hws_file_read(path, HWS_POLICY_MAX_BYTES, &text, err);
-    if (code == HWS_OK) {
-        code = hws_policy_load(hws_buf_peek(&text), hws_buf_len(&text), path, known, HWS_N_METHODS,
-                               out, err);
-    }
-    hws_buf_deinit(&text);
-    return code;
-}
-
-static void log_policy(const struct hws_agent *agent, const char *event)
-{
-    char hex[HWS_DIGEST_HEX_BYTES];
-
-    hws_digest_hex(hws_policy_hash(agent->policy), hex);
-    hws_log(event, "sha256=%s", hex);
-}
-
 enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err)
 {
-    struct hws_policy *policy;
-    enum hws_code code = read_policy(agent->config.policy, &policy, err);
+    enum hws_code code = hws_rotation_change(&agent->rotation, NULL, 0, 0, err);
 
-    if (code != HWS_OK) {
-        struct hws_log_q q;
-        hws_log("policy_refused", "reason=%s", hws_log_q(&q, err->msg));
-        return code;
+    if (code == HWS_OK || code == HWS_E_STATE) {
+        /* A policy on trial keeps no certificate from being renewed. */
+        hws_children_reload(&agent->children);
     }
-    hws_policy_unref(agent->policy);
-    agent->policy = policy;
-    log_policy(agent, "policy_loaded");
-    hws_children_reload(&agent->children);
-    return HWS_OK;
+    return code;
 }
 
 /* ---- database -------------------------------------------------------------------------------- */
@@ -351,6 +318,7 @@ static void close_all(struct hws_agent *agent)
     hws_children_close(&agent->children);
     hws_wire_close(&agent->wire);
     hws_devices_close(&agent->devices);
+    hws_rotation_close(&agent->rotation);
     uv_close((uv_handle_t *)&agent->prepare, NULL);
     uv_close((uv_handle_t *)&agent->drain_timer, NULL);
     uv_close((uv_handle_t *)&agent->alive, NULL);
@@ -415,7 +383,7 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
     enum hws_code code;
 
     if ((code = take_folders(agent, err)) != HWS_OK || (code = hash_table(agent, err)) != HWS_OK ||
-        (code = read_policy(agent->config.policy, &agent->policy, err)) != HWS_OK) {
+        (code = hws_rotation_start(&agent->rotation, agent, err)) != HWS_OK) {
         return code;
     }
     (void)uv_prepare_init(&agent->loop, &agent->prepare);
@@ -438,10 +406,13 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
         (code = hws_sandbox_settle(HWS_SANDBOX_KEEPER, err)) != HWS_OK) {
         return code;
     }
+    hws_rotation_watch(&agent->rotation);
     (void)uv_prepare_start(&agent->prepare, on_prepare);
     hws_children_start(&agent->children);
     tell_ready(agent);
-    log_policy(agent, "started");
+    char hex[HWS_DIGEST_HEX_BYTES];
+    hws_digest_hex(hws_policy_hash(agent->policy), hex);
+    hws_log("started", "sha256=%s", hex);
     return HWS_OK;
 }
 
@@ -450,6 +421,7 @@ static void deinit(struct hws_agent *agent)
     hws_devices_deinit(&agent->devices);
     hws_spool_deinit(&agent->spool);
     hws_recover_deinit(&agent->recover);
+    hws_rotation_deinit(&agent->rotation);
     hws_policy_unref(agent->policy);
     hws_sock_close(&agent->lock_fd);
 }
@@ -538,12 +510,16 @@ enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *e
         const char *path;
     } files[] = {
         {"tls.cert", config->tls_cert}, {"tls.key", config->tls_key}, {"tls.ca", config->tls_ca}};
-    struct hws_policy *policy;
-    enum hws_code code = read_policy(config->policy, &policy, err);
+    struct hws_policy *policy = NULL;
+    struct hws_buf text;
 
-    if (code != HWS_OK) {
-        return code;
+    hws_buf_init(&text, 0);
+    enum hws_code code = hws_file_read(config->policy, HWS_POLICY_MAX_BYTES, &text, err);
+    if (code == HWS_OK) {
+        code = hws_rotation_parse(config->policy, hws_buf_peek(&text), hws_buf_len(&text), &policy,
+                                  err);
     }
+    hws_buf_deinit(&text);
     hws_policy_unref(policy);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && code == HWS_OK; i++) {
         code = check_file(files[i].key, files[i].path, err);

@@ -18,6 +18,7 @@
 #include "hawserd/door.h"
 #include "hawserd/options.h"
 #include "hawserd/recover.h"
+#include "hawserd/rotation.h"
 #include "hawserd/spool.h"
 #include "hawserd/wire_channel.h"
 #include "policy/policy.h"
@@ -59,9 +60,10 @@ struct hws_agent {
     char state_reason[256];            /* why SAFE, or "" */
     struct hws_sandbox_report sandbox; /* how far our own walls go */
     struct hws_digest table_hash;
-    struct hws_policy *policy; /* one reference */
-    struct hws_store *store;   /* owned; NULL in SAFE state without a database */
-    bool store_watched;        /* store_poll is open */
+    struct hws_policy *policy; /* one reference; which one is the rotation's */
+    struct hws_rotation rotation;
+    struct hws_store *store; /* owned; NULL in SAFE state without a database */
+    bool store_watched;      /* store_poll is open */
     bool store_closed;
     uv_poll_t store_poll;
     uv_prepare_t prepare; /* before each wait: devices turn, channel flush */
@@ -103,7 +105,8 @@ void hws_agent_drain(struct hws_agent *agent);
 /* Adapters changed: tells the calls that follow them. */
 void hws_agent_adapters_changed(struct hws_agent *agent);
 
-/* Reads the policy file again. A bad file is refused with line and reason, and the old stays. */
+/* Reads the policy file again, then the TLS files. A bad policy is refused with line and reason,
+ * and the old stays. */
 enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;
 
 /* Changes are refused from now on; why goes into the refusals. */

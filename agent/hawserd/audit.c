@@ -72,3 +72,28 @@ void hws_audit_denied(const struct hws_task *task, const char *reason)
         log_instead(task, "denied_unrecorded", reason);
     }
 }
+
+void hws_audit_note(struct hws_agent *agent, const char *method, const char *detail)
+{
+    struct hws_record r = {
+        .unix_ms = hws_agent_unix_ms(),
+        .phase = HWS_RECORD_NOTE,
+        .effect = HWS_EFFECT_CONFIG_LIVE,
+        .taint_before = hws_walls_taint(),
+        .table_hash = agent->table_hash,
+        .principal = "hawserd",
+        .method = method,
+        .detail = detail,
+        .code = "OK",
+    };
+    struct hws_err err;
+
+    r.taint_after = r.taint_before;
+    if (agent->policy != NULL) {
+        r.policy_hash = *hws_policy_hash(agent->policy);
+    }
+    if (agent->store == NULL || hws_store_note(agent->store, &r, &err) != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("note_unrecorded", "method=%s detail=%s", method, hws_log_q(&q, detail));
+    }
+}

@@ -21,4 +21,8 @@ enum hws_code hws_audit_read(struct hws_task *task, const char *code, struct hws
 /* Records a refusal; reason is for people. */
 void hws_audit_denied(const struct hws_task *task, const char *reason);
 
+/* Records, under the name of the agent itself, what nobody asked for at this moment: a trial that
+ * ended, a lock that expired. Without a database it is logged. */
+void hws_audit_note(struct hws_agent *agent, const char *method, const char *detail);
+
 #endif

@@ -146,6 +146,8 @@ static void info_run(struct hws_task *task)
     r.version = hws_arena_str(&task->arena, HWS_VERSION);
     r.build_id = agent->build_id;
     r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
+    r.policy_source = hws_arena_str(&task->arena, hws_rotation_source(&agent->rotation));
+    r.policy_trial_left_ms = hws_rotation_left_ms(&agent->rotation);
     r.table_hash = hws_svc_hex(task, &agent->table_hash);
     r.state = hws_arena_str(&task->arena, hws_agent_state_name(agent->state));
     r.state_reason = agent->state_reason;
@@ -307,7 +309,9 @@ static enum hws_code reload_prepare(struct hws_task *task, struct hws_err *err)
     (void)err;
 
     task->want.effect = HWS_EFFECT_CONFIG_LIVE;
-    task->want.detail = "policy file";
+    task->want.detail =
+        hws_arena_printf(&task->arena, "%s, trial %u ms",
+                         q->policy.len > 0 ? "pushed policy" : "policy file", q->trial_ms);
     hws_svc_mutation(task, q->mutation == NULL ? NULL : &q->mutation->base);
     return HWS_OK;
 }
@@ -315,9 +319,60 @@ static enum hws_code reload_prepare(struct hws_task *task, struct hws_err *err)
 static void reload_run(struct hws_task *task)
 {
     Hawser__V1__ReloadResponse r = HAWSER__V1__RELOAD_RESPONSE__INIT;
+    const Hawser__V1__ReloadRequest *q = task->request;
+    struct hws_agent *agent = task->agent;
     struct hws_err err;
 
-    if (hws_agent_reload(task->agent, &err) != HWS_OK) {
+    if (hws_rotation_change(&agent->rotation, q->policy.len > 0 ? q->policy.data : NULL,
+                            q->policy.len, q->trial_ms, &err) != HWS_OK) {
+        task->outcome = HWS_INTENT_OLD;
+        hws_task_fail(task, &err);
+        return;
+    }
+    if (q->policy.len == 0) {
+        hws_children_reload(&agent->children);
+    }
+    r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
+    r.trial_left_ms = hws_rotation_left_ms(&agent->rotation);
+    r.policy_source = hws_arena_str(&task->arena, hws_rotation_source(&agent->rotation));
+    hws_svc_reply(task, &r.base);
+}
+
+const struct hws_handler hws_handler_AGENT_RELOAD = {
+    .request = &hawser__v1__reload_request__descriptor,
+    .prepare = reload_prepare,
+    .run = reload_run,
+    .repeated_field = 2,
+};
+
+/* ---- Finalize -------------------------------------------------------------------------------- */
+
+static enum hws_code finalize_prepare(struct hws_task *task, struct hws_err *err)
+{
+    const Hawser__V1__FinalizeRequest *q = task->request;
+
+    task->want.effect = HWS_EFFECT_CONFIG_LIVE;
+    task->want.detail = hws_arena_printf(&task->arena, "%s %.64s",
+                                         q->roll_back ? "roll back" : "finalize", q->policy_hash);
+    hws_svc_mutation(task, q->mutation == NULL ? NULL : &q->mutation->base);
+    if (!q->roll_back && q->policy_hash[0] == '\0') {
+        hws_err_set(err, HWS_E_INVALID, "policy_hash is required: the answer to Reload has it");
+        return hws_svc_blame(task, "policy_hash", err);
+    }
+    return HWS_OK;
+}
+
+static void finalize_run(struct hws_task *task)
+{
+    Hawser__V1__FinalizeResponse r = HAWSER__V1__FINALIZE_RESPONSE__INIT;
+    const Hawser__V1__FinalizeRequest *q = task->request;
+    struct hws_rotation *rotation = &task->agent->rotation;
+    struct hws_err err;
+
+    enum hws_code code = q->roll_back
+                             ? hws_rotation_roll_back(rotation, task->caller->principal, &err)
+                             : hws_rotation_finalize(rotation, q->policy_hash, &err);
+    if (code != HWS_OK) {
         task->outcome = HWS_INTENT_OLD;
         hws_task_fail(task, &err);
         return;
@@ -326,9 +381,9 @@ static void reload_run(struct hws_task *task)
     hws_svc_reply(task, &r.base);
 }
 
-const struct hws_handler hws_handler_AGENT_RELOAD = {
-    .request = &hawser__v1__reload_request__descriptor,
-    .prepare = reload_prepare,
-    .run = reload_run,
+const struct hws_handler hws_handler_AGENT_FINALIZE = {
+    .request = &hawser__v1__finalize_request__descriptor,
+    .prepare = finalize_prepare,
+    .run = finalize_run,
     .repeated_field = 2,
 };

@@ -408,6 +408,40 @@ void hws_task_stop_followers(struct hws_agent *agent)
     tell_marked(agent, tell_stop);
 }
 
+/* Streams are judged again; a change that has begun goes on to its end. */
+static bool still_allowed(struct hws_task *task)
+{
+    struct hws_err ignored;
+
+    return task->state != HWS_TASK_RUNNING || task->row->kind != HWS_METHOD_KIND_SERVER_STREAM ||
+           authorize(task, &ignored) == HWS_OK;
+}
+
+/* The caller hears why; the work stops as if he had gone away. */
+static void cut(struct hws_task *task)
+{
+    struct hws_rpc *rpc = task->rpc;
+    struct hws_err err;
+
+    if (rpc == NULL) {
+        return;
+    }
+    hws_err_set(&err, HWS_E_DENIED, "%.60s may not %s any more", task->caller->principal,
+                task->row->permission);
+    hws_rpc_end(rpc, &err, NULL);
+    rpc->task = NULL;
+    hws_task_orphan(task);
+}
+
+void hws_task_rejudge(struct hws_agent *agent)
+{
+    HWS_LIST_FOREACH (it, tmp, &agent->ops) {
+        struct hws_task *task = hws_container_of(it, struct hws_task, link);
+        task->has_news = !still_allowed(task);
+    }
+    tell_marked(agent, cut);
+}
+
 /* A change on an adapter with a command that has not returned would race with it. */
 static enum hws_code may_run(const struct hws_adapter *a, enum hws_sched_kind kind,
                              struct hws_err *err)

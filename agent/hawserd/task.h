@@ -148,6 +148,10 @@ void hws_task_news(struct hws_agent *agent, enum hws_follow what);
 /* Ends every operation that follows something: the agent stops. */
 void hws_task_stop_followers(struct hws_agent *agent);
 
+/* Something else is allowed now: streams that would not be begun any more end, before it returns to
+ * the loop. */
+void hws_task_rejudge(struct hws_agent *agent);
+
 /* Its caller is gone. */
 void hws_task_orphan(struct hws_task *task);
 

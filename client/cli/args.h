@@ -31,6 +31,8 @@ enum hws_cli_group {
     HWS_GROUP_RESUME = 1u << 11,
     HWS_GROUP_POLICY = 1u << 13,
     HWS_GROUP_BATCH = 1u << 14,
+    HWS_GROUP_TRIAL = 1u << 15,
+    HWS_GROUP_FINALIZE = 1u << 16,
     HWS_GROUP_ALONE = 1u << 12 /* no command's: stands instead of one */
 };
 

@@ -2,7 +2,6 @@
 #include "cli/batch.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -10,6 +9,7 @@
 enum hws_code hws_cli_batch_open(struct hws_cli_batch *b, const char *path, struct hws_err *err)
 {
     memset(b, 0, sizeof(*b));
+    hws_buf_init(&b->text, HWS_CLI_BATCH_LINE_BYTES);
     b->file = hws_str_eq(path, "-") ? stdin : fopen(path, "re");
     if (b->file != NULL) {
         return HWS_OK;
@@ -21,25 +21,49 @@ enum hws_code hws_cli_batch_open(struct hws_cli_batch *b, const char *path, stru
                        "--batch %.160s: %s", path, strerror(errno));
 }
 
-static bool is_blank(const char *text, size_t n)
+/* One line into b->text; what is too long is read to its end and said so. False at the end. */
+static bool read_line(struct hws_cli_batch *b, enum hws_code *code)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r' && text[i] != '\n') {
+    char piece[4096];
+    size_t n = 0;
+    bool any = false;
+    int c;
+
+    hws_buf_reset(&b->text);
+    *code = HWS_OK;
+    while ((c = getc(b->file)) != EOF) {
+        any = true;
+        if (c == '\n') {
+            break;
+        }
+        piece[n++] = (char)c;
+        if (n == sizeof(piece)) {
+            *code = *code == HWS_OK ? hws_buf_put(&b->text, piece, n) : *code;
+            n = 0;
+        }
+    }
+    *code = *code == HWS_OK ? hws_buf_put(&b->text, piece, n) : *code;
+    return any;
+}
+
+static bool is_blank(const struct hws_buf *line)
+{
+    const uint8_t *text = hws_buf_peek(line);
+
+    for (size_t i = 0; i < hws_buf_len(line); i++) {
+        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
             return false;
         }
     }
     return true;
 }
 
-static enum hws_code parse(struct hws_cli_batch *b, size_t n, struct hws_err *err)
+static enum hws_code parse(struct hws_cli_batch *b, struct hws_err *err)
 {
     json_error_t why;
 
-    if (n > HWS_CLI_BATCH_LINE_BYTES) {
-        return hws_err_set(err, HWS_E_INVALID, "line %zu: longer than %zu bytes", b->n_line,
-                           HWS_CLI_BATCH_LINE_BYTES);
-    }
-    b->line = json_loadb(b->text, n, JSON_REJECT_DUPLICATES, &why);
+    b->line = json_loadb((const char *)hws_buf_peek(&b->text), hws_buf_len(&b->text),
+                         JSON_REJECT_DUPLICATES, &why);
     if (b->line == NULL) {
         return hws_err_set(err, HWS_E_INVALID, "line %zu: %.160s", b->n_line, why.text);
     }
@@ -53,25 +77,26 @@ static enum hws_code parse(struct hws_cli_batch *b, size_t n, struct hws_err *er
 
 bool hws_cli_batch_next(struct hws_cli_batch *b, enum hws_code *code, struct hws_err *err)
 {
-    ssize_t n;
+    enum hws_code read;
 
     json_decref(b->line);
     b->line = NULL;
     do {
-        n = getline(&b->text, &b->cap, b->file);
-        if (n < 0) {
+        if (!read_line(b, &read)) {
             return false;
         }
         b->n_line++;
-    } while (is_blank(b->text, (size_t)n));
-    *code = parse(b, (size_t)n, err);
+    } while (read == HWS_OK && is_blank(&b->text));
+    *code = read == HWS_OK ? parse(b, err)
+                           : hws_err_set(err, HWS_E_INVALID, "line %zu: longer than %zu bytes",
+                                         b->n_line, HWS_CLI_BATCH_LINE_BYTES);
     return true;
 }
 
 void hws_cli_batch_close(struct hws_cli_batch *b)
 {
     json_decref(b->line);
-    free(b->text); /* getline's */
+    hws_buf_deinit(&b->text);
     if (b->file != NULL && b->file != stdin) {
         (void)fclose(b->file);
     }

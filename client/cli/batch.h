@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #define HWS_CLI_BATCH_LINE_BYTES                                                                   \
@@ -17,11 +18,10 @@
                                */
 
 struct hws_cli_batch {
-    FILE *file;    /* owned unless it is standard input */
-    char *text;    /* owned by getline */
-    size_t cap;    /* of text */
-    size_t n_line; /* of the present line, from 1 */
-    json_t *line;  /* owned: the present line; NULL where it is no object */
+    FILE *file;          /* owned unless it is standard input */
+    struct hws_buf text; /* the present line, without its end */
+    size_t n_line;       /* of the present line, from 1 */
+    json_t *line;        /* owned: the present line; NULL where it is no object */
 };
 
 /* "-" is standard input. HWS_E_NOT_FOUND, HWS_E_DENIED, HWS_E_IO naming the file. */

@@ -14,7 +14,7 @@ static const struct hws_column info_columns[] = {
     {"state", "STATE", 0},         {"state_reason", "REASON", 0}, {"uptime_ms", "UPTIME-MS", 0},
     {"audit_seq", "AUDIT-SEQ", 0}, {"build_id", NULL, 0},         {"policy_hash", NULL, 0},
     {"table_hash", NULL, 0},       {"lockdown", "LOCKDOWN", 0},   {"taint_fwctl", "TAINT-J", 0},
-    {"kernel_taint", NULL, 0},
+    {"kernel_taint", NULL, 0},     {"policy_source", NULL, 0},    {"policy_trial_left_ms", NULL, 0},
 };
 static const struct hws_column process_columns[] = {
     {"host", "HOST", 0},           {"process", "PROCESS", 0},   {"pid", "PID", 0},
@@ -42,6 +42,8 @@ static void info_row(struct hws_out *out, const char *host, const Hawser__V1__In
         hws_cell_tone(r->taint_fwctl ? "yes" : "no",
                       r->taint_fwctl ? HWS_TONE_WARN : HWS_TONE_GOOD),
         hws_cell_hex(r->kernel_taint),
+        hws_cell_text(r->policy_source),
+        hws_cell_uint(r->policy_trial_left_ms),
     };
 
     hws_out_row(out, cells);
@@ -101,7 +103,7 @@ int hws_cmd_agent_info(struct hws_cli *cli)
     return hws_cli_finish(cli);
 }
 
-/* ---- agent whoami, reload ---- */
+/* ---- agent whoami ---- */
 
 int hws_cmd_agent_whoami(struct hws_cli *cli)
 {
@@ -135,39 +137,6 @@ int hws_cmd_agent_whoami(struct hws_cli *cli)
             const struct hws_cell cells[] = {hws_cell_text(h->name), hws_cell_text(a->principal),
                                              hws_cell_text(a->cert_serial), hws_cell_text(a->peer),
                                              hws_cell_text(rules)};
-            hws_out_row(&cli->out, cells);
-        }
-    }
-    return hws_cli_finish(cli);
-}
-
-int hws_cmd_agent_reload(struct hws_cli *cli)
-{
-    static const struct hws_column columns[] = {
-        {"host", "HOST", 0}, {"policy_hash", "POLICY-HASH", 0}, {"repeated_request", NULL, 0}};
-    struct hws_cli_mutation m;
-    Hawser__V1__ReloadRequest r = HAWSER__V1__RELOAD_REQUEST__INIT;
-    int rc = hws_cli_mutation(cli, &m);
-
-    if (rc == HWS_EXIT_OK) {
-        rc = hws_cli_connect(cli);
-    }
-    if (rc != HWS_EXIT_OK) {
-        return rc;
-    }
-    r.mutation = &m.mutation;
-    for (size_t i = 0; i < cli->n_hosts; i++) {
-        hws_cli_ask(&cli->hosts[i], &hws_client_method_agent_reload, &r.base);
-    }
-    hws_cli_wait(cli);
-    hws_out_begin(&cli->out, "hawser.agent.reload", 1, false);
-    hws_out_table(&cli->out, "agents", columns, HWS_CLI_N_OF(columns));
-    for (size_t i = 0; i < cli->n_hosts; i++) {
-        const struct hws_cli_host *h = &cli->hosts[i];
-        const Hawser__V1__ReloadResponse *a = hws_cli_answer(h, ReloadResponse);
-        if (!h->failed) {
-            const struct hws_cell cells[] = {hws_cell_text(h->name), hws_cell_text(a->policy_hash),
-                                             hws_cell_bool(a->repeated_request)};
             hws_out_row(&cli->out, cells);
         }
     }

@@ -279,6 +279,7 @@ def dump_pull_and_resume(world):
 def agent_info(world):
     info = world.call("AgentService.Info")
     same((info.host, info.state), (world.host.name, "serving"))
+    same((info.policy_source, info.policy_trial_left_ms), ("file", 0))
     same(info.policy_hash, hashlib.sha256(pathlib.Path(world.host.policy).read_bytes()).hexdigest())
     pids = world.host.pids()
     same({p.name: (p.connected, p.pid in pids.get(p.name, [])) for p in info.processes},
@@ -307,8 +308,8 @@ def agent_reload(world):
     mutation = world.mutation()
     policy.write_bytes(was + b"  - {name: added, principals: [\"" + OPERATOR.encode() + b"\"], methods: [observe], max_effect: read}\n")
     wanted = hashlib.sha256(policy.read_bytes()).hexdigest()
-    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted))
-    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted, repeated_request=True))
+    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted, policy_source="file"))
+    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted, repeated_request=True, policy_source="file"))
     check("added" in world.call("AgentService.WhoAmI").rules, "the new rule is not in force")
     policy.write_bytes(was + b"unknown: key\n")
     n_lines = was.count(b"\n") + 1
@@ -316,6 +317,19 @@ def agent_reload(world):
     same(world.call("AgentService.Info").policy_hash, wanted, "a bad file is in force")
     policy.write_bytes(was)
     world.call("AgentService.Reload", mutation=world.mutation())
+    agent_info(world)
+
+
+def agent_finalize(world):
+    was = world.call("AgentService.Info").policy_hash
+    pushed = pathlib.Path(world.host.policy).read_bytes() + b"# pushed\n"
+    tried = world.call("AgentService.Reload", mutation=world.mutation(), policy=pushed, trial_ms=600000)
+    same((tried.policy_hash, tried.policy_source), (hashlib.sha256(pushed).hexdigest(), "kept"))
+    check(0 < tried.trial_left_ms <= 600000, str(tried))
+    refused(lambda: world.call("AgentService.Finalize", mutation=world.mutation()), Code.INVALID_ARGUMENT, "policy_hash")
+    refused(lambda: world.call("AgentService.Finalize", mutation=world.mutation(), policy_hash=was), Code.ABORTED, tried.policy_hash)
+    same(world.call("AgentService.Finalize", mutation=world.mutation(), roll_back=True), world.FinalizeResponse(policy_hash=was))
+    refused(lambda: world.call("AgentService.Finalize", mutation=world.mutation(), roll_back=True), Code.FAILED_PRECONDITION, "no policy")
     agent_info(world)
 
 
@@ -541,7 +555,7 @@ CASES = [
     device_list_is_the_profiles, device_get_by_id_address_and_serial, device_watch_begins_with_the_list,
     config_parameters_and_values, config_plan_apply_repeat_reset, config_change_needs_the_newest_fence,
     command_register_by_fields, command_raw, command_refused_by_firmware_is_an_answer, command_stream_goes_on_after_a_failure,
-    command_stream_answers_before_it_is_closed, command_describe, dump_pull_and_resume, agent_info, agent_whoami, agent_probe,
+    command_stream_answers_before_it_is_closed, command_describe, dump_pull_and_resume, agent_info, agent_whoami, agent_probe, agent_finalize,
     agent_reload, audit_tail_last_is_a_chain, audit_tail_follows, invalid_argument_names_the_field,
     viewer_is_denied_by_a_named_rule, deadline_ends_a_slow_command, cancelled_call_ends_at_the_agent,
     local_socket_is_the_same_agent, health_lists_every_service, reflection_v1_is_the_local_protos,
