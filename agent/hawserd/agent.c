@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "hawserd/entry.h"
 #include "hawserd/task.h"
+#include "hawserd/user.h"
 #include "hawserd/walls.h"
 #include "sock/sock.h"
 #include "table/table.h"
@@ -483,8 +484,10 @@ int hws_agent_run(const struct hws_config *config, const struct hws_options *opt
     return status;
 }
 
-/* Can the file that `key` of the configuration names be read? An empty path is none. */
-static enum hws_code check_file(const char *key, const char *path, struct hws_err *err)
+/* Can the file that `key` of the configuration names be read, and does it say something? An empty
+ * path is none. */
+static enum hws_code check_file(const char *key, const char *path, bool may_be_empty,
+                                struct hws_err *err)
 {
     struct hws_buf text;
 
@@ -493,7 +496,7 @@ static enum hws_code check_file(const char *key, const char *path, struct hws_er
     }
     hws_buf_init(&text, 0);
     enum hws_code code = hws_file_read(path, HWS_AGENT_MAX_FILE_BYTES, &text, err);
-    if (code == HWS_OK && hws_buf_len(&text) == 0) {
+    if (code == HWS_OK && !may_be_empty && hws_buf_len(&text) == 0) {
         code = hws_err_set(err, HWS_E_INVALID, "%s is empty", path);
     }
     hws_buf_deinit(&text);
@@ -508,8 +511,11 @@ enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *e
     const struct {
         const char *key;
         const char *path;
-    } files[] = {
-        {"tls.cert", config->tls_cert}, {"tls.key", config->tls_key}, {"tls.ca", config->tls_ca}};
+    } files[] = {{"tls.cert", config->tls_cert},
+                 {"tls.key", config->tls_key},
+                 {"tls.ca", config->tls_ca},
+                 {"tls.crl", config->tls_crl},
+                 {"tls.deny", config->tls_deny}};
     struct hws_policy *policy = NULL;
     struct hws_buf text;
 
@@ -522,10 +528,16 @@ enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *e
     hws_buf_deinit(&text);
     hws_policy_unref(policy);
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && code == HWS_OK; i++) {
-        code = check_file(files[i].key, files[i].path, err);
+        code = check_file(files[i].key, files[i].path, files[i].path == config->tls_deny, err);
     }
     for (size_t i = 0; i < config->n_profiles && code == HWS_OK; i++) {
-        code = check_file("devices.profiles", config->profiles[i], err);
+        code = check_file("devices.profiles", config->profiles[i], false, err);
+    }
+    for (size_t i = 0; i < config->n_tls_trust && code == HWS_OK; i++) { /* "domain=file" */
+        code = check_file("tls.trust", strchr(config->tls_trust[i], '=') + 1, false, err);
+    }
+    if (code == HWS_OK) {
+        code = hws_user_check(config, err);
     }
     return code;
 }

@@ -73,6 +73,10 @@ static void wire_args(struct hws_children *c, const struct hws_config *cfg)
         *a++ = "--records";
         *a++ = cfg->tls_records;
     }
+    for (size_t i = 0; i < cfg->n_limits; i++) {
+        *a++ = "--limit";
+        *a++ = cfg->limits[i];
+    }
     *a = NULL;
 }
 

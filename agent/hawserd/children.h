@@ -19,7 +19,7 @@
 #include "link/hello.h"
 
 #define HWS_CHILDREN_PATH_BYTES 512u
-#define HWS_CHILDREN_MAX_ARGS   64u
+#define HWS_CHILDREN_MAX_ARGS   (64u + 2 * HWS_CONFIG_MAX_LIMITS)
 #define HWS_CHILDREN_REAP_MS    1000u /* from the end of the connection to the exit, usually */
 #define HWS_CHILDREN_MAX_LEFT   8u    /* processes that the kernel does not let end, of one role */
 

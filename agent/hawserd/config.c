@@ -14,6 +14,9 @@
 #include "base/str.h"
 #include "base/text.h"
 #include "common/file.h"
+#include "common/limits.h"
+
+_Static_assert(HWS_COMMON_N_LIMITS <= HWS_CONFIG_MAX_LIMITS, "each once");
 
 enum field_kind {
     FIELD_TEXT,
@@ -22,6 +25,7 @@ enum field_kind {
     FIELD_BACKEND,
     FIELD_RECORDS,
     FIELD_TRUST,
+    FIELD_LIMITS,
     FIELD_PATHS,
     FIELD_MAP
 };
@@ -60,6 +64,7 @@ static const struct field root_fields[] = {
     TEXT_FIELD("user", FIELD_TEXT, false, user),
     TEXT_FIELD("listen", FIELD_TEXT, false, listen),
     {"tls", FIELD_MAP, false, 0, 0, tls_fields},
+    {"limits", FIELD_LIMITS, false, 0, 0, NULL},
     {"devices", FIELD_MAP, true, 0, 0, device_fields},
     {NULL, FIELD_TEXT, false, 0, 0, NULL},
 };
@@ -199,6 +204,62 @@ static enum hws_code read_trust(struct reader *r, struct fy_node *map, unsigned 
     return HWS_OK;
 }
 
+static bool has_limit(const struct hws_config *c, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < c->n_limits; i++) {
+        if (strncmp(c->limits[i], name, n) == 0 && c->limits[i][n] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One "name: value" of limits. */
+static enum hws_code read_limit(struct reader *r, struct fy_node_pair *pair)
+{
+    struct fy_node *key = fy_node_pair_key(pair);
+    char name[HWS_CONFIG_LIMIT_BYTES - sizeof("=4294967295")];
+    char value[HWS_CONFIG_LIMIT_BYTES];
+    struct hws_err why;
+    unsigned line = line_of(key);
+    enum hws_code code = read_text(r, key, line, "a name in limits", name, sizeof(name));
+
+    if (code == HWS_OK) {
+        code = read_text(r, fy_node_pair_value(pair), line, name, value, sizeof(value));
+    }
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (hws_common_limit_check(name, value, &why) != HWS_OK) {
+        return refuse(r, line, "limits:", why.msg);
+    }
+    if (has_limit(&r->cfg, name)) {
+        return refuse(r, line, name, "is given twice");
+    }
+    hws_str_print(r->cfg.limits[r->cfg.n_limits++], HWS_CONFIG_LIMIT_BYTES, "%s=%s", name, value);
+    return HWS_OK;
+}
+
+/* limits: {max_conns: 512}, kept as "name=value". */
+static enum hws_code read_limits(struct reader *r, struct fy_node *map, unsigned line)
+{
+    void *it = NULL;
+    struct fy_node_pair *pair;
+
+    if (map == NULL || fy_node_get_type(map) != FYNT_MAPPING) {
+        return refuse(r, line, "limits", "must be a mapping of names to numbers");
+    }
+    while ((pair = fy_node_mapping_iterate(map, &it)) != NULL) {
+        enum hws_code code = read_limit(r, pair);
+        if (code != HWS_OK) {
+            return code;
+        }
+    }
+    return HWS_OK;
+}
+
 static enum hws_code read_paths(struct reader *r, struct fy_node *node, unsigned line)
 {
     void *it = NULL;
@@ -239,6 +300,8 @@ static enum hws_code read_leaf(struct reader *r, const struct field *f, struct f
         return read_records(r, value, line);
     case FIELD_TRUST:
         return read_trust(r, value, line);
+    case FIELD_LIMITS:
+        return read_limits(r, value, line);
     case FIELD_PATHS:
         return read_paths(r, value, line);
     case FIELD_MAP:

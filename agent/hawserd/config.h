@@ -10,10 +10,12 @@
  *     user: hawser
  *     listen: 127.0.0.1:0
  *     tls: {cert: agent.crt, key: agent.key, ca: ca.crt}
+ *     limits: {max_conns: 512, reset_burst: 200}
  *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
  *
- * `user` may be left out. Without `listen` the agent serves the local Unix socket only; with it,
- * `tls` is required. Thread rule: none, everything is local to the call.
+ * `user` and `limits` may be left out; common/limits.def has each limit's default and range.
+ * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required. Thread
+ * rule: none, everything is local to the call.
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H
@@ -31,7 +33,9 @@
 #define HWS_CONFIG_MAX_PROFILES  16u
 #define HWS_CONFIG_MAX_TRUST     8u   /* other trust domains */
 #define HWS_CONFIG_TRUST_BYTES   512u /* domain, "=" and path */
-#define HWS_CONFIG_RUN_DIR_MAX   80u  /* a socket's path must fit in sockaddr_un */
+#define HWS_CONFIG_MAX_LIMITS    64u
+#define HWS_CONFIG_LIMIT_BYTES   48u /* name, "=" and value */
+#define HWS_CONFIG_RUN_DIR_MAX   80u /* a socket's path must fit in sockaddr_un */
 
 enum hws_config_backend {
     HWS_BACKEND_EMU,  /* hawser-emu, one adapter per profile */
@@ -53,6 +57,8 @@ struct hws_config {
     char tls_trust[HWS_CONFIG_MAX_TRUST][HWS_CONFIG_TRUST_BYTES]; /* "domain=file" */
     size_t n_tls_trust;
     char tls_records[HWS_CONFIG_RECORDS_BYTES]; /* "auto", "libcrypto" or "mbedtls" */
+    char limits[HWS_CONFIG_MAX_LIMITS][HWS_CONFIG_LIMIT_BYTES]; /* "name=value", within its range */
+    size_t n_limits;
     enum hws_config_backend backend;
     char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */
     size_t n_profiles;

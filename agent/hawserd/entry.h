@@ -11,8 +11,8 @@
 #define HWS_AGENT_MAX_FILE_BYTES ((size_t)256 * 1024) /* a certificate, key or profile */
 
 /* Judges what the configuration names, without starting anything: the policy is parsed, the
- * certificate files and profiles are read. HWS_E_INVALID, HWS_E_NOT_FOUND, HWS_E_IO with the key
- * and the file. */
+ * certificate files, revocation and deny lists and profiles are read, the user could be become.
+ * HWS_E_INVALID, HWS_E_NOT_FOUND, HWS_E_IO with the key and the file; those of hws_user_check. */
 enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err) HWS_MUST_USE;
 
 /* Runs the keeper to its end; returns the exit status for main. */

@@ -29,8 +29,11 @@ const char *hws_wire_options_help(void)
 {
     return "usage: hawser-wire --hawserd-socket PATH --lock PATH --local-socket PATH --run-dir "
            "DIR\n"
-           "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE [--records "
+           "                   [--listen ADDRESS:PORT --cert FILE --key FILE --ca FILE\n"
+           "                    [--trust DOMAIN=FILE]... [--crl FILE] [--deny FILE] [--records "
            "ENGINE]]\n"
+           "                   [--limit NAME=VALUE]...\n"
+           "       hawser-wire --limits\n"
            "\n"
            "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a "
            "Unix\n"

@@ -306,6 +306,20 @@ class Stopped(ProcessCase):
         self.assertEqual(run.returncode, 0, err)
         self.assertIn("MTMP", out)
 
+    def test_limits_of_the_configuration_reach_the_network_process(self):
+        self.addCleanup(self.restart)
+        with open(self.host.config) as f:
+            good = f.read()
+        self.addCleanup(lambda: open(self.host.config, "w").write(good))
+        self.assertEqual(self.host.stop(), 0)
+        with open(self.host.config, "a") as f:
+            f.write("limits: {max_conns: 300, reset_burst: 120}\n")
+        self.restart()
+        self.addCleanup(self.host.stop)
+        self.ok("device", "list", "-t", self.host.name)
+        with open(f"/proc/{self.host.pids()['hawser-wire'][0]}/cmdline") as f:
+            self.assertIn("--limit\0max_conns=300\0--limit\0reset_burst=120\0", f.read())
+
     def test_what_was_set_and_answered_survives_a_restart(self):
         self.addCleanup(self.restart)
         plan = self.js("config", "plan", *self.d, "NUM_OF_VFS=27")["plans"][0]
@@ -378,6 +392,11 @@ class Stopped(ProcessCase):
             good = f.read()
         self.broken(good + "nonsense: 1\n", r"broken\.yaml:\d+: .*nonsense")
         self.broken(good.replace("policy: policy.yaml", "policy: nowhere.yaml"), "nowhere.yaml", "--check")
+        self.broken(good + "limits: {max_conns: 1}\n", r"broken\.yaml:\d+: limits: max_conns is \"1\"; allowed are 8\.\.65536 \(default 256\)")
+        good = good.replace("policy: ", f"policy: {self.host.dir}/").replace("nic0", f"{self.host.dir}/nic0").replace("nic1", f"{self.host.dir}/nic1")
+        for key, value in (("crl", "no.crl"), ("deny", "no.deny"), ("trust", "{other.test: no.crt}")):
+            self.broken(good.replace("tls: {", f"tls: {{{key}: {value}, "), rf"tls\.{key}.*no\.", "--check")
+        self.broken(good + "user: no-such-user\n", "no-such-user", "--check")
         self.broken("host: [\n", r"broken\.yaml:\d+")
         self.broken("", "broken.yaml")
 

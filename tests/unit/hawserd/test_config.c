@@ -39,6 +39,21 @@ static void whole_file_is_read_with_paths_relative_to_it(void **state)
     assert_string_equal(c.profiles[1], "/etc/hawser/b.yaml");
 }
 
+static void limits_are_kept_by_name(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    char text[512];
+    (void)state;
+
+    hws_str_print(text, sizeof text, "%slimits: {max_conns: 512, ping_without_calls: 1}\n", good);
+    assert_ok(parse(text, &c, &err), &err);
+
+    assert_int_equal(c.n_limits, 2);
+    assert_string_equal(c.limits[0], "max_conns=512");
+    assert_string_equal(c.limits[1], "ping_without_calls=1");
+}
+
 static void without_listen_no_tls_is_needed(void **state)
 {
     struct hws_config c;
@@ -79,6 +94,13 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
         {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
         {"tls: {cert: a, key: b, ca: c, records: gnutls}\n",
          "agent.yaml:1: records must be auto, libcrypto or mbedtls"},
+        {"limits: [max_conns]\n", "agent.yaml:1: limits must be a mapping of names to numbers"},
+        {"host: a\nlimits:\n  max_conns: 5\n",
+         "agent.yaml:3: limits: max_conns is \"5\"; allowed are 8..65536 (default 256)"},
+        {"limits: {max_conns: many}\n",
+         "agent.yaml:1: limits: max_conns is \"many\"; allowed are 8"},
+        {"limits: {max_con: 5}\n", "agent.yaml:1: limits: there is no limit \"max_con\""},
+        {"limits: {handshake_ms: 5000, reset_burst: 99, handshake_ms: 6000}\n", "agent.yaml:1: "},
         {"host: &x a\nrun_dir: *x\n", "agent.yaml:2: run_dir must be a text"},
         {"host: {a\n", "agent.yaml:2: no YAML: "},
     };
@@ -127,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_file_is_read_with_paths_relative_to_it),
+        cmocka_unit_test(limits_are_kept_by_name),
         cmocka_unit_test(without_listen_no_tls_is_needed),
         cmocka_unit_test(bad_files_are_refused_with_line_and_reason),
         cmocka_unit_test(long_run_dir_and_large_file_are_refused),

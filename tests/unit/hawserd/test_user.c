@@ -115,6 +115,42 @@ static void unknown_user_is_named(void **state)
     assert_non_null(strstr(err.msg, "no-such-user"));
 }
 
+/* An agent that ran as root before, and now has a `user`. */
+static void files_of_another_user_are_named_with_the_command_that_mends_it(void **state)
+{
+    struct hws_config c = config_of("nobody");
+    struct hws_err err;
+    char path[128];
+    char want[256];
+    FILE *f;
+
+    (void)state;
+    if (geteuid() != 0) {
+        return;
+    }
+    hws_str_print(path, sizeof path, "%s/spool", c.state_dir);
+    (void)mkdir(c.state_dir, 0700);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    hws_str_print(path, sizeof path, "%s/spool/dump", c.state_dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+
+    assert_int_equal(in_a_child(&c, 0), HWS_E_STATE);
+    assert_code(hws_user_check(&c, &err), HWS_E_STATE);
+    hws_str_print(want, sizeof want, "%s belongs to user 0 ", path);
+    assert_non_null(strstr(err.msg, want));
+    hws_str_print(want, sizeof want, "run: chown -hR nobody: %s %s", c.state_dir, c.run_dir);
+    assert_non_null(strstr(err.msg, want));
+
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(in_a_child(&c, 0), HWS_OK);
+    assert_int_equal(unlink(path), 0);
+    hws_str_print(path, sizeof path, "%s/spool", c.state_dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +158,7 @@ int main(void)
         cmocka_unit_test(another_user_cannot_become_it),
         cmocka_unit_test(without_a_user_or_as_it_nothing_happens),
         cmocka_unit_test(unknown_user_is_named),
+        cmocka_unit_test(files_of_another_user_are_named_with_the_command_that_mends_it),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,8 @@
 /* Limits of connections and of log lines. */
+#include <string.h>
+
+#include "base/str.h"
+#include "common/limits.h"
 #include "limits.h"
 #include "test.h"
 
@@ -65,6 +69,47 @@ static void every_limit_is_listed(void **state)
     assert_int_equal(n, sizeof(l) / sizeof(uint32_t));
 }
 
+/* What hawserd knows of them, without our headers. */
+static void match(void *data, const char *name, uint32_t value)
+{
+    bool *seen = data;
+
+    for (size_t i = 0; i < HWS_COMMON_N_LIMITS; i++) {
+        const struct hws_common_limit *l = hws_common_limit_at(i);
+        if (strcmp(l->name, name) == 0) {
+            assert_false(seen[i]);
+            seen[i] = true;
+            assert_int_equal(l->usual, value);
+            return;
+        }
+    }
+    fail_msg("the configuration knows no limit %s", name);
+}
+
+static void configuration_knows_every_limit_its_default_and_a_range(void **state)
+{
+    bool seen[HWS_COMMON_N_LIMITS] = {false};
+    struct hws_wire_limits l;
+    (void)state;
+
+    hws_limits_default(&l);
+    hws_limits_each(&l, match, seen);
+    for (size_t i = 0; i < HWS_COMMON_N_LIMITS; i++) {
+        const struct hws_common_limit *c = hws_common_limit_at(i);
+        char value[16];
+
+        assert_true(seen[i]);
+        assert_true(c->lowest <= c->usual && c->usual <= c->highest);
+        hws_str_print(value, sizeof value, "%u", c->lowest);
+        assert_code(hws_common_limit_check(c->name, value, NULL), HWS_OK);
+        hws_str_print(value, sizeof value, "%u", c->highest + 1);
+        assert_code(hws_common_limit_check(c->name, value, NULL), HWS_E_INVALID);
+        hws_str_print(value, sizeof value, "%lld", (long long)c->lowest - 1);
+        assert_code(hws_common_limit_check(c->name, value, NULL), HWS_E_INVALID);
+    }
+    assert_null(hws_common_limit_at(HWS_COMMON_N_LIMITS));
+}
+
 static void refusals_are_logged_ten_in_a_window(void **state)
 {
     struct hws_limits_log l = {0};
@@ -87,6 +132,7 @@ int main(void)
         cmocka_unit_test(connection_lives_no_longer_than_its_certificate),
         cmocka_unit_test(limits_are_set_by_name),
         cmocka_unit_test(every_limit_is_listed),
+        cmocka_unit_test(configuration_knows_every_limit_its_default_and_a_range),
         cmocka_unit_test(refusals_are_logged_ten_in_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
