@@ -325,7 +325,7 @@ def timeout_on_sleeping_server(world):
     code = code_of(lambda: list(test_stub(world).FullDuplexCall(pipe, timeout=0.3)))
     pipe.close()
     check(code == grpc.StatusCode.DEADLINE_EXCEEDED, f"got {code}")
-    check(time.monotonic() - began < 1.5, "late")
+    check(time.monotonic() - began < 2, "not before the answer came")
     pipe = Pipe()
     pipe.put(duplex_request(pb, 31415, 27182, interval_us=100_000))
     code = code_of(lambda: list(test_stub(world).FullDuplexCall(pipe, timeout=0.001)))
