@@ -15,6 +15,7 @@
 #define GROW_NUMERATOR 16u /* 1.6 */
 #define GROW_DIVISOR   10u
 #define JITTER_PERCENT 20u
+#define MILLI          1000u
 
 void hws_grpc_channel_init(struct hws_grpc_channel *ch,
                            const struct hws_grpc_channel_config *config)
@@ -27,6 +28,16 @@ void hws_grpc_channel_init(struct hws_grpc_channel *ch,
     if (ch->config.backoff_max_ms == 0) {
         ch->config.backoff_max_ms = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS;
     }
+    if (ch->config.throttle_tokens == 0) {
+        ch->config.throttle_tokens = HWS_GRPC_CHANNEL_TOKENS;
+    }
+    if (ch->config.throttle_tokens > HWS_GRPC_CHANNEL_MAX_TOKENS) {
+        ch->config.throttle_tokens = HWS_GRPC_CHANNEL_MAX_TOKENS;
+    }
+    if (ch->config.throttle_milli == 0) {
+        ch->config.throttle_milli = HWS_GRPC_CHANNEL_TOKEN_MILLI;
+    }
+    ch->milli_tokens = ch->config.throttle_tokens * MILLI;
     hws_list_init(&ch->waiting);
     hws_list_init(&ch->running);
     (void)hws_str_copy(ch->why, sizeof(ch->why), "not resolved yet");
@@ -167,30 +178,58 @@ static void end_waiting(struct hws_grpc_channel_call *call, enum hws_grpc_code c
     call->on_close(call, &outcome);
 }
 
-/*
- * How long to wait before another attempt; NEVER: there is none. The server's word counts over
- * ours; text that is no number of milliseconds forbids it.
- */
+/* The server's word on another attempt, if it has one: after *out_ms, or NEVER. Text that is no
+ * number of milliseconds forbids it. */
+static bool pushed_back(const struct hws_grpc_outcome *outcome, uint64_t *out_ms)
+{
+    struct hws_span text;
+
+    if (!hws_grpc_meta_get(outcome->trailers, "grpc-retry-pushback-ms", 0, &text)) {
+        return false;
+    }
+    if (hws_str_to_u64((const char *)text.bytes, INT32_MAX, out_ms, NULL) != HWS_OK) {
+        *out_ms = NEVER;
+    }
+    return true;
+}
+
+/* Retry throttling: what the end of a call does to the tokens. */
+static void count_tokens(struct hws_grpc_channel *ch, const struct hws_grpc_outcome *outcome)
+{
+    uint32_t all = ch->config.throttle_tokens * MILLI;
+    uint64_t ms = 0;
+
+    if (outcome->code == HWS_GRPC_OK) {
+        uint32_t room = all - ch->milli_tokens;
+        ch->milli_tokens += ch->config.throttle_milli < room ? ch->config.throttle_milli : room;
+    } else if (outcome->code == HWS_GRPC_UNAVAILABLE ||
+               (pushed_back(outcome, &ms) && ms == NEVER)) {
+        ch->milli_tokens -= ch->milli_tokens < MILLI ? ch->milli_tokens : MILLI;
+    }
+}
+
+/* How long to wait before another attempt; NEVER: there is none. The server's word counts over
+ * ours. */
 static uint64_t pause_of(const struct hws_grpc_channel_call *call,
                          const struct hws_grpc_outcome *outcome)
 {
     uint32_t attempts = call->max_attempts < HWS_GRPC_CHANNEL_ATTEMPTS ? call->max_attempts
                                                                        : HWS_GRPC_CHANNEL_ATTEMPTS;
-    struct hws_span text;
+    const struct hws_grpc_channel *ch = call->channel;
+    bool throttled = ch->milli_tokens <= ch->config.throttle_tokens * MILLI / 2;
     uint64_t ms = HWS_GRPC_CHANNEL_RETRY_MIN_MS;
 
-    if (outcome->code != HWS_GRPC_UNAVAILABLE || call->committed || call->n_attempts >= attempts) {
+    if (outcome->code != HWS_GRPC_UNAVAILABLE || call->committed || throttled ||
+        call->n_attempts >= attempts) {
         return NEVER;
     }
-    if (hws_grpc_meta_get(outcome->trailers, "grpc-retry-pushback-ms", 0, &text)) {
-        return hws_str_to_u64((const char *)text.bytes, INT32_MAX, &ms, NULL) == HWS_OK ? ms
-                                                                                        : NEVER;
+    if (pushed_back(outcome, &ms)) {
+        return ms;
     }
     for (uint32_t i = 1; i < call->n_attempts && ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS; i++) {
         ms *= 2;
     }
-    return jittered(call->channel,
-                    ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS ? ms : HWS_GRPC_CHANNEL_RETRY_MAX_MS);
+    return jittered(ch, ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS ? ms : HWS_GRPC_CHANNEL_RETRY_MAX_MS);
 }
 
 static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outcome *outcome)
@@ -206,6 +245,7 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
         queue(call, 0);
         return;
     }
+    count_tokens(ch, outcome);
     uint64_t pause_ms = may ? pause_of(call, outcome) : NEVER;
     if (pause_ms != NEVER && ch->now_ms + pause_ms < call->deadline_ms) {
         queue(call, ch->now_ms + pause_ms);

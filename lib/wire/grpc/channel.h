@@ -16,6 +16,11 @@
  * grpc-previous-rpc-attempts (grpc proposal A6). Callers ask for more than one attempt only where
  * doing it twice is harmless.
  *
+ * A server in trouble is not asked more by that (A6, retry throttling): every end of a call that is
+ * UNAVAILABLE, or whose server forbids another attempt, takes one of throttle_tokens; every OK
+ * gives throttle_milli thousandths of one back; with half of them or less nothing is tried again by
+ * status. Transparent retries neither count nor stop.
+ *
  * Thread rule: one thread. Callbacks run inside turn and inside the functions of the connections.
  */
 #ifndef HWS_GRPC_CHANNEL_H
@@ -39,6 +44,9 @@
 #define HWS_GRPC_CHANNEL_BACKOFF_MAX_MS 120000u
 #define HWS_GRPC_CHANNEL_RETRY_MIN_MS   100u
 #define HWS_GRPC_CHANNEL_RETRY_MAX_MS   5000u
+#define HWS_GRPC_CHANNEL_TOKENS         10u  /* A6's own example of a service config */
+#define HWS_GRPC_CHANNEL_TOKEN_MILLI    100u /* 0.1 */
+#define HWS_GRPC_CHANNEL_MAX_TOKENS     1000u
 
 struct hws_grpc_channel_config {
     /* Connect to address number idx; up or down follows, never inside. */
@@ -48,8 +56,10 @@ struct hws_grpc_channel_config {
     /* Turn is due; may only note it. */
     void (*on_wake)(void *data);
     void *data;
-    uint32_t backoff_min_ms; /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MIN_MS */
-    uint32_t backoff_max_ms; /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS */
+    uint32_t backoff_min_ms;  /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MIN_MS */
+    uint32_t backoff_max_ms;  /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS */
+    uint32_t throttle_tokens; /* 0 = HWS_GRPC_CHANNEL_TOKENS; more than ..._MAX_TOKENS are cut */
+    uint32_t throttle_milli;  /* thousandths for an OK; 0 = HWS_GRPC_CHANNEL_TOKEN_MILLI */
 };
 
 enum hws_grpc_channel_address_state {
@@ -75,6 +85,7 @@ struct hws_grpc_channel {
     struct hws_list waiting;
     struct hws_list running;
     uint32_t n_waiting;
+    uint32_t milli_tokens; /* of retry throttling */
     uint64_t now_ms;
     char why[128]; /* the latest reason why there is no connection */
     bool woken;

@@ -428,6 +428,8 @@ static void unavailable_is_tried_again_as_often_as_allowed(void **state)
     assert_ended(&e, HWS_GRPC_OK);
     assert_string_equal(w.attempts, "2");
 
+    w.ch.config.throttle_tokens = 100; /* not what is tested here */
+    w.ch.milli_tokens = 100000;
     w.n_refusals = 10;
     start(&e, 0, false, 100);
     for (int i = 0; i < 10; i++) {
@@ -463,6 +465,81 @@ static void the_server_steers_the_retry(void **state)
     w.n_refusals = 1; /* beyond the deadline there is no use in waiting */
     w.pushback = "7000";
     assert_ended(start(&e, 5000, false, 5), HWS_GRPC_UNAVAILABLE);
+}
+
+/* A6: ten tokens, five of them gone is where retries stop; an OK brings a tenth of one back. */
+static void a_server_in_trouble_is_not_asked_again_until_calls_succeed(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    w.n_refusals = 4; /* tokens: 6 */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_UNAVAILABLE);
+    }
+    w.n_refusals = 1; /* 5, which is half: not tried again */
+    assert_ended(start(&e, 0, false, 5), HWS_GRPC_UNAVAILABLE);
+    w.n_refusals = 0;
+    for (unsigned i = 0; i < 10; i++) { /* 6 again */
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    }
+    w.n_refusals = 1; /* 5: one success less than is needed */
+    assert_ended(start(&e, 0, false, 5), HWS_GRPC_UNAVAILABLE);
+    w.n_refusals = 0;
+    for (unsigned i = 0; i < 11; i++) { /* 6.1 */
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    }
+    w.n_refusals = 1; /* 5.1: tried again */
+    start(&e, 0, false, 5);
+    assert_int_equal(e.n_closed, 0);
+    advance(200);
+    assert_ended(&e, HWS_GRPC_OK);
+}
+
+static void tokens_are_never_more_than_all_nor_less_than_none(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    }
+    assert_int_equal(w.ch.milli_tokens, 10000);
+    w.n_refusals = 30;
+    for (unsigned i = 0; i < 30; i++) {
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_UNAVAILABLE);
+    }
+    assert_int_equal(w.ch.milli_tokens, 0);
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    assert_int_equal(w.ch.milli_tokens, 100);
+}
+
+/* A call that reached no application says nothing about the server. */
+static void transparent_retries_neither_count_nor_stop(void **state)
+{
+    struct end e[2];
+
+    (void)state;
+    w.ch.milli_tokens = 0;
+    w.server_limits.max_calls = 1;
+    w.hold = true;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    for (size_t i = 0; i < 2; i++) { /* the second is refused before it is seen */
+        start(&e[i], 0, true, 1);
+    }
+    assert_int_equal(e[0].n_closed + e[1].n_closed, 0);
+    w.hold = false;
+    hws_grpc_call_finish_text(w.held[0], HWS_GRPC_OK, NULL);
+    run();
+    advance(1);
+    assert_ended(&e[1], HWS_GRPC_OK);
+    assert_int_equal(w.ch.milli_tokens,
+                     100); /* the second was answered; the first had no message */
 }
 
 static void an_answer_that_has_begun_is_not_asked_for_again(void **state)
@@ -578,6 +655,9 @@ int main(void)
         T(unavailable_is_tried_again_as_often_as_allowed),
         T(the_server_steers_the_retry),
         T(an_answer_that_has_begun_is_not_asked_for_again),
+        T(a_server_in_trouble_is_not_asked_again_until_calls_succeed),
+        T(tokens_are_never_more_than_all_nor_less_than_none),
+        T(transparent_retries_neither_count_nor_stop),
         T(a_lost_connection_ends_its_call_which_may_be_tried_elsewhere),
         T(deadlines_and_cancels_end_calls_that_wait),
         T(closing_ends_every_call_once_and_takes_no_more),
