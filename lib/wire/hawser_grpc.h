@@ -28,7 +28,9 @@
 #include "net/listen.h"
 
 /* calling */
+#include "grpc/channel.h"
 #include "grpc/client.h"
+#include "net/channel.h"
 #include "net/dial.h"
 
 /* certificates, connections, the loop */

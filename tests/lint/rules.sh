@@ -47,6 +47,7 @@ awk 'FNR == 1 && !/^\/\*/ {print FILENAME ": does not open with what it is"}' $(
 git ls-files | xargs grep -nIE '/(work|home|root)/[a-z]' 2>/dev/null | grep -vE '^(tests/lint/rules.sh|\.gitignore):' | rule "no path of a machine"
 git ls-files | xargs grep -lIE -e '-----BEGIN (EC |RSA |ENCRYPTED )?PRIVATE KEY' 2>/dev/null | grep -v '^tests/lint/rules.sh$' | rule "no private key"
 git ls-files | grep -v '^tests/fuzz/corpus/' | xargs file -N --mime-encoding 2>/dev/null | grep ': binary' | rule "no binary outside the fuzz corpora"
+git ls-files 'docs/adr/[0-9]*.md' | sed -E 's|docs/adr/([0-9]+)-.*|\1|' | sort | uniq -d | rule "each decision record has a number of its own"
 for d in $(git ls-files 'lib/*.c' | xargs -n1 dirname | sort -u); do
   [ -f "$d/README.md" ] || echo "$d"
 done | rule "each layer has a README"

@@ -1,6 +1,6 @@
 # what: the benchmark's smoke rows, a line a measure, gRPC C++ beside us (--long: medians of 11 and 7 runs, rpc rows must meet their bars; --json: JSON lines)
 # needs: the build packages, python3, taskset, valgrind, g++ and libgrpc++-dev
-# time: 2 min, and 1 min once to build the peer
+# time: 2 min, and 1 min once to build the peer; --long up to 1 h, the limit of the rpc rows
 
 need_packages $BUILD_PACKAGES python3 util-linux valgrind || { fail "$why"; return 0; }
 build dev || return 0

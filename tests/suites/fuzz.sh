@@ -1,6 +1,6 @@
 # what: every fuzz target with libFuzzer, ASan and UBSan: the corpus, then 5 s (--long: 600 s) of new inputs
 # needs: the build packages, clang and its runtime
-# time: 3-5 min
+# time: 3-5 min; --long 3-4 h (10 minutes a target)
 
 need_packages $BUILD_PACKAGES clang "libclang-rt-$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-//p' | head -n 1)-dev" ||
   { skip "all targets" "$why"; return 0; }
