@@ -40,9 +40,12 @@ enum hws_code hws_grpc_client_start(struct hws_grpc_conn *conn, const struct hws
     if (now_ms > conn->now_ms) {
         conn->now_ms = now_ms;
     }
+    uint64_t n_over = conn->stats->over_account;
     struct hws_grpc_call *call = hws_grpc__call_new(conn, -1);
     if (call == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "call");
+        return conn->stats->over_account == n_over
+                   ? hws_err_set(err, HWS_E_NOMEM, "call")
+                   : hws_err_set(err, HWS_E_BUSY, "an account has its most calls open");
     }
     call->path = start->path;
     call->kind = start->kind;
@@ -51,10 +54,7 @@ enum hws_code hws_grpc_client_start(struct hws_grpc_conn *conn, const struct hws
     hws_grpc__head_begin(call);
     code = hws_grpc__head_send_request(call, start->meta, start->timeout_ms);
     if (code != HWS_OK) {
-        hws_list_remove(&call->link);
-        hws_grpc__call_free(call);
-        conn->n_calls--;
-        conn->idle_since_ms = conn->n_calls == 0 ? conn->now_ms : HWS_GRPC_NEVER;
+        hws_grpc__call_undo(call);
         return hws_err_set(err, code, "request headers");
     }
     call->ops = start->ops;

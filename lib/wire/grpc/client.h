@@ -26,9 +26,9 @@ struct hws_grpc_start {
 
 /*
  * Starts a call; the request's headers are queued. Then send / half_close (a unary or server-stream
- * call is half-closed by its one message). HWS_E_BUSY: max_calls. HWS_E_GONE: the connection drains
- * or has ended (nothing was sent: use another). HWS_E_INVALID: path. HWS_E_NOMEM. now_ms as for
- * turn.
+ * call is half-closed by its one message). HWS_E_BUSY: max_calls, or an account's. HWS_E_GONE: the
+ * connection drains or has ended (nothing was sent: use another). HWS_E_INVALID: path. HWS_E_NOMEM.
+ * now_ms as for turn.
  */
 enum hws_code hws_grpc_client_start(struct hws_grpc_conn *conn, const struct hws_grpc_start *start,
                                     uint64_t now_ms, struct hws_grpc_call **out_call,

@@ -217,18 +217,30 @@ static void recycle(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     conn->n_spare++;
 }
 
-static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
+/* The connection and its accounts have one call less. */
+static void uncount_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
 {
     hws_list_remove(&call->link);
     hws_list_remove(&call->poke_link);
     hws_list_remove(&call->block_link);
     conn->n_calls--;
-    conn->n_done--;
     hws_grpc__account_give_call(conn);
     if (conn->n_calls == 0) {
         conn->idle_since_ms = conn->now_ms;
     }
     conn->stats->calls_ended++;
+}
+
+void hws_grpc__call_undo(struct hws_grpc_call *call)
+{
+    uncount_call(call->conn, call);
+    hws_grpc__call_free(call);
+}
+
+static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
+{
+    uncount_call(conn, call);
+    conn->n_done--;
     hws_grpc__call_close(call);
     recycle(conn, call);
 }

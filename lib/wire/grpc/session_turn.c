@@ -174,8 +174,12 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
         (void)nghttp2_submit_goaway(conn->h2, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
     }
     if (conn->state == HWS_GRPC_CONN_CLOSING) {
+        if (conn->now_ms < stalled_at(conn)) {
+            return stalled_at(conn);
+        }
         /* A peer that takes nothing may not keep the GOAWAY, and us, for ever. */
-        return stalled_at(conn);
+        conn->stats->conn_stalled++;
+        hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
     }
     if (conn->state == HWS_GRPC_CONN_CLOSED) {
         return HWS_GRPC_NEVER;
@@ -191,10 +195,15 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
 
 void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms)
 {
-    if (conn->h2 == NULL || conn->state != HWS_GRPC_CONN_OPEN) {
+    if (conn->h2 == NULL || conn->state >= HWS_GRPC_CONN_CLOSING) {
         return;
     }
-    conn->grace_at_ms = grace_ms == 0 ? HWS_GRPC_NEVER : conn->now_ms + grace_ms;
+    conn->grace_at_ms =
+        min_ms(conn->grace_at_ms, grace_ms == 0 ? HWS_GRPC_NEVER : conn->now_ms + grace_ms);
+    if (conn->state != HWS_GRPC_CONN_OPEN) {
+        hws_grpc__conn_wake(conn);
+        return;
+    }
     if (conn->cfg.server == NULL) {
         hws_grpc__conn_move(conn, HWS_GRPC_CONN_DRAINING);
     } else {

@@ -383,6 +383,10 @@ void hws_net__pump(struct hws_net_conn *conn)
         due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
     }
     bool alive = hws_net__flush(conn, &more);
+    if (alive && conn->opened && conn->grpc.state == HWS_GRPC_CONN_CLOSED) {
+        hws_net__conn_hang_up(conn); /* its peer takes nothing, or part of a frame is lost */
+        alive = false;
+    }
     if (alive && conn->opened && !conn->worn && hws_tls_conn_is_worn(&conn->tls)) {
         conn->worn = true; /* its keys have sealed enough: calls end, the peer dials again */
         hws_grpc_conn_drain(&conn->grpc, 0);

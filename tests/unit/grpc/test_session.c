@@ -850,6 +850,102 @@ static void drain_with_grace_ends_calls_unavailable(void **state)
     assert_int_equal(s.outcome.code, HWS_GRPC_UNAVAILABLE);
 }
 
+static void a_later_drain_may_shorten_the_grace_but_not_stretch_it(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    assert_ok(pair_open(p), NULL);
+    assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
+    (void)pair_run(p);
+
+    hws_grpc_conn_drain(&p->server, 0);
+    (void)pair_run(p); /* the client answers: the second GOAWAY is out */
+    hws_grpc_conn_drain(&p->server, 900);
+    hws_grpc_conn_drain(&p->server, 500);
+    hws_grpc_conn_drain(&p->server, 800);
+    hws_grpc_conn_drain(&p->server, 0);
+    assert_true(hws_grpc_conn_turn(&p->server, p->now_ms) <= p->now_ms + 500);
+    pair_advance(p, 499);
+    assert_int_equal(p->n_cancelled, 0);
+    pair_advance(p, 1);
+    assert_int_equal(p->n_cancelled, 1);
+    assert_true(hws_grpc_conn_want_close(&p->server));
+    hws_grpc_conn_lost(&p->client, "closed");
+    assert_int_equal(s.outcome.code, HWS_GRPC_UNAVAILABLE);
+}
+
+static void a_closing_connection_whose_peer_takes_nothing_is_given_up(void **state)
+{
+    struct pair *p = *state;
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
+    p->server_limits.conn_progress_ms = 5000;
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+
+    hws_grpc_conn_close(&p->server);
+    (void)hws_grpc_conn_turn(&p->server, p->now_ms);
+    hws_grpc_conn_pull(&p->server, p->now_ms, &bytes, &n);
+    assert_true(n > 0); /* the GOAWAY, which nobody takes */
+    assert_int_equal(hws_grpc_conn_turn(&p->server, p->now_ms), p->now_ms + 5000);
+    p->now_ms += 4999;
+    (void)hws_grpc_conn_turn(&p->server, p->now_ms);
+    assert_false(hws_grpc_conn_want_close(&p->server));
+    p->now_ms += 1;
+    assert_true(hws_grpc_conn_turn(&p->server, p->now_ms) > p->now_ms); /* no spinning */
+    assert_true(hws_grpc_conn_want_close(&p->server));
+    assert_int_equal(p->server_stats.conn_stalled, 1);
+}
+
+static enum hws_code accounted_start(void *arg)
+{
+    struct hws_grpc_account account = {.max_calls = 2, .max_held_bytes = 1u << 20};
+    struct pair *p = arg;
+    struct seen s;
+    enum hws_code code = pair_init(p);
+
+    if (code == HWS_OK) {
+        code = pair_open(p);
+    }
+    if (code == HWS_OK) {
+        p->client.cfg.accounts[0] = &account;
+        code = seen_start(p, &s, PAIR_ECHO, 0, NULL);
+        if (code != HWS_OK) {
+            assert_int_equal(account.n_calls, p->client.n_calls);
+            assert_int_equal(p->client_stats.calls_started,
+                             p->client_stats.calls_ended + p->client.n_calls);
+        }
+    }
+    pair_deinit(p);
+    assert_int_equal(account.n_calls, 0);
+    return code;
+}
+
+static void a_call_that_cannot_start_is_charged_to_nobody(void **state)
+{
+    static struct pair own;
+
+    (void)state;
+    assert_true(hws_test_oom_sweep(accounted_start, &own) > 3);
+}
+
+static void a_call_over_an_account_is_busy_not_out_of_memory(void **state)
+{
+    struct hws_grpc_account account = {.max_calls = 1, .max_held_bytes = 1u << 20};
+    struct pair *p = *state;
+    struct seen first;
+    struct seen second;
+    assert_ok(pair_open(p), NULL);
+    p->client.cfg.accounts[0] = &account;
+
+    assert_ok(seen_start(p, &first, PAIR_ECHO, 0, NULL), NULL);
+    assert_code(seen_start(p, &second, PAIR_ECHO, 0, NULL), HWS_E_BUSY);
+    assert_int_equal(account.n_refused, 1);
+    hws_grpc_call_cancel(first.call);
+    (void)pair_run(p);
+    assert_int_equal(account.n_calls, 0);
+}
+
 static void silent_client_is_pinged_then_dropped(void **state)
 {
     struct pair *p = *state;
@@ -1045,6 +1141,10 @@ int main(void)
         T(oversized_headers_fail_only_their_call),
         T(drain_lets_calls_finish_and_takes_no_new_ones),
         T(drain_with_grace_ends_calls_unavailable),
+        T(a_later_drain_may_shorten_the_grace_but_not_stretch_it),
+        T(a_closing_connection_whose_peer_takes_nothing_is_given_up),
+        cmocka_unit_test(a_call_that_cannot_start_is_charged_to_nobody),
+        T(a_call_over_an_account_is_busy_not_out_of_memory),
         T(a_reset_after_the_deadline_is_the_deadline),
         T(old_connections_are_drained_never_late_and_not_all_at_once),
         T(silent_client_is_pinged_then_dropped),
