@@ -59,6 +59,22 @@ enum hws_code hws_file_read(const char *path, size_t max_bytes, struct hws_buf *
     return code;
 }
 
+enum hws_code hws_file_is_guarded(const char *path, struct hws_err *err)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0) {
+        return io_error(err, "look at", path, errno);
+    }
+    if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+        (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return hws_err_set(err, HWS_E_DENIED,
+                           "%.120s must be a plain file of root's that nobody else can write",
+                           path);
+    }
+    return HWS_OK;
+}
+
 enum hws_code hws_file_make_dir(const char *path, struct hws_err *err)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST) {

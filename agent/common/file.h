@@ -14,6 +14,10 @@
 enum hws_code hws_file_read(const char *path, size_t max_bytes, struct hws_buf *out,
                             struct hws_err *err) HWS_MUST_USE;
 
+/* HWS_OK if path is a plain file of root's, or of the user that asks, that nobody else can write.
+ * HWS_E_DENIED if it is not; HWS_E_NOT_FOUND. */
+enum hws_code hws_file_is_guarded(const char *path, struct hws_err *err) HWS_MUST_USE;
+
 /* Makes the folder with mode 0700 if it is not there (parents must be). HWS_E_IO. */
 enum hws_code hws_file_make_dir(const char *path, struct hws_err *err) HWS_MUST_USE;
 

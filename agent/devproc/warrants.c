@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,30 +125,14 @@ static enum hws_code remember(struct hws_warrants *w, const struct hws_spent_use
 
 /* ---- what is looked at ----------------------------------------------------------------------- */
 
-enum hws_code hws_warrants_read_trust(const char *path, struct hws_buf *out, struct hws_err *err)
-{
-    struct stat st;
-
-    if (lstat(path, &st) != 0) {
-        return hws_err_set(err, HWS_E_NOT_FOUND, "%.150s cannot be looked at (errno %d)", path,
-                           errno);
-    }
-    if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
-        (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return hws_err_set(err, HWS_E_DENIED,
-                           "%.120s must be a plain file of root's that nobody else can write",
-                           path);
-    }
-    return hws_file_read(path, HWS_TRUST_MAX_BYTES, out, err);
-}
-
 static enum hws_code read_trust(const struct hws_warrants *w, struct hws_trust *out,
                                 struct hws_err *err)
 {
     struct hws_buf text;
 
     hws_buf_init(&text, HWS_TRUST_MAX_BYTES);
-    enum hws_code code = hws_warrants_read_trust(w->trust, &text, err);
+    enum hws_code code = hws_file_is_guarded(w->trust, err);
+    code = code == HWS_OK ? hws_file_read(w->trust, HWS_TRUST_MAX_BYTES, &text, err) : code;
     if (code == HWS_OK) {
         code = hws_trust_parse(hws_buf_peek(&text), hws_buf_len(&text), w->trust, out, err);
     }

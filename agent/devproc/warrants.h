@@ -48,9 +48,4 @@ void hws_warrants_close(struct hws_warrants *w);
 enum hws_code hws_warrants_use(struct hws_warrants *w, const struct hws_serve_danger *d,
                                struct hws_err *err) HWS_MUST_USE;
 
-/* HWS_OK if the file at path is what root keeps: a plain file of root's or our own user's that
- * nobody else can write. */
-enum hws_code hws_warrants_read_trust(const char *path, struct hws_buf *out, struct hws_err *err)
-    HWS_MUST_USE;
-
 #endif

@@ -87,6 +87,12 @@ void hws_agent_adapters_changed(struct hws_agent *agent)
 
 enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err)
 {
+    enum hws_code trusted = hws_danger_read_trust(&agent->danger, err);
+    if (trusted != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("trust_refused", "reason=%s", hws_log_q(&q, err->msg));
+        return trusted;
+    }
     enum hws_code code = hws_rotation_change(&agent->rotation, NULL, 0, 0, err);
 
     if (code == HWS_OK || code == HWS_E_STATE) {
@@ -171,6 +177,7 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
 
     if (code == HWS_OK) {
         code = watch_database(agent, err);
+        hws_danger_load(&agent->danger);
         return code == HWS_OK ? hws_recover_start(&agent->recover, agent, err) : code;
     }
     if (code == HWS_E_PROTO || code == HWS_E_IO || code == HWS_E_CONFLICT) {
@@ -383,6 +390,7 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
 {
     enum hws_code code;
 
+    agent->danger.agent = agent;
     if ((code = take_folders(agent, err)) != HWS_OK || (code = hash_table(agent, err)) != HWS_OK ||
         (code = hws_rotation_start(&agent->rotation, agent, err)) != HWS_OK) {
         return code;
@@ -423,6 +431,7 @@ static void deinit(struct hws_agent *agent)
     hws_spool_deinit(&agent->spool);
     hws_recover_deinit(&agent->recover);
     hws_rotation_deinit(&agent->rotation);
+    hws_danger_deinit(&agent->danger);
     hws_policy_unref(agent->policy);
     hws_sock_close(&agent->lock_fd);
 }
@@ -536,6 +545,7 @@ enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *e
     for (size_t i = 0; i < config->n_tls_trust && code == HWS_OK; i++) { /* "domain=file" */
         code = check_file("tls.trust", strchr(config->tls_trust[i], '=') + 1, false, err);
     }
+    code = code == HWS_OK ? hws_danger_check_trust(config, err) : code;
     if (code == HWS_OK) {
         code = hws_user_check(config, err);
     }

@@ -14,6 +14,7 @@
 #include "crypt/digest.h"
 #include "hawserd/children.h"
 #include "hawserd/config.h"
+#include "hawserd/danger.h"
 #include "hawserd/device.h"
 #include "hawserd/door.h"
 #include "hawserd/options.h"
@@ -82,6 +83,7 @@ struct hws_agent {
     struct hws_children children;
     struct hws_spool spool;
     struct hws_recover recover;
+    struct hws_danger danger;
     struct hws_list ops; /* struct hws_task: live operations */
     size_t n_ops;
     uint64_t counters[HWS_N_COUNTERS];

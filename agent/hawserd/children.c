@@ -89,6 +89,12 @@ static void device_args(struct hws_children *c, const struct hws_config *cfg)
     *a++ = c->socket;
     *a++ = "--lock";
     *a++ = c->device.lock;
+    if (cfg->trust[0] != '\0') {
+        *a++ = "--trust";
+        *a++ = cfg->trust;
+        *a++ = "--memory";
+        *a++ = cfg->memory;
+    }
     if (cfg->backend == HWS_BACKEND_EMU) {
         *a++ = "--state-dir";
         *a++ = cfg->state_dir;

@@ -56,6 +56,11 @@ static const struct field device_fields[] = {
     {"profiles", FIELD_PATHS, false, 0, 0, NULL},
     {NULL, FIELD_TEXT, false, 0, 0, NULL},
 };
+static const struct field warrant_fields[] = {
+    TEXT_FIELD("trust", FIELD_PATH, true, trust),
+    TEXT_FIELD("memory", FIELD_PATH, true, memory),
+    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+};
 static const struct field root_fields[] = {
     TEXT_FIELD("host", FIELD_HOST, true, host),
     TEXT_FIELD("run_dir", FIELD_PATH, true, run_dir),
@@ -66,6 +71,7 @@ static const struct field root_fields[] = {
     {"tls", FIELD_MAP, false, 0, 0, tls_fields},
     {"limits", FIELD_LIMITS, false, 0, 0, NULL},
     {"devices", FIELD_MAP, true, 0, 0, device_fields},
+    {"warrants", FIELD_MAP, false, 0, 0, warrant_fields},
     {NULL, FIELD_TEXT, false, 0, 0, NULL},
 };
 
@@ -401,6 +407,20 @@ static enum hws_code read_root(struct reader *r, struct fy_node *root)
     return check_required(r, root_fields, seen, 1);
 }
 
+/* True if path is dir or lies below it. */
+static bool lies_in(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* hawserd can write run_dir and state_dir: keys and memory of another judge do not belong there. */
+static bool is_ours(const struct hws_config *c, const char *path)
+{
+    return lies_in(path, c->run_dir) || lies_in(path, c->state_dir);
+}
+
 /* What one key says about another. */
 static enum hws_code check_whole(struct reader *r)
 {
@@ -420,6 +440,10 @@ static enum hws_code check_whole(struct reader *r)
     }
     if (c->backend == HWS_BACKEND_FWCTL && c->n_profiles != 0) {
         return refuse(r, 1, "profiles", "belongs to backend emu only");
+    }
+    if (is_ours(c, c->trust) || is_ours(c, c->memory)) {
+        return refuse(r, 1, "warrants",
+                      "must lie outside of run_dir and state_dir, where hawserd itself can write");
     }
     return HWS_OK;
 }

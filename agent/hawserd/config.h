@@ -12,10 +12,12 @@
  *     tls: {cert: agent.crt, key: agent.key, ca: ca.crt}
  *     limits: {max_conns: 512, reset_burst: 200}
  *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
+ *     warrants: {trust: trust, memory: ../used}
  *
- * `user` and `limits` may be left out; common/limits.def has each limit's default and range.
- * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required. Thread
- * rule: none, everything is local to the call.
+ * `user`, `limits` and `warrants` may be left out; common/limits.def has each limit's default and
+ * range, and without `warrants` dangerous commands are off (decision record 10). Without `listen`
+ * the agent serves the local Unix socket only; with it, `tls` is required. Thread rule: none,
+ * everything is local to the call.
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H
@@ -62,6 +64,8 @@ struct hws_config {
     enum hws_config_backend backend;
     char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */
     size_t n_profiles;
+    char trust[HWS_CONFIG_PATH_BYTES];  /* trust file; empty = dangerous commands are off */
+    char memory[HWS_CONFIG_PATH_BYTES]; /* the device process's folder of used warrants */
 };
 
 /*

@@ -193,6 +193,8 @@ static enum hws_step next(void *self, uint64_t now_ms, struct hws_ctl_call *call
     call->out_cap_bytes = x->out_cap;
     call->scope = x->row->scope;
     call->deadline_ms = x->deadline_ms;
+    call->warrant = x->warrant;
+    call->warrant_bytes = x->warrant_bytes;
     return HWS_STEP_CALL;
 }
 

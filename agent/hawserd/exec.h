@@ -26,6 +26,8 @@ struct hws_exec {
     size_t out_bytes; /* result */
     uint64_t deadline_ms;
     uint64_t taint_before; /* the kernel's mask when the command was begun */
+    const char *warrant;   /* of a dangerous command; borrowed; NULL: none */
+    size_t warrant_bytes;
     bool fed;
     struct hws_err err;    /* why the run failed: NOT_SENT or UNKNOWN */
     struct hws_err answer; /* what the card said: HWS_OK, REJECTED or EXECUTED with status */

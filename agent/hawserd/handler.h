@@ -19,6 +19,8 @@ struct hws_handler {
     const struct ProtobufCMessageDescriptor *request; /* of the message that prepare gets */
     /* Checks the request and fills task->want; no I/O. On failure want.field may name the field. */
     enum hws_code (*prepare)(struct hws_task *task, struct hws_err *err);
+    /* May it, beside the policy? A refusal is recorded as one. NULL: it may. */
+    enum hws_code (*allow)(struct hws_task *task, struct hws_err *err);
     /* Does it; ends with hws_task_done or hws_task_fail, maybe at once. */
     void (*run)(struct hws_task *task);
     /* A stream has room again, or what it follows has news. NULL for unary methods. */

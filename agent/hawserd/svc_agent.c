@@ -323,8 +323,12 @@ static void reload_run(struct hws_task *task)
     struct hws_agent *agent = task->agent;
     struct hws_err err;
 
-    if (hws_rotation_change(&agent->rotation, q->policy.len > 0 ? q->policy.data : NULL,
-                            q->policy.len, q->trial_ms, &err) != HWS_OK) {
+    enum hws_code code = q->policy.len == 0 ? hws_danger_read_trust(&agent->danger, &err) : HWS_OK;
+    code = code == HWS_OK
+               ? hws_rotation_change(&agent->rotation, q->policy.len > 0 ? q->policy.data : NULL,
+                                     q->policy.len, q->trial_ms, &err)
+               : code;
+    if (code != HWS_OK) {
         task->outcome = HWS_INTENT_OLD;
         hws_task_fail(task, &err);
         return;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "hawser/v1/command.pb-c.h"
 #include "hawserd/agent.h"
+#include "hawserd/enforce.h"
 #include "hawserd/exec.h"
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
@@ -140,6 +141,7 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
         task->want.target = x->row->name;
         task->want.target_method = hws_reg_method_name(x->row->method);
         describe(task, q);
+        hws_enforce_describe(task, x, q->approval);
     }
     return code == HWS_OK ? check_lockdown(x, err) : code;
 }
@@ -267,7 +269,23 @@ static void exec_done(struct hws_run *run)
     hws_task_fail(task, &err);
 }
 
+enum hws_code hws_svc_exec_allow(struct hws_task *task, struct hws_err *err)
+{
+    const Hawser__V1__ExecuteRequest *q = task->request;
+
+    return hws_enforce_allow(task, task->work, q->approval, err);
+}
+
+static void drive(struct hws_task *task);
+
 void hws_svc_exec_run(struct hws_task *task)
+{
+    const Hawser__V1__ExecuteRequest *q = task->request;
+
+    hws_enforce_use(task, task->work, q->approval, drive);
+}
+
+static void drive(struct hws_task *task)
 {
     const Hawser__V1__ExecuteRequest *q = task->request;
     struct hws_exec *x = task->work;
@@ -287,6 +305,7 @@ void hws_svc_exec_run(struct hws_task *task)
 const struct hws_handler hws_handler_COMMAND_EXECUTE = {
     .request = &hawser__v1__execute_request__descriptor,
     .prepare = hws_svc_exec_prepare,
+    .allow = hws_svc_exec_allow,
     .run = hws_svc_exec_run,
     .drop = hws_svc_exec_drop,
     .repeated_field = HWS_SVC_EXEC_REPEATED_FIELD,

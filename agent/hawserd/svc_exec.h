@@ -1,5 +1,6 @@
-/* Execute's road, shared with the items of ExecuteStream: prepare, run and drop of task->work,
- * which is a struct hws_exec, for an task whose request is a hawser.v1.ExecuteRequest. */
+/* Execute's road, shared with the items of ExecuteStream: prepare, allow, run and drop of
+ * task->work, which is a struct hws_exec, for an task whose request is a hawser.v1.ExecuteRequest.
+ */
 #ifndef HWS_HAWSERD_SVC_EXEC_H
 #define HWS_HAWSERD_SVC_EXEC_H
 
@@ -8,6 +9,7 @@
 struct hws_task;
 
 enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err);
+enum hws_code hws_svc_exec_allow(struct hws_task *task, struct hws_err *err);
 void hws_svc_exec_run(struct hws_task *task);
 void hws_svc_exec_drop(struct hws_task *task);
 

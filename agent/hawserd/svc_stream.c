@@ -267,6 +267,7 @@ static void on_stop(struct hws_rpc *rpc)
 const struct hws_handler hws_handler_COMMAND_EXECUTE_STREAM = {
     .request = &hawser__v1__execute_stream_request__descriptor,
     .prepare = hws_svc_exec_prepare,
+    .allow = hws_svc_exec_allow,
     .run = hws_svc_exec_run,
     .drop = hws_svc_exec_drop,
     .item = on_message,

@@ -111,6 +111,7 @@ static void judge(const struct hws_task *task, struct hws_policy_decision *d)
         .fields = task->want.fields,
         .n_fields = task->want.n_fields,
         .raw = task->want.raw,
+        .approved = task->want.approved,
         .unix_s = hws_agent_unix_ms() / 1000,
     };
 
@@ -151,6 +152,10 @@ static enum hws_code check(struct hws_task *task, struct hws_err *err)
         enum hws_rpc_code status = hws_convert_code(err->code, err->stage);
         (void)!hws_audit_read(task, hws_convert_name(status), &ignored);
         return prepared;
+    }
+    if (task->handler->allow != NULL && task->handler->allow(task, err) != HWS_OK) {
+        hws_audit_denied(task, err->msg);
+        return err->code;
     }
     if (!hws_task_mutates(task)) {
         return HWS_OK;

@@ -67,6 +67,7 @@ struct hws_want {
     bool raw;           /* bytes were given instead, or a write gives no field */
     const char *detail; /* decoded arguments, one line */
     const char *field;  /* of a refusal: the field to blame */
+    bool approved;      /* a second person has signed a warrant for this very request */
     struct hws_task_mutation mutation;
     struct hws_span new_state; /* for recovery: what is wanted */
 };

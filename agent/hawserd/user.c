@@ -127,7 +127,8 @@ enum hws_code hws_user_become(const struct hws_config *config, struct hws_err *e
         return code;
     }
     if ((code = give(config->run_dir, user, err)) != HWS_OK ||
-        (code = give(config->state_dir, user, err)) != HWS_OK) {
+        (code = give(config->state_dir, user, err)) != HWS_OK ||
+        (config->memory[0] != '\0' && (code = give(config->memory, user, err)) != HWS_OK)) {
         return code;
     }
     return become(user, err);

@@ -21,6 +21,7 @@ enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err)
     hws_sandbox_allow(&box, agent->config.run_dir, HWS_SANDBOX_WRITE);
     hws_sandbox_allow(&box, agent->config.state_dir, HWS_SANDBOX_WRITE);
     hws_sandbox_allow_folder_of(&box, agent->config.policy, HWS_SANDBOX_READ);
+    hws_sandbox_allow_folder_of(&box, agent->config.trust, HWS_SANDBOX_READ);
     hws_sandbox_allow_folder_of(&box, agent->options->config, HWS_SANDBOX_READ);
     hws_sandbox_allow(&box, "/proc", HWS_SANDBOX_READ);
     hws_sandbox_allow(&box, "/sys/kernel/security", HWS_SANDBOX_READ);

@@ -33,6 +33,9 @@ enum hws_cli_group {
     HWS_GROUP_BATCH = 1u << 14,
     HWS_GROUP_TRIAL = 1u << 15,
     HWS_GROUP_FINALIZE = 1u << 16,
+    HWS_GROUP_SIGN = 1u << 17,
+    HWS_GROUP_LIFE = 1u << 18,
+    HWS_GROUP_APPROVED = 1u << 19,
     HWS_GROUP_ALONE = 1u << 12 /* no command's: stands instead of one */
 };
 

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/names.h"
+#include "cli/signed.h"
 
 #define MAX_FIELDS      32
 #define FIELD_BYTES     96
@@ -105,7 +106,7 @@ static void judge(struct hws_cli_host *h)
     h->status.delivery_status = s->delivery_status;
 }
 
-static void print_answers(struct hws_cli *cli, const char *schema, bool with_outbox)
+void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_outbox)
 {
     struct hws_out *out = &cli->out;
 
@@ -198,7 +199,7 @@ int hws_cmd_reg_get(struct hws_cli *cli)
     }
     hws_cli_devices(cli);
     ask_register(cli, &f, NULL);
-    print_answers(cli, "hawser.reg.get", false);
+    hws_cli_print_answers(cli, "hawser.reg.get", false);
     return hws_cli_finish(cli);
 }
 
@@ -206,8 +207,11 @@ int hws_cmd_reg_set(struct hws_cli *cli)
 {
     struct hws_cli_mutation m;
     struct fields f;
-    int rc = parse_fields(cli, &f);
 
+    if (hws_cli_is_signed(cli)) {
+        return hws_cli_signed(cli, "hawser.reg.set");
+    }
+    int rc = parse_fields(cli, &f);
     if (rc == HWS_EXIT_OK) {
         rc = hws_cli_mutation(cli, &m);
     }
@@ -226,7 +230,7 @@ int hws_cmd_reg_set(struct hws_cli *cli)
     }
     hws_cli_devices(cli);
     ask_register(cli, &f, &m);
-    print_answers(cli, "hawser.reg.set", false);
+    hws_cli_print_answers(cli, "hawser.reg.set", false);
     return hws_cli_finish(cli);
 }
 
@@ -376,8 +380,11 @@ int hws_cmd_raw(struct hws_cli *cli)
 {
     struct hws_cli_mutation m;
     struct raw raw;
-    int rc = parse_raw(cli, &raw);
 
+    if (hws_cli_is_signed(cli)) {
+        return hws_cli_signed(cli, "hawser.cmd");
+    }
+    int rc = parse_raw(cli, &raw);
     if (rc == HWS_EXIT_OK) {
         rc = hws_cli_mutation(cli, &m);
     }
@@ -387,7 +394,7 @@ int hws_cmd_raw(struct hws_cli *cli)
     if (rc == HWS_EXIT_OK && may_run(cli, &rc)) {
         hws_cli_devices(cli);
         ask_raw(cli, &raw, &m);
-        print_answers(cli, "hawser.cmd", true);
+        hws_cli_print_answers(cli, "hawser.cmd", true);
         rc = hws_cli_finish(cli);
     }
     hws_mem_free(raw.inbox);

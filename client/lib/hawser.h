@@ -25,6 +25,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "hawser/v1/agent.pb-c.h"
+#include "hawser/v1/approval.pb-c.h"
 #include "hawser/v1/audit.pb-c.h"
 #include "hawser/v1/command.pb-c.h"
 #include "hawser/v1/config.pb-c.h"

@@ -142,11 +142,22 @@ class Host:
                 f"host: {name}\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 127.0.0.1:0\n"
                 f"tls: {{cert: {tls['cert']}, key: {tls['key']}, ca: {tls['ca']}}}\n"
                 f"devices: {{backend: emu, profiles: [nic0.yaml, nic1.yaml]}}\n"
+                f"warrants: {{trust: keys/trust, memory: used}}\n"
             )
+        self.trust()
         self.proc = None
         self.arguments = []
         self.n_ready = len(self.adapters)
         self.log = os.path.join(self.dir, "log")
+
+    def trust(self, keys=()):
+        """Replaces the trust file: whose keys sign dangerous commands here, [(principal, public key in hex)]."""
+        path = os.path.join(self.dir, "keys/trust")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w") as f:
+            f.write(f"host {self.name}\n" + "".join(f"key {principal} {key}\n" for principal, key in keys))
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
 
     def start(self):
         with open(self.log, "ab") as out:

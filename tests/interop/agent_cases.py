@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import ssl
+import subprocess
 import time
 
 import grpc
@@ -336,6 +337,84 @@ def agent_finalize(world):
 # ---- AuditService ------------------------------------------------------------------------------------------------
 
 
+def signing_key(world, name):
+    """A new signing key, by openssl: (its file, the compressed point in hex)."""
+    path = os.path.join(world.host.dir, name)
+    openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
+    return path, openssl("ec", "-in", path, "-pubout", "-conv_form", "compressed", "-outform", "DER")[-33:].hex()
+
+
+def openssl(*arguments, text=b""):
+    return subprocess.run(["openssl", *arguments], input=text, check=True, capture_output=True, timeout=60).stdout
+
+
+def signature(key, part, request, principal):
+    """Of a warrant's first ten lines, as the format says: r and s in hex."""
+    text = f"hawser-warrant-1 {part}\n{hashlib.sha256(request.encode()).hexdigest()}\n{principal}\n"
+    der = openssl("dgst", "-sha256", "-sign", key, text=text.encode())
+    r_n = der[3]
+    numbers = der[4:4 + r_n], der[6 + r_n:]
+    return "".join(n[-32:].rjust(32, b"\0").hex() for n in numbers)
+
+
+def approval_by_two_persons(world):
+    """A warrant made and signed without any code of this project; the operator approves what the viewer wants."""
+    viewer_key, viewer_public = signing_key(world, "viewer-sign.key")
+    operator_key, operator_public = signing_key(world, "operator-sign.key")
+    policy = pathlib.Path(world.host.policy)
+    was = policy.read_bytes()
+    policy.write_bytes(was[:was.index(b"  # Writing debug state")] + (
+        f'  - {{name: two-persons, principals: ["{OPERATOR}", "{VIEWER}"], methods: [debug, approve], max_effect: full}}\n').encode())
+    world.host.trust([(VIEWER, viewer_public), (OPERATOR, operator_public)])
+    world.call("AgentService.Reload", mutation=world.mutation())
+    a, now = world.adapters[0], int(time.time())
+    row = world.call("CommandService.Describe", name="MTRC_CTRL").rows
+    same({r.effect for r in row}, {world.EFFECT_READ_SENSITIVE, world.EFFECT_DEBUG_WRITE})
+    mutation = world.mutation()
+    granted = world.call("ApprovalService.Grant", principal=VIEWER, device=a.id, effect=world.EFFECT_DEBUG_WRITE,
+                         targets=["MTRC_CTRL:write"], seconds=600, mutation=mutation)
+    check(granted.grant.granted_by == OPERATOR and granted.grant.until_unix_s - granted.grant.from_unix_s == 600, str(granted))
+    refused(lambda: world.call("ApprovalService.Grant", principal=OPERATOR, device=a.id, effect=world.EFFECT_FULL, seconds=60,
+                               mutation=world.mutation()), Code.INVALID_ARGUMENT, "nobody grants to himself")
+    same([g.id for g in world.call("ApprovalService.ListGrants").grants], [granted.grant.id])
+    inbox = bytes.fromhex("0805") + bytes(8) + bytes.fromhex("9043") + bytes(4 + 64)
+    execute_id = world.mutation().request_id
+
+    def warrant(principal, key, request_id):
+        text = (f"hawser-warrant-1\nhost: {world.host.name}\ndevice: {a.pci}\nserial: {a.serial}\n"
+                f"inbox: {len(inbox)} {hashlib.sha256(inbox).hexdigest()}\nrequest: {request_id}\nfrom: {now - 60}\nuntil: {now + 900}\n"
+                f"operator: {principal}\nreason: interop\n")
+        return text, text + f"operator-signature: {signature(key, 'operator', text, principal)}\n"
+
+    _, own = warrant(OPERATOR, operator_key, world.mutation().request_id)
+    world.call("ApprovalService.Request", warrant=own, inbox=inbox, mutation=world.mutation())
+    request, text = warrant(VIEWER, viewer_key, execute_id)
+    wanted = hashlib.sha256(request.encode()).hexdigest()
+    viewer = {"channel": world.viewer_channel}
+    same(world.call("ApprovalService.Request", warrant=text, inbox=inbox, mutation=world.mutation(), **viewer).hash, wanted)
+    refused(lambda: world.call("ApprovalService.Request", warrant=text, inbox=inbox[:-1] + b"x", mutation=world.mutation(), **viewer),
+            Code.PERMISSION_DENIED, "hash mismatch")
+    execute = {"device": a.id, "register": world.RegisterAccess(register="MTRC_CTRL", write=True, data=inbox[16:]), "approval": wanted}
+    once = world.Mutation(fence=world.mutation().fence, request_id=execute_id)
+    self_signed = text + f"approver: {VIEWER}\napprover-signature: {signature(viewer_key, 'approver', request, VIEWER)}\n"
+    refused(lambda: world.call("ApprovalService.Sign", hash=wanted, warrant=self_signed, mutation=world.mutation(), **viewer),
+            Code.PERMISSION_DENIED, "same principal")
+    both = text + f"approver: {OPERATOR}\napprover-signature: {signature(operator_key, 'approver', request, OPERATOR)}\n"
+    world.call("ApprovalService.Sign", hash=wanted, warrant=both, mutation=world.mutation())
+    kept = {w.hash: w for w in world.call("ApprovalService.List").approvals}
+    same((kept[wanted].warrant, kept[wanted].inbox, kept[wanted].used, len(kept)), (both, inbox, False, 2))
+    answer = world.call("CommandService.Execute", mutation=once, **execute, **viewer)
+    same((answer.status.stage, answer.effect, answer.repeated_request), (world.STAGE_EXECUTED, world.EFFECT_DEBUG_WRITE, False))
+    check(world.call("CommandService.Execute", mutation=once, **execute, **viewer).repeated_request, "the same again is not the first answer")
+    refused(lambda: world.call("CommandService.Execute", mutation=world.mutation(), **execute, **viewer),
+            Code.PERMISSION_DENIED, "request_id")
+    check({w.hash: w for w in world.call("ApprovalService.List").approvals}[wanted].used, "it is not used")
+    world.call("ApprovalService.Revoke", id=granted.grant.id, mutation=world.mutation())
+    same(len(world.call("ApprovalService.ListGrants").grants), 0)
+    policy.write_bytes(was)
+    world.call("AgentService.Reload", mutation=world.mutation())
+
+
 def audit_tail_last_is_a_chain(world):
     records = [m.record for m in world.call("AuditService.Tail", last=20)]
     same([r.seq for r in records], list(range(records[0].seq, records[0].seq + 20)))
@@ -556,7 +635,7 @@ CASES = [
     config_parameters_and_values, config_plan_apply_repeat_reset, config_change_needs_the_newest_fence,
     command_register_by_fields, command_raw, command_refused_by_firmware_is_an_answer, command_stream_goes_on_after_a_failure,
     command_stream_answers_before_it_is_closed, command_describe, dump_pull_and_resume, agent_info, agent_whoami, agent_probe, agent_finalize,
-    agent_reload, audit_tail_last_is_a_chain, audit_tail_follows, invalid_argument_names_the_field,
+    agent_reload, approval_by_two_persons, audit_tail_last_is_a_chain, audit_tail_follows, invalid_argument_names_the_field,
     viewer_is_denied_by_a_named_rule, deadline_ends_a_slow_command, cancelled_call_ends_at_the_agent,
     local_socket_is_the_same_agent, health_lists_every_service, reflection_v1_is_the_local_protos,
     reflection_v1alpha_is_the_local_protos,

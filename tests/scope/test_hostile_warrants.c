@@ -174,7 +174,7 @@ static void what_hawserd_could_make_itself_does_not_run(void **state)
     sign(&w, &olga, OTTO, &otto);
     assert_false(run_with(&w)); /* another host's */
     w = blank();
-    w.from_s -= 2 * HWS_WARRANT_LIFE_S;
+    w.from_s -= UINT64_C(2) * HWS_WARRANT_LIFE_S;
     w.until_s = w.from_s + 60;
     sign(&w, &olga, OTTO, &otto);
     assert_false(run_with(&w)); /* yesterday's */
@@ -184,7 +184,7 @@ static void what_hawserd_could_make_itself_does_not_run(void **state)
     sign(&w, &olga, OTTO, &otto);
     assert_false(run_with(&w)); /* tomorrow's */
     w = blank();
-    w.until_s = w.from_s + 24 * HWS_WARRANT_LIFE_S;
+    w.until_s = w.from_s + UINT64_C(24) * HWS_WARRANT_LIFE_S;
     sign(&w, &olga, OTTO, &otto);
     assert_false(run_with(&w)); /* one for the whole day */
 }

@@ -32,7 +32,7 @@ bool hws_policy__is_profile(const char *name)
 
 const char *hws_policy__profile_names(void)
 {
-    return "observe, configure, update, debug, audit, admin";
+    return "observe, configure, update, debug, approve, audit, admin";
 }
 
 bool hws_policy__principal_fits(const char *item, const char *principal)

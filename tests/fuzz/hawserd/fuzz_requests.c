@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct hws_agent agent;
 static struct hws_adapter adapter;
 static struct hws_ctl_ipc_adapter port;
+static char principal[] = "spiffe://hawser.example/operator/olga";
+static char nothing[] = "";
+static struct hws_caller caller = {.principal = principal, .serial = nothing, .peer = nothing};
 
 static void make_adapter(void)
 {
@@ -64,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     make_adapter();
     memset(&task, 0, sizeof(task));
     task.agent = &agent;
+    task.caller = &caller;
     task.row = hws_method_at(id);
     task.handler = hws_handler_at(id);
     task.deadline_ms = UINT64_MAX;

@@ -65,7 +65,8 @@ static void wrong_lines_are_refused_with_what_is_allowed(void **state)
         const char *line;
         const char *says;
     } rows[] = {
-        {"", "device, config, reg, cmd, dump, rollout, audit, agent, authz, explain, version"},
+        {"", "device, config, reg, cmd, dump, rollout, grant, approval, audit, agent, authz, "
+             "explain, version"},
         {"devices list", "unknown command \"devices\""},
         {"device", "list, get, watch"},
         {"device frobnicate", "list, get, watch"},

@@ -221,7 +221,7 @@ static void keys_change_without_a_restart_and_only_roots_file_counts(void **stat
     put_trust(0646);
     refused(&text, 0, "nobody else can write");
     assert_int_equal(unlink(trust_path), 0);
-    refused(&text, 0, "cannot be looked at");
+    refused(&text, 0, "cannot look at");
     assert_int_equal(symlink("/dev/null", trust_path), 0);
     refused(&text, 0, "nobody else can write");
     put_trust(0444);

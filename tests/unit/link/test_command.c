@@ -59,7 +59,9 @@ static void a_warrant_stands_before_the_inbox(void **state)
 
     (void)state;
     memcpy(bytes, golden_cmd, 36);
-    memcpy(bytes + 36, "yes", 3);
+    bytes[36] = 'y';
+    bytes[37] = 'e';
+    bytes[38] = 's';
     memcpy(bytes + 39, golden_cmd + 36, 16);
     bytes[7] = 39; /* the packet's payload */
     bytes[23] = 3; /* the warrant */

@@ -51,7 +51,8 @@ static void what_mutates_is_fenced_and_not_repeatable(void **state)
                          row->fenced == HWS_METHOD_ANSWER_BY_EFFECT);
         n_fenced += row->fenced == HWS_METHOD_ANSWER_YES ? 1u : 0u;
     }
-    assert_int_equal(n_fenced, 4); /* Apply, Reset, Reload, Finalize */
+    assert_int_equal(n_fenced,
+                     8); /* Apply, Reset, Reload, Finalize; Grant, Revoke, Request, Sign */
 }
 
 static void streams_are_marked_as_the_protos_say(void **state)
