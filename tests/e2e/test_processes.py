@@ -394,6 +394,9 @@ class Stopped(ProcessCase):
         self.broken(good.replace("policy: policy.yaml", "policy: nowhere.yaml"), "nowhere.yaml", "--check")
         self.broken(good + "limits: {max_conns: 1}\n", r"broken\.yaml:\d+: limits: max_conns is \"1\"; allowed are 8\.\.65536 \(default 256\)")
         good = good.replace("policy: ", f"policy: {self.host.dir}/").replace("nic0", f"{self.host.dir}/nic0").replace("nic1", f"{self.host.dir}/nic1")
+        self.broken(good, "warrants.trust", "--check")
+        self.broken(good.replace("memory: used", "memory: state/used"), r"broken\.yaml:\d+: warrants must lie outside")
+        good = good.replace("keys/trust", f"{self.host.dir}/keys/trust")
         for key, value in (("crl", "no.crl"), ("deny", "no.deny"), ("trust", "{other.test: no.crt}")):
             self.broken(good.replace("tls: {", f"tls: {{{key}: {value}, "), rf"tls\.{key}.*no\.", "--check")
         self.broken(good + "user: no-such-user\n", "no-such-user", "--check")
