@@ -28,6 +28,7 @@ struct world {
     unsigned n_refusals;  /* the servers answer UNAVAILABLE so often */
     const char *pushback; /* with this; NULL: none */
     bool hold;
+    bool starved;      /* allocations may fail */
     bool answer_first; /* a refusal comes after initial metadata */
     char attempts[8];  /* grpc-previous-rpc-attempts of the latest call */
 };
@@ -82,8 +83,9 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
     } else if (w.n_refusals > 0) {
         refuse(call);
     } else {
-        assert_code(hws_grpc_call_send(call, bytes, n, NULL), HWS_OK);
-        hws_grpc_call_finish_text(call, HWS_GRPC_OK, NULL);
+        enum hws_code code = hws_grpc_call_send(call, bytes, n, NULL);
+        hws_grpc_call_finish_text(call, code == HWS_OK ? HWS_GRPC_OK : HWS_GRPC_RESOURCE_EXHAUSTED,
+                                  NULL);
     }
 }
 
@@ -140,7 +142,9 @@ static size_t pump(struct hws_grpc_conn *from, struct hws_grpc_conn *to)
     (void)hws_grpc_conn_turn(from, w.now_ms);
     hws_grpc_conn_pull(from, w.now_ms, &bytes, &n);
     if (n > 0) {
-        assert_code(hws_grpc_conn_recv(to, bytes, n, w.now_ms, NULL), HWS_OK);
+        enum hws_code code =
+            to->h2 == NULL ? HWS_OK : hws_grpc_conn_recv(to, bytes, n, w.now_ms, NULL);
+        assert_true(code == HWS_OK || w.starved);
         hws_grpc_conn_sent(from, n, w.now_ms);
     }
     return n;
@@ -542,6 +546,49 @@ static void transparent_retries_neither_count_nor_stop(void **state)
                      100); /* the second was answered; the first had no message */
 }
 
+/* Two calls, one refused and tried again; the connection ends; as far as memory goes. */
+static enum hws_code two_calls(void *arg)
+{
+    static const struct hws_grpc_method methods[] = {{"/t.S/Once", HWS_GRPC_UNARY, false}};
+    const struct hws_grpc_channel_config config = {.dial = dial, .random = any, .on_wake = on_wake};
+    struct hws_grpc_conn_config server = {.server = &w.table};
+    struct hws_grpc_conn_config client = {0};
+    struct end e[2] = {{.n_closed = 0}};
+    enum hws_code code;
+
+    memset(&w, 0, sizeof(w));
+    w.starved = true;
+    w.due_ms = UINT64_MAX;
+    w.n_refusals = 1;
+    hws_grpc_limits_server(&server.limits);
+    hws_grpc_limits_client(&client.limits);
+    hws_grpc_server_init(&w.table);
+    hws_grpc_channel_init(&w.ch, &config);
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    code = hws_grpc_server_add(&w.table, methods, 1, &service, NULL, NULL);
+    code = code == HWS_OK ? hws_grpc_conn_init(&w.hosts[0].server, &server, 0, NULL) : code;
+    code = code == HWS_OK ? hws_grpc_conn_init(&w.hosts[0].client, &client, 0, NULL) : code;
+    if (code == HWS_OK) {
+        hws_grpc_channel_up(&w.ch, 0, &w.hosts[0].client);
+        start(&e[0], 0, true, 2);
+        start(&e[1], 0, true, 1);
+        advance(200);
+        lose(0);
+        hws_grpc_channel_close(&w.ch);
+        run();
+        assert_int_equal(e[0].n_closed + e[1].n_closed, 2);
+        code = e[0].code == HWS_GRPC_OK && e[1].code == HWS_GRPC_OK ? HWS_OK : HWS_E_NOMEM;
+    }
+    (void)teardown(arg);
+    return code;
+}
+
+static void calls_survive_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(hws_test_oom_sweep(two_calls, NULL) > 20);
+}
+
 static void an_answer_that_has_begun_is_not_asked_for_again(void **state)
 {
     struct end e;
@@ -654,6 +701,7 @@ int main(void)
         T(a_drained_connection_gets_no_call_and_another_is_made),
         T(unavailable_is_tried_again_as_often_as_allowed),
         T(the_server_steers_the_retry),
+        cmocka_unit_test(calls_survive_every_failed_allocation),
         T(an_answer_that_has_begun_is_not_asked_for_again),
         T(a_server_in_trouble_is_not_asked_again_until_calls_succeed),
         T(tokens_are_never_more_than_all_nor_less_than_none),

@@ -119,6 +119,33 @@ static void prefix_is_flag_and_big_endian_length(void **state)
     assert_memory_equal(got, "\x01\x01\x02\x03\x04", 5);
 }
 
+/* Cut so that each message must be put together. */
+static enum hws_code read_cut(void *arg)
+{
+    struct hws_grpc_reader r;
+    enum hws_code code = HWS_OK;
+
+    (void)arg;
+    hws_grpc_reader_init(&r, 100);
+    for (size_t at = 0; at < sizeof(two) && code == HWS_OK; at++) {
+        const uint8_t *bytes = two + at;
+        size_t n = 1;
+        while (n > 0 && code == HWS_OK) {
+            struct hws_grpc_framed msg = {0};
+            bool whole = false;
+            code = hws_grpc_reader_next(&r, &bytes, &n, &whole, &msg, NULL);
+        }
+    }
+    hws_grpc_reader_deinit(&r);
+    return code;
+}
+
+static void reading_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(hws_test_oom_sweep(read_cut, NULL) >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +154,7 @@ int main(void)
         cmocka_unit_test(announced_length_is_judged_before_it_is_buffered),
         cmocka_unit_test(memory_follows_the_bytes_not_the_prefix),
         cmocka_unit_test(flag_byte_above_one_is_refused),
+        cmocka_unit_test(reading_survives_every_failed_allocation),
         cmocka_unit_test(prefix_is_flag_and_big_endian_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,6 +174,51 @@ static void registry_is_bounded(void **state)
                 HWS_E_INVALID);
 }
 
+/* Check, Watch with a change, List: as far as memory goes. */
+static enum hws_code whole_service(void *arg)
+{
+    static const struct {
+        const char *path;
+        enum hws_grpc_kind kind;
+    } methods[] = {{"/grpc.health.v1.Health/Check", HWS_GRPC_UNARY},
+                   {"/grpc.health.v1.Health/Watch", HWS_GRPC_SERVER_STREAM},
+                   {"/grpc.health.v1.Health/List", HWS_GRPC_UNARY}};
+    struct watched w[3] = {{.last = -1}, {.last = -1}, {.last = -1}};
+    struct fixture f = {0};
+    bool whole;
+    enum hws_code code = pair_init(&f.pair);
+
+    (void)arg;
+    code = code == HWS_OK ? hws_grpc_health_init(&f.health, NULL) : code;
+    code = code == HWS_OK ? hws_grpc_health_register(&f.health, &f.pair.table, NULL) : code;
+    code =
+        code == HWS_OK ? hws_grpc_health_set(&f.health, "", HWS_GRPC_HEALTH_SERVING, NULL) : code;
+    code = code == HWS_OK ? pair_open(&f.pair) : code;
+    for (size_t i = 0; i < 3 && code == HWS_OK; i++) {
+        const struct hws_grpc_start s = {
+            .path = methods[i].path, .kind = methods[i].kind, .ops = &ops, .data = &w[i]};
+        code = hws_grpc_client_start(&f.pair.client, &s, f.pair.now_ms, &w[i].call, NULL);
+        if (code == HWS_OK) {
+            code = hws_grpc_call_send(w[i].call, "", 0, NULL);
+        }
+    }
+    (void)pair_run(&f.pair);
+    if (code == HWS_OK) {
+        code = hws_grpc_health_set(&f.health, "", HWS_GRPC_HEALTH_NOT_SERVING, NULL);
+    }
+    (void)pair_run(&f.pair);
+    whole = w[0].n == 1 && w[1].last == HWS_GRPC_HEALTH_NOT_SERVING && w[2].n == 1;
+    pair_deinit(&f.pair);
+    hws_grpc_health_deinit(&f.health);
+    return code != HWS_OK || whole ? code : HWS_E_NOMEM;
+}
+
+static void service_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(hws_test_oom_sweep(whole_service, NULL) > 40);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -184,6 +229,7 @@ int main(void)
         T(watch_tells_each_change_and_unknown_names),
         T(list_names_every_service),
         T(registry_is_bounded),
+        cmocka_unit_test(service_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,10 +47,37 @@ static void reservation_without_commit_queues_nothing(void **state)
     hws_grpc_chunk_pool_deinit(&pool);
 }
 
+static enum hws_code queue_some(void *arg)
+{
+    struct hws_grpc_chunk_pool pool = {0};
+    struct hws_grpc_outq q = {0};
+    enum hws_code code = HWS_OK;
+
+    (void)arg;
+    for (unsigned i = 0; i < 20 && code == HWS_OK; i++) {
+        uint8_t *space = NULL;
+        code = hws_grpc_outq_reserve(&q, &pool, 10000, &space);
+        if (code == HWS_OK) {
+            memset(space, 7, 10000);
+            hws_grpc_outq_commit(&q, 10000);
+        }
+    }
+    hws_grpc_outq_clear(&q, &pool);
+    hws_grpc_chunk_pool_deinit(&pool);
+    return code;
+}
+
+static void queueing_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(hws_test_oom_sweep(queue_some, NULL) > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_out_in_order_over_chunks),
+        cmocka_unit_test(queueing_survives_every_failed_allocation),
         cmocka_unit_test(reservation_without_commit_queues_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

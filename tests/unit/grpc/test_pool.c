@@ -98,9 +98,29 @@ static void without_memory_the_old_block_stays(void **state)
     hws_grpc_pool_trim(&pool);
 }
 
+static enum hws_code take_and_grow(void *arg)
+{
+    struct hws_grpc_pool pool = {0};
+    void *p = hws_grpc_pool_alloc(&pool, 10);
+    void *q = p == NULL ? NULL : hws_grpc_pool_realloc(&pool, p, 5000);
+
+    (void)arg;
+    hws_grpc_pool_free(&pool, q != NULL ? q : p); /* a failed realloc leaves the old block */
+    hws_grpc_pool_trim(&pool);
+    assert_true(hws_grpc_pool_empty(&pool));
+    return q == NULL ? HWS_E_NOMEM : HWS_OK;
+}
+
+static void a_failed_allocation_leaves_the_pool_whole(void **state)
+{
+    (void)state;
+    assert_true(hws_test_oom_sweep(take_and_grow, NULL) >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_allocation_leaves_the_pool_whole),
         cmocka_unit_test(a_freed_block_is_the_next_one_of_its_class),
         cmocka_unit_test(growing_keeps_the_bytes_through_every_class_and_beyond),
         cmocka_unit_test(zeroed_means_zeroed_also_the_second_time),

@@ -1050,6 +1050,47 @@ static void a_channel_on_a_unix_socket_needs_no_name(void **state)
     channel_end(&channel);
 }
 
+/* One call over a channel of its own, whatever fails on the way. */
+static void try_channel(const char *target)
+{
+    const struct hws_net_channel_config config = {.target = target};
+    struct hws_net_channel channel;
+    struct asked a;
+
+    if (hws_net_channel_open(&channel, &s_world.net, &config, NULL) != HWS_OK) {
+        return;
+    }
+    channel_ask(&channel, &a, false);
+    /* Without a connection all of it may happen in timers, behind which a loop that may wait would.
+     */
+    assert_int_equal(uv_timer_start(&s_world.limit, too_late, LIMIT_MS, 0), 0);
+    while (!a.closed) {
+        (void)uv_run(&s_world.loop, UV_RUN_NOWAIT);
+    }
+    (void)uv_timer_stop(&s_world.limit);
+    channel_end(&channel);
+}
+
+static void a_channel_survives_every_failed_allocation(void **state)
+{
+    char target[128];
+    (void)state;
+
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", s_world.socket_path));
+    hws_mem_count_reset();
+    try_channel(target);
+    uint64_t n = hws_mem_n_allocs();
+    assert_true(n > 10);
+    for (uint64_t k = 1; k <= n; k++) {
+        for (int sticky = 0; sticky < 2; sticky++) {
+            hws_mem_fail_after(k, sticky != 0);
+            try_channel(target);
+            hws_mem_fail_after(0, false);
+        }
+    }
+    a_channel_on_a_unix_socket_needs_no_name(state);
+}
+
 static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
 {
     struct hws_net_channel channel;
@@ -1103,6 +1144,7 @@ int main(void)
         cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
         cmocka_unit_test(a_channel_resolves_its_name_and_connects_again_after_a_loss),
         cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
+        cmocka_unit_test(a_channel_survives_every_failed_allocation),
         cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
         cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
     };
