@@ -99,6 +99,7 @@ enum hws_code hws_agent_reload(struct hws_agent *agent, struct hws_err *err)
         /* A policy on trial keeps no certificate from being renewed. */
         hws_children_reload(&agent->children);
     }
+    hws_audit_keys_reload(agent);
     return code;
 }
 
@@ -139,7 +140,17 @@ static enum hws_code open_database(struct hws_agent *agent, struct hws_err *err)
 {
     char path[HWS_CONFIG_PATH_BYTES + 16];
     char marker[HWS_CONFIG_PATH_BYTES + 16];
-    struct hws_store_options o = {.path = path, .audit_cb = on_audit, .data = agent};
+    struct hws_store_options o = {
+        .path = path,
+        .audit_cb = on_audit,
+        .data = agent,
+        .host = agent->config.host,
+        .max_audit_rows = agent->config.audit_max_records,
+        .max_audit_bytes = agent->config.audit_max_bytes,
+        .max_audit_ms = agent->config.audit_max_age_ms,
+        .sign_records = agent->config.audit_sign_records,
+        .sign_ms = agent->config.audit_sign_ms,
+    };
     struct stat st;
 
     bool enrolled = is_enrolled(agent, marker, sizeof(marker));
@@ -147,11 +158,19 @@ static enum hws_code open_database(struct hws_agent *agent, struct hws_err *err)
     if (enrolled && stat(path, &st) != 0) {
         return hws_err_set(err, HWS_E_PROTO, "the database is missing on an enrolled host");
     }
-    enum hws_code code = hws_store_open(&o, &agent->store, err);
+    enum hws_code code =
+        hws_audit_keys_open(&agent->audit_keys, agent->config.state_dir, !enrolled, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    o.signer = hws_audit_keys_used(&agent->audit_keys);
+    o.next_signer = hws_audit_keys_next(&agent->audit_keys);
+    code = hws_store_open(&o, &agent->store, err);
     if (code != HWS_OK) {
         agent->store = NULL;
         return code;
     }
+    hws_audit_keys_settle(agent);
     if (!enrolled) {
         code = hws_file_replace(marker, "1\n", 2, err);
     }
@@ -182,10 +201,11 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
     }
     if (code == HWS_E_PROTO || code == HWS_E_IO || code == HWS_E_CONFLICT) {
         char why[HWS_ERR_MSG_BYTES];
-        hws_str_print(why, sizeof(why),
-                      "%.120s; restore hawser.db, or move it and the file `enrolled` away to begin "
-                      "a new one",
-                      err->msg);
+        hws_str_print(
+            why, sizeof(why),
+            "%.110s; restore hawser.db and audit.key, or move them and the file `enrolled` "
+            "away to begin anew",
+            err->msg);
         hws_agent_be_safe(agent, why);
         return HWS_OK;
     }
@@ -433,6 +453,7 @@ static void deinit(struct hws_agent *agent)
     hws_rotation_deinit(&agent->rotation);
     hws_danger_deinit(&agent->danger);
     hws_policy_unref(agent->policy);
+    hws_audit_keys_deinit(&agent->audit_keys);
     hws_sock_close(&agent->lock_fd);
 }
 

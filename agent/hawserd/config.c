@@ -27,6 +27,8 @@ enum field_kind {
     FIELD_TRUST,
     FIELD_LIMITS,
     FIELD_PATHS,
+    FIELD_NUMBER,
+    FIELD_TIME,
     FIELD_MAP
 };
 
@@ -35,31 +37,57 @@ struct field {
     enum field_kind kind;
     bool required;
     size_t offset; /* of a char array in struct hws_config */
-    size_t cap;
+    size_t cap;    /* of a number: the bytes of its member */
+    uint64_t min;  /* FIELD_NUMBER and FIELD_TIME (milliseconds) */
+    uint64_t max;
     const struct field *fields; /* of a FIELD_MAP; ends with a NULL key */
 };
 
 #define TEXT_FIELD(key, kind, required, member)                                                    \
     {                                                                                              \
         key, kind, required, offsetof(struct hws_config, member),                                  \
-            sizeof(((struct hws_config *)0)->member), NULL                                         \
+            sizeof(((struct hws_config *)0)->member), 0, 0, NULL                                   \
     }
+#define NUMBER_FIELD(key, kind, member, min, max)                                                  \
+    {                                                                                              \
+        key, kind, false, offsetof(struct hws_config, member),                                     \
+            sizeof(((struct hws_config *)0)->member), min, max, NULL                               \
+    }
+#define OTHER_FIELD(key, kind, required, fields)                                                   \
+    {                                                                                              \
+        key, kind, required, 0, 0, 0, 0, fields                                                    \
+    }
+#define NO_FIELD OTHER_FIELD(NULL, FIELD_TEXT, false, NULL)
 
 static const struct field tls_fields[] = {
-    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert),  TEXT_FIELD("key", FIELD_PATH, true, tls_key),
-    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),      TEXT_FIELD("crl", FIELD_PATH, false, tls_crl),
-    TEXT_FIELD("deny", FIELD_PATH, false, tls_deny), {"trust", FIELD_TRUST, false, 0, 0, NULL},
-    {"records", FIELD_RECORDS, false, 0, 0, NULL},   {NULL, FIELD_TEXT, false, 0, 0, NULL},
+    TEXT_FIELD("cert", FIELD_PATH, true, tls_cert),
+    TEXT_FIELD("key", FIELD_PATH, true, tls_key),
+    TEXT_FIELD("ca", FIELD_PATH, true, tls_ca),
+    TEXT_FIELD("crl", FIELD_PATH, false, tls_crl),
+    TEXT_FIELD("deny", FIELD_PATH, false, tls_deny),
+    OTHER_FIELD("trust", FIELD_TRUST, false, NULL),
+    OTHER_FIELD("records", FIELD_RECORDS, false, NULL),
+    NO_FIELD,
 };
 static const struct field device_fields[] = {
-    {"backend", FIELD_BACKEND, true, 0, 0, NULL},
-    {"profiles", FIELD_PATHS, false, 0, 0, NULL},
-    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+    OTHER_FIELD("backend", FIELD_BACKEND, true, NULL),
+    OTHER_FIELD("profiles", FIELD_PATHS, false, NULL),
+    NO_FIELD,
+};
+static const struct field audit_fields[] = {
+    NUMBER_FIELD("max_age", FIELD_TIME, audit_max_age_ms, 3600000, UINT64_C(100) * 365 * 86400000),
+    NUMBER_FIELD("max_records", FIELD_NUMBER, audit_max_records, HWS_CONFIG_AUDIT_MIN_RECORDS,
+                 HWS_CONFIG_AUDIT_MAX_RECORDS),
+    NUMBER_FIELD("max_bytes", FIELD_NUMBER, audit_max_bytes, HWS_CONFIG_AUDIT_MIN_BYTES,
+                 HWS_CONFIG_AUDIT_MAX_BYTES),
+    NUMBER_FIELD("sign_records", FIELD_NUMBER, audit_sign_records, 1, 10000),
+    NUMBER_FIELD("sign_after", FIELD_TIME, audit_sign_ms, 1000, 3600000),
+    NO_FIELD,
 };
 static const struct field warrant_fields[] = {
     TEXT_FIELD("trust", FIELD_PATH, true, trust),
     TEXT_FIELD("memory", FIELD_PATH, true, memory),
-    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+    NO_FIELD,
 };
 static const struct field root_fields[] = {
     TEXT_FIELD("host", FIELD_HOST, true, host),
@@ -68,11 +96,12 @@ static const struct field root_fields[] = {
     TEXT_FIELD("policy", FIELD_PATH, true, policy),
     TEXT_FIELD("user", FIELD_TEXT, false, user),
     TEXT_FIELD("listen", FIELD_TEXT, false, listen),
-    {"tls", FIELD_MAP, false, 0, 0, tls_fields},
-    {"limits", FIELD_LIMITS, false, 0, 0, NULL},
-    {"devices", FIELD_MAP, true, 0, 0, device_fields},
-    {"warrants", FIELD_MAP, false, 0, 0, warrant_fields},
-    {NULL, FIELD_TEXT, false, 0, 0, NULL},
+    OTHER_FIELD("tls", FIELD_MAP, false, tls_fields),
+    OTHER_FIELD("limits", FIELD_LIMITS, false, NULL),
+    OTHER_FIELD("devices", FIELD_MAP, true, device_fields),
+    OTHER_FIELD("audit", FIELD_MAP, false, audit_fields),
+    OTHER_FIELD("warrants", FIELD_MAP, false, warrant_fields),
+    NO_FIELD,
 };
 
 /* One parse. */
@@ -288,6 +317,48 @@ static enum hws_code read_paths(struct reader *r, struct fy_node *node, unsigned
     return HWS_OK;
 }
 
+/* A number, or a time with its unit, into a member of 4 or 8 bytes. */
+static enum hws_code read_number(struct reader *r, const struct field *f, struct fy_node *node,
+                                 unsigned line, void *dst)
+{
+    static const struct {
+        char unit;
+        uint64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    char text[32];
+    char why[128];
+    uint64_t v = 0;
+    uint64_t factor = 1;
+    enum hws_code code = read_text(r, node, line, f->key, text, sizeof(text));
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (f->kind == FIELD_TIME) {
+        char *unit = text + strlen(text) - 1;
+        factor = 0;
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+            factor = *unit == units[i].unit ? units[i].ms : factor;
+        }
+        *unit = '\0';
+    }
+    if (factor == 0 || hws_str_to_u64(text, f->max / factor, &v, NULL) != HWS_OK ||
+        v * factor < f->min) {
+        uint64_t shown = f->kind == FIELD_TIME ? 1000 : 1;
+        hws_str_print(why, sizeof(why), "must be %llu..%llu%s",
+                      (unsigned long long)(f->min / shown), (unsigned long long)(f->max / shown),
+                      f->kind == FIELD_TIME ? " seconds, given as 30s, 5m, 12h or 90d" : "");
+        return refuse(r, line, f->key, why);
+    }
+    v *= factor;
+    if (f->cap == sizeof(uint32_t)) {
+        memcpy(dst, &(uint32_t){(uint32_t)v}, sizeof(uint32_t));
+    } else {
+        memcpy(dst, &v, sizeof(v));
+    }
+    return HWS_OK;
+}
+
 static enum hws_code read_leaf(struct reader *r, const struct field *f, struct fy_node *value,
                                unsigned line)
 {
@@ -310,6 +381,9 @@ static enum hws_code read_leaf(struct reader *r, const struct field *f, struct f
         return read_limits(r, value, line);
     case FIELD_PATHS:
         return read_paths(r, value, line);
+    case FIELD_NUMBER:
+    case FIELD_TIME:
+        return read_number(r, f, value, line, dst);
     case FIELD_MAP:
         break;
     }

@@ -71,6 +71,14 @@ int main(int argc, char **argv)
     if (hws_user_become(&config, &err) != HWS_OK) {
         return complain(&err, HWS_EXIT_CONFIG);
     }
+    if (options.new_audit_key) {
+        char key[HWS_AGENT_KEY_BYTES];
+        if (hws_agent_new_audit_key(&config, key, &err) != HWS_OK) {
+            return complain(&err, HWS_EXIT_FAILED);
+        }
+        (void)printf("%s\n", key);
+        return HWS_EXIT_OK;
+    }
     if (options.supervise) {
         return hws_supervise(argc, argv);
     }

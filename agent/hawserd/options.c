@@ -6,11 +6,17 @@
 #include <string.h>
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},    {"run-dir", required_argument, NULL, 'r'},
-    {"state-dir", required_argument, NULL, 's'}, {"bin-dir", required_argument, NULL, 'b'},
-    {"supervise", no_argument, NULL, 'S'},       {"no-spawn", no_argument, NULL, 'n'},
-    {"check", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"run-dir", required_argument, NULL, 'r'},
+    {"state-dir", required_argument, NULL, 's'},
+    {"bin-dir", required_argument, NULL, 'b'},
+    {"supervise", no_argument, NULL, 'S'},
+    {"no-spawn", no_argument, NULL, 'n'},
+    {"new-audit-key", no_argument, NULL, 'K'},
+    {"check", no_argument, NULL, 'C'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool take(struct hws_options *o, int opt)
@@ -33,6 +39,9 @@ static bool take(struct hws_options *o, int opt)
         return true;
     case 'n':
         o->no_spawn = true;
+        return true;
+    case 'K':
+        o->new_audit_key = true;
         return true;
     case 'C':
         o->check = true;
@@ -87,6 +96,9 @@ const char *hws_options_help(void)
            "      --bin-dir DIR    where the other programs are; default: beside hawserd\n"
            "      --supervise      be the parent that restarts hawserd when it dies\n"
            "      --no-spawn       a service manager starts the other processes\n"
+           "      --new-audit-key  make the key that the audit log changes to at the next reload "
+           "or\n"
+           "                       start, print its public half, then exit\n"
            "      --check          judge configuration, policy and the files they name, then exit\n"
            "  -h, --help           this text\n"
            "  -V, --version        version\n"

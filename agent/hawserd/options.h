@@ -21,6 +21,7 @@ struct hws_options {
     const char *bin_dir;   /* where hawser-wire, hawser-emu and hawser-dev are; NULL = beside us */
     bool supervise;        /* be the parent that only restarts hawserd */
     bool no_spawn;         /* a service manager starts the other processes */
+    bool new_audit_key;    /* make the audit key to change to, then exit */
     bool check;            /* judge configuration and policy, then exit */
     bool help;
     bool version;

@@ -1,6 +1,7 @@
 /*
- * hawser.v1.AuditService: the log from a sequence number on, and, with follow, each new record when
- * it is durable. One query at a time, then as many messages as there is room for.
+ * hawser.v1.AuditService. Checkpoint: the newest signed checkpoint. Tail: the log from a sequence
+ * number on, and, with follow, each new record when it is durable. One query at a time, then as
+ * many messages as there is room for.
  */
 #include <string.h>
 
@@ -94,9 +95,37 @@ static void ask(struct hws_task *task, struct tail *t)
     t->asking = true;
 }
 
+/* Tells of records that were asked for and pruned meanwhile; false when there is no room yet or the
+ * operation was failed. */
+static bool send_gap(struct hws_task *task, struct tail *t)
+{
+    Hawser__V1__TailResponse r = HAWSER__V1__TAIL_RESPONSE__INIT;
+    Hawser__V1__AuditGap gap = HAWSER__V1__AUDIT_GAP__INIT;
+    uint64_t horizon_seq = t->query.horizon_seq;
+
+    /* Who asks for everything from the start, or for the newest, asks for what is kept. */
+    if (t->after_seq == 0 || t->last_n != 0 || horizon_seq <= t->after_seq + 1) {
+        return true;
+    }
+    if (!hws_rpc_has_room(task->rpc)) {
+        return false;
+    }
+    gap.first_seq = t->after_seq + 1;
+    gap.last_seq = horizon_seq - 1;
+    r.gap = &gap;
+    if (!hws_svc_send(task, &r.base)) {
+        return false;
+    }
+    t->after_seq = gap.last_seq;
+    return true;
+}
+
 /* Sends while there is room; true when all rows of this query are out. */
 static bool send_rows(struct hws_task *task, struct tail *t)
 {
+    if (!send_gap(task, t)) {
+        return false;
+    }
     while (t->sent_idx < t->query.n_records) {
         if (!hws_rpc_has_room(task->rpc)) {
             return false;
@@ -219,4 +248,177 @@ const struct hws_handler hws_handler_AUDIT_TAIL = {
     .resume = next,
     .stop = stop,
     .drop = drop,
+};
+
+/* ---- Checkpoint ------------------------------------------------------------------------------ */
+
+struct checkpoint {
+    struct hws_store_checkpoint newest;
+    struct hws_store_query at; /* the record asked about */
+    struct hws_task *task;     /* NULL: the caller went away while a request ran */
+    bool asking;
+    bool has_at;
+};
+
+static enum hws_code checkpoint_prepare(struct hws_task *task, struct hws_err *err)
+{
+    const Hawser__V1__CheckpointRequest *q = task->request;
+    (void)err;
+
+    task->want.detail = q->at_seq == 0 ? ""
+                                       : hws_arena_printf(&task->arena, "at_seq=%llu",
+                                                          (unsigned long long)q->at_seq);
+    return HWS_OK;
+}
+
+static void free_checkpoint(struct checkpoint *w)
+{
+    hws_store_job_deinit(&w->newest.job);
+    if (w->has_at) {
+        hws_store_job_deinit(&w->at.job);
+    }
+    hws_mem_free(w);
+}
+
+static void fill_checkpoint(const struct hws_checkpoint *c, Hawser__V1__AuditCheckpoint *out)
+{
+    hawser__v1__audit_checkpoint__init(out);
+    out->host = (char *)c->host;
+    out->seq = c->seq;
+    out->unix_ms = c->unix_ms;
+    out->hash = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->hash.b};
+    out->horizon_seq = c->horizon_seq;
+    out->horizon_prev = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->horizon_prev.b};
+    out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)c->key.b};
+    out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)c->signature.b};
+}
+
+static void fill_keys(struct hws_task *task, const struct checkpoint *w,
+                      Hawser__V1__CheckpointResponse *r)
+{
+    r->keys = hws_arena_ptrs(&task->arena, w->newest.n_keys);
+    for (size_t i = 0; r->keys != NULL && i < w->newest.n_keys; i++) {
+        const struct hws_key_step *k = &w->newest.keys[i];
+        Hawser__V1__AuditKey *out = hws_arena_alloc(&task->arena, sizeof(*out));
+        if (out == NULL) {
+            return;
+        }
+        hawser__v1__audit_key__init(out);
+        out->from_seq = k->from_seq;
+        out->unix_ms = k->unix_ms;
+        out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->key.b};
+        out->by = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->by.b};
+        out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)k->signature.b};
+        r->keys[r->n_keys++] = out;
+    }
+}
+
+static void answer_checkpoint(struct hws_task *task, struct checkpoint *w)
+{
+    const Hawser__V1__CheckpointRequest *q = task->request;
+    Hawser__V1__CheckpointResponse r = HAWSER__V1__CHECKPOINT_RESPONSE__INIT;
+    Hawser__V1__AuditCheckpoint c;
+
+    fill_checkpoint(&w->newest.checkpoint, &c);
+    r.checkpoint = &c;
+    fill_keys(task, w, &r);
+    if (w->has_at && w->at.n_records == 1 && w->at.records[0].seq == q->at_seq) {
+        r.at_hash = (ProtobufCBinaryData){HWS_DIGEST_BYTES, w->at.records[0].hash.b};
+    }
+    hws_svc_reply(task, &r.base);
+}
+
+/* A request came back; false if there is nobody to go on for. */
+static bool is_back(struct hws_store_job *job, struct checkpoint *w)
+{
+    w->asking = false;
+    if (w->task == NULL) {
+        free_checkpoint(w);
+        return false;
+    }
+    if (job->err.code != HWS_OK) {
+        struct hws_err err = job->err;
+        hws_task_fail(w->task, &err);
+        return false;
+    }
+    return true;
+}
+
+static void got_record(struct hws_store_job *job)
+{
+    struct checkpoint *w = job->data;
+
+    if (is_back(job, w)) {
+        answer_checkpoint(w->task, w);
+    }
+}
+
+static void submit(struct checkpoint *w, struct hws_store_job *job,
+                   void (*cb)(struct hws_store_job *))
+{
+    struct hws_err err;
+
+    job->cb = cb;
+    job->data = w;
+    if (hws_store_submit(w->task->agent->store, job, &err) != HWS_OK) {
+        hws_task_fail(w->task, &err);
+        return;
+    }
+    w->asking = true;
+}
+
+static void got_checkpoint(struct hws_store_job *job)
+{
+    struct checkpoint *w = job->data;
+
+    if (!is_back(job, w)) {
+        return;
+    }
+    const Hawser__V1__CheckpointRequest *q = w->task->request;
+    if (q->at_seq == 0) {
+        answer_checkpoint(w->task, w);
+        return;
+    }
+    hws_store_query_init(&w->at);
+    w->has_at = true;
+    w->at.after_seq = q->at_seq - 1;
+    w->at.limit = 1;
+    submit(w, &w->at.job, got_record);
+}
+
+static void checkpoint_run(struct hws_task *task)
+{
+    if (task->agent->store == NULL) {
+        hws_task_refuse(task, HWS_E_STATE, "no audit log: %s", task->agent->state_reason);
+        return;
+    }
+    struct checkpoint *w = hws_mem_zalloc(1, sizeof(*w));
+    if (w == NULL) {
+        hws_task_refuse(task, HWS_E_NOMEM, "out of memory");
+        return;
+    }
+    w->task = task;
+    task->work = w;
+    hws_store_checkpoint_init(&w->newest);
+    submit(w, &w->newest.job, got_checkpoint);
+}
+
+static void checkpoint_drop(struct hws_task *task)
+{
+    struct checkpoint *w = task->work;
+
+    task->work = NULL;
+    if (w->asking) {
+        w->task = NULL; /* freed when the request is back */
+        return;
+    }
+    free_checkpoint(w);
+}
+
+const struct hws_handler hws_handler_AUDIT_CHECKPOINT = {
+    .request = &hawser__v1__checkpoint_request__descriptor,
+    .prepare = checkpoint_prepare,
+    .run = checkpoint_run,
+    .stop = stop,
+    .drop = checkpoint_drop,
 };

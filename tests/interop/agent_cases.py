@@ -425,6 +425,14 @@ def audit_tail_last_is_a_chain(world):
     refused(lambda: world.call("AuditService.Tail", last=10001), Code.INVALID_ARGUMENT, "last")
 
 
+def audit_checkpoint_names_the_newest_record(world):
+    newest = [m.record for m in world.call("AuditService.Tail", last=1)][-1]
+    answer = world.call("AuditService.Checkpoint", at_seq=newest.seq)
+    check(answer.checkpoint.seq >= newest.seq, f"checkpoint {answer.checkpoint.seq}, record {newest.seq}")
+    same((answer.at_hash, answer.checkpoint.key, len(answer.checkpoint.signature)), (newest.hash, answer.keys[-1].key, 64))
+    same(world.call("AuditService.Checkpoint", at_seq=2**63).at_hash, b"")
+
+
 def audit_tail_follows(world):
     """The records of a change arrive on a stream that was open before it."""
     stream = world.call("AuditService.Tail", last=1, follow=True)
@@ -635,7 +643,8 @@ CASES = [
     config_parameters_and_values, config_plan_apply_repeat_reset, config_change_needs_the_newest_fence,
     command_register_by_fields, command_raw, command_refused_by_firmware_is_an_answer, command_stream_goes_on_after_a_failure,
     command_stream_answers_before_it_is_closed, command_describe, dump_pull_and_resume, agent_info, agent_whoami, agent_probe, agent_finalize,
-    agent_reload, approval_by_two_persons, audit_tail_last_is_a_chain, audit_tail_follows, invalid_argument_names_the_field,
+    agent_reload, approval_by_two_persons, audit_tail_last_is_a_chain,
+    audit_checkpoint_names_the_newest_record, audit_tail_follows, invalid_argument_names_the_field,
     viewer_is_denied_by_a_named_rule, deadline_ends_a_slow_command, cancelled_call_ends_at_the_agent,
     local_socket_is_the_same_agent, health_lists_every_service, reflection_v1_is_the_local_protos,
     reflection_v1alpha_is_the_local_protos,

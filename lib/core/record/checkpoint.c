@@ -7,8 +7,8 @@
 
 #define CHECKPOINT_HEAD (HWS_CHECKPOINT_MAX_BYTES - HWS_CHECKPOINT_HOST_BYTES)
 
-static const uint8_t s_checkpoint[4] = {'H', 'W', 'C', '1'};
-static const uint8_t s_key_step[4] = {'H', 'W', 'K', '1'};
+static const uint8_t s_checkpoint_magic[4] = {'H', 'W', 'C', '1'};
+static const uint8_t s_step_magic[4] = {'H', 'W', 'K', '1'};
 
 enum hws_code hws_checkpoint_encode(const struct hws_checkpoint *c, struct hws_buf *out)
 {
@@ -19,7 +19,7 @@ enum hws_code hws_checkpoint_encode(const struct hws_checkpoint *c, struct hws_b
     if (rc != HWS_OK) {
         return rc;
     }
-    memcpy(p, s_checkpoint, sizeof(s_checkpoint));
+    memcpy(p, s_checkpoint_magic, sizeof(s_checkpoint_magic));
     hws_store_be64(p + 4, c->seq);
     hws_store_be64(p + 12, c->unix_ms);
     hws_store_be64(p + 20, c->horizon_seq);
@@ -31,11 +31,12 @@ enum hws_code hws_checkpoint_encode(const struct hws_checkpoint *c, struct hws_b
     return hws_buf_put(out, c->host, n_host);
 }
 
-enum hws_code hws_checkpoint_decode(const uint8_t *bytes, size_t n, struct hws_checkpoint *out)
+enum hws_code hws_checkpoint_decode(const uint8_t *bytes, size_t n,
+                                    struct hws_checkpoint *out)
 {
     struct hws_checkpoint c = {0};
 
-    if (n < CHECKPOINT_HEAD || memcmp(bytes, s_checkpoint, sizeof(s_checkpoint)) != 0) {
+    if (n < CHECKPOINT_HEAD || memcmp(bytes, s_checkpoint_magic, sizeof(s_checkpoint_magic)) != 0) {
         return HWS_E_PROTO;
     }
     size_t n_host = hws_load_be32(bytes + 125);
@@ -62,7 +63,7 @@ enum hws_code hws_key_step_encode(const struct hws_key_step *k, struct hws_buf *
     if (rc != HWS_OK) {
         return rc;
     }
-    memcpy(p, s_key_step, sizeof(s_key_step));
+    memcpy(p, s_step_magic, sizeof(s_step_magic));
     hws_store_be64(p + 4, k->from_seq);
     hws_store_be64(p + 12, k->unix_ms);
     memcpy(p + 20, k->key.b, HWS_PUBLIC_BYTES);
@@ -75,7 +76,7 @@ enum hws_code hws_key_step_decode(const uint8_t *bytes, size_t n, struct hws_key
 {
     struct hws_key_step k = {0};
 
-    if (n != HWS_KEY_STEP_BYTES || memcmp(bytes, s_key_step, sizeof(s_key_step)) != 0) {
+    if (n != HWS_KEY_STEP_BYTES || memcmp(bytes, s_step_magic, sizeof(s_step_magic)) != 0) {
         return HWS_E_PROTO;
     }
     k.from_seq = hws_load_be64(bytes + 4);

@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct hws_key_step *key_at(const struct hws_log_check *c, size_t i)
+static const struct hws_key_step *step_at(const struct hws_log_check *c, size_t i)
 {
     return (const struct hws_key_step *)(const void *)hws_buf_peek(&c->keys) + i;
 }
 
-static size_t n_keys(const struct hws_log_check *c)
+static size_t n_steps(const struct hws_log_check *c)
 {
     return hws_buf_len(&c->keys) / sizeof(struct hws_key_step);
 }
@@ -60,14 +60,16 @@ static enum hws_code no_room(enum hws_code rc, struct hws_err *err)
 enum hws_code hws_log_check_key(struct hws_log_check *c, const struct hws_key_step *k,
                                 struct hws_err *err)
 {
-    size_t n = n_keys(c);
-    const struct hws_key_step *last = n == 0 ? k : key_at(c, n - 1);
+    size_t n = n_steps(c);
+    const struct hws_key_step *last = n == 0 ? k : step_at(c, n - 1);
 
     if (c->fault != NULL) {
         return told(c, err);
     }
     for (size_t i = 0; i < n; i++) {
-        if (memcmp(key_at(c, i), k, sizeof(*k)) == 0) {
+        const struct hws_key_step *known = step_at(c, i);
+        if (known->from_seq == k->from_seq && hws_public_eq(&known->key, &k->key) &&
+            hws_public_eq(&known->by, &k->by)) {
             return HWS_OK; /* an export that was resumed tells its keys again */
         }
     }
@@ -87,9 +89,9 @@ enum hws_code hws_log_check_key(struct hws_log_check *c, const struct hws_key_st
  * may bear the signatures of both). */
 static bool key_in_force(const struct hws_log_check *c, const struct hws_public *key, uint64_t seq)
 {
-    for (size_t i = 0; i < n_keys(c); i++) {
-        uint64_t until = i + 1 < n_keys(c) ? key_at(c, i + 1)->from_seq : UINT64_MAX;
-        if (hws_public_eq(&key_at(c, i)->key, key) && seq >= key_at(c, i)->from_seq &&
+    for (size_t i = 0; i < n_steps(c); i++) {
+        uint64_t until = i + 1 < n_steps(c) ? step_at(c, i + 1)->from_seq : UINT64_MAX;
+        if (hws_public_eq(&step_at(c, i)->key, key) && seq >= step_at(c, i)->from_seq &&
             seq <= until) {
             return true;
         }
@@ -162,7 +164,7 @@ enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hw
     if (c->fault != NULL) {
         return told(c, err);
     }
-    if (n_keys(c) == 0) {
+    if (n_steps(c) == 0) {
         return blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
     }
     if (!whole) {

@@ -175,7 +175,7 @@ static enum hws_code read_horizon(struct hws_store_db *db, struct hws_err *err)
 {
     struct hws_store_q q;
     struct hws_verify v;
-    struct hws_record first;
+    struct hws_record first = {0};
     struct hws_err local;
     enum hws_code rc = HWS_OK;
 

@@ -219,7 +219,7 @@ static enum hws_code choose_signer(struct hws_store_db *db, const struct hws_pub
 
 static enum hws_code check_last(struct hws_store_db *db, struct hws_err *err)
 {
-    struct hws_checkpoint c;
+    struct hws_checkpoint c = {0};
     struct hws_store_q q;
     struct hws_digest hash = {{0}};
     enum hws_code rc = last_checkpoint(db, &c, &db->marks.n_checkpoints, err);

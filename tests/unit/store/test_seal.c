@@ -4,7 +4,6 @@
  */
 #include <poll.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,17 +158,13 @@ static void a_checkpoint_on_demand_covers_the_newest_record(void **state)
 
 #define N_RECORDS 12
 
-static void HWS_PRINTF(2, 3) sql_of(struct fixture *f, const char *fmt, ...)
-{
-    char text[256] = "PRAGMA synchronous=OFF;"; /* edits need not survive a power cut */
-    size_t n = strlen(text);
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(text + n, sizeof(text) - n, fmt, args);
-    va_end(args);
-    fixture_sql(f, text);
-}
+/* Runs formatted SQL; edits need not survive a power cut. */
+#define sql_of(f, ...)                                                                             \
+    do {                                                                                           \
+        char text_[256];                                                                           \
+        assert_true(hws_str_print(text_, sizeof(text_), "PRAGMA synchronous=OFF;" __VA_ARGS__));   \
+        fixture_sql(f, text_);                                                                     \
+    } while (0)
 
 /* A copy of a blob column. */
 static size_t get_blob(struct fixture *f, const char *table, const char *col, const char *key,
