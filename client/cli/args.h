@@ -36,6 +36,9 @@ enum hws_cli_group {
     HWS_GROUP_SIGN = 1u << 17,
     HWS_GROUP_LIFE = 1u << 18,
     HWS_GROUP_APPROVED = 1u << 19,
+    HWS_GROUP_PIN = 1u << 28,
+    HWS_GROUP_VERIFY = 1u << 29,
+    HWS_GROUP_EXPORT = 1u << 30,
     HWS_GROUP_ALONE = 1u << 12 /* no command's: stands instead of one */
 };
 

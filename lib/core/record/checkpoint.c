@@ -31,8 +31,7 @@ enum hws_code hws_checkpoint_encode(const struct hws_checkpoint *c, struct hws_b
     return hws_buf_put(out, c->host, n_host);
 }
 
-enum hws_code hws_checkpoint_decode(const uint8_t *bytes, size_t n,
-                                    struct hws_checkpoint *out)
+enum hws_code hws_checkpoint_decode(const uint8_t *bytes, size_t n, struct hws_checkpoint *out)
 {
     struct hws_checkpoint c = {0};
 

@@ -156,20 +156,25 @@ enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkp
     return HWS_OK;
 }
 
-enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hws_err *err)
+/* A log that nothing vouches for is none. */
+static enum hws_code has_keys(struct hws_log_check *c, struct hws_err *err)
 {
-    static const struct hws_digest none;
-    size_t n = n_checkpoints(c);
-
     if (c->fault != NULL) {
         return told(c, err);
     }
-    if (n_steps(c) == 0) {
-        return blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
-    }
-    if (!whole) {
-        hws_verify_init(&c->walk, 0, NULL);
-        return HWS_OK;
+    return n_steps(c) > 0
+               ? HWS_OK
+               : blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
+}
+
+enum hws_code hws_log_check_begin(struct hws_log_check *c, struct hws_err *err)
+{
+    static const struct hws_digest none;
+    size_t n = n_checkpoints(c);
+    enum hws_code rc = has_keys(c, err);
+
+    if (rc != HWS_OK) {
+        return rc;
     }
     if (n == 0) {
         hws_verify_init(&c->walk, 1, &none);
@@ -178,6 +183,18 @@ enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hw
     const struct hws_checkpoint *last = checkpoint_at(c, n - 1);
     hws_verify_init(&c->walk, last->horizon_seq, &last->horizon_prev);
     return HWS_OK;
+}
+
+enum hws_code hws_log_check_begin_at(struct hws_log_check *c, uint64_t first_seq,
+                                     struct hws_err *err)
+{
+    static const struct hws_digest none;
+    enum hws_code rc = has_keys(c, err);
+
+    if (rc == HWS_OK) {
+        hws_verify_init(&c->walk, first_seq == 0 ? 1 : first_seq, first_seq <= 1 ? &none : NULL);
+    }
+    return rc;
 }
 
 /* Compares a good record with every checkpoint that names it. */
@@ -226,6 +243,7 @@ enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_rec
     }
     c->first_seq = c->first_seq == 0 ? r->seq : c->first_seq;
     c->last_seq = r->seq;
+    c->n_records++;
     return meet_checkpoints(c, r, err);
 }
 
@@ -239,18 +257,18 @@ enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, str
     return blame(c, "malformed", next != 0 ? next : seq, "is malformed", err);
 }
 
-enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t last_seq, struct hws_err *err)
+enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t first_seq, uint64_t last_seq,
+                                struct hws_err *err)
 {
     size_t n = n_checkpoints(c);
 
     if (c->fault != NULL) {
         return told(c, err);
     }
-    if (n == 0 || checkpoint_at(c, n - 1)->horizon_seq <= last_seq || last_seq < c->last_seq) {
+    if (first_seq != c->walk.next_seq || last_seq < first_seq || n == 0 ||
+        checkpoint_at(c, n - 1)->horizon_seq <= last_seq) {
         return blame(c, "missing", c->walk.next_seq,
-                     "is missing, and no signed horizon says that it "
-                     "was pruned",
-                     err);
+                     "is missing, and no signed horizon says that it was pruned", err);
     }
     hws_verify_init(&c->walk, last_seq + 1, NULL);
     c->n_gaps++;

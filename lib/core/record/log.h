@@ -31,6 +31,7 @@ struct hws_log_check {
     size_t next_checkpoint; /* the walk's place among the checkpoints */
     uint64_t bad_seq;       /* 0 while nothing is wrong */
     const char *fault;      /* hws_verify_fault_name, or "key", "checkpoint", "horizon", "pin" */
+    uint64_t n_records;     /* good ones */
     uint64_t first_seq;     /* of the records seen */
     uint64_t last_seq;
     uint64_t signed_seq;  /* the newest record under a signature */
@@ -54,12 +55,12 @@ enum hws_code hws_log_check_checkpoint(struct hws_log_check *c, const struct hws
 enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkpoint *p,
                                 struct hws_err *err) HWS_MUST_USE;
 
-/*
- * Starts the walk along the records. Whole: the log is all that is kept, so it begins at the signed
- * horizon; otherwise (a part was exported) any record may be the first.
- */
-enum hws_code hws_log_check_begin(struct hws_log_check *c, bool whole, struct hws_err *err)
-    HWS_MUST_USE;
+/* Starts the walk along all that is kept of a log: it begins at the signed horizon. */
+enum hws_code hws_log_check_begin(struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;
+
+/* Starts the walk along a part of a log, which begins with first_seq; 0 = as a log never pruned. */
+enum hws_code hws_log_check_begin_at(struct hws_log_check *c, uint64_t first_seq,
+                                     struct hws_err *err) HWS_MUST_USE;
 
 /* The next record. */
 enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_record *r,
@@ -68,10 +69,10 @@ enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_rec
 /* Something that should be a record and is none; seq as far as known, 0 = the next. */
 enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, struct hws_err *err);
 
-/* Records up to last_seq were pruned before they could be exported; the signed horizon must say the
- * same. */
-enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t last_seq, struct hws_err *err)
-    HWS_MUST_USE;
+/* Records first_seq to last_seq were pruned before they could be exported; the signed horizon must
+ * say the same. */
+enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t first_seq, uint64_t last_seq,
+                                struct hws_err *err) HWS_MUST_USE;
 
 /* The end: nothing that is signed or stated may be missing. */
 enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;

@@ -169,7 +169,7 @@ static enum hws_code check_rows(sqlite3 *sql, const struct hws_checkpoint *pin,
         rc = each(sql, "SELECT value FROM meta WHERE key='audit_head'", c, take_head, err);
     }
     if (rc == HWS_OK) {
-        rc = hws_log_check_begin(c, true, err);
+        rc = hws_log_check_begin(c, err);
     }
     if (rc == HWS_OK) {
         rc = each(sql, "SELECT body,prev,hash,seq FROM audit ORDER BY seq", c, take_record, err);
