@@ -66,7 +66,7 @@ struct hws_agent {
     struct hws_rotation rotation;
     struct hws_store *store; /* owned; NULL in SAFE state without a database */
     struct hws_audit_keys audit_keys;
-    bool store_watched;      /* store_poll is open */
+    bool store_watched; /* store_poll is open */
     bool store_closed;
     uv_poll_t store_poll;
     uv_prepare_t prepare; /* before each wait: devices turn, channel flush */

@@ -15,10 +15,12 @@
  *     audit: {max_age: 90d, max_records: 100000, max_bytes: 67108864}
  *     warrants: {trust: trust, memory: ../used}
  *
- * `user`, `limits`, `audit` and `warrants` may be left out; common/limits.def has each limit's default and
+ * `user`, `limits`, `audit` and `warrants` may be left out; common/limits.def has each limit's
+default and
  * range, and without `warrants` dangerous commands are off (decision record 10). Without `listen`
  * the agent serves the local Unix socket only; with it, `tls` is required. Thread rule: none,
  * everything is local to the call.
+key changes on reload)
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H
@@ -35,10 +37,10 @@
 #define HWS_CONFIG_USER_BYTES        33u
 #define HWS_CONFIG_RECORDS_BYTES     16u
 #define HWS_CONFIG_MAX_PROFILES      16u
-#define HWS_CONFIG_MAX_TRUST         8u    /* other trust domains */
-#define HWS_CONFIG_TRUST_BYTES       512u  /* domain, "=" and path */
-#define HWS_CONFIG_MAX_LIMITS 64u
-#define HWS_CONFIG_LIMIT_BYTES 48u /* name, "=" and value */
+#define HWS_CONFIG_MAX_TRUST         8u   /* other trust domains */
+#define HWS_CONFIG_TRUST_BYTES       512u /* domain, "=" and path */
+#define HWS_CONFIG_MAX_LIMITS        64u
+#define HWS_CONFIG_LIMIT_BYTES       48u   /* name, "=" and value */
 #define HWS_CONFIG_AUDIT_MIN_RECORDS 1000u /* a shorter log would not last a busy minute */
 #define HWS_CONFIG_AUDIT_MAX_RECORDS 10000000u
 #define HWS_CONFIG_AUDIT_MIN_BYTES   (UINT64_C(1) << 20)
@@ -72,8 +74,8 @@ struct hws_config {
     size_t n_profiles;
     char trust[HWS_CONFIG_PATH_BYTES];  /* trust file; empty = dangerous commands are off */
     char memory[HWS_CONFIG_PATH_BYTES]; /* the device process's folder of used warrants */
-    uint64_t audit_max_age_ms; /* retention of the audit log; 0 = any age */
-    uint64_t audit_max_bytes;  /* 0 in these: the store's default */
+    uint64_t audit_max_age_ms;          /* retention of the audit log; 0 = any age */
+    uint64_t audit_max_bytes;           /* 0 in these: the store's default */
     uint32_t audit_max_records;
     uint32_t audit_sign_records;
     uint32_t audit_sign_ms;

@@ -335,6 +335,7 @@ static void reload_run(struct hws_task *task)
     }
     if (q->policy.len == 0) {
         hws_children_reload(&agent->children);
+        hws_audit_keys_reload(agent);
     }
     r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
     r.trial_left_ms = hws_rotation_left_ms(&agent->rotation);

@@ -19,8 +19,9 @@
 /* The enterprise number of examples (RFC 5612): no number is registered for this project. */
 #define SD_ID "hawser@32473"
 
-#define MESSAGE_ID "5b1c7f1d2d6a4c0f9a3e8d4b7a60c1e5" /* ours, random: journalctl MESSAGE_ID=...   \
-                                                       */
+#define MESSAGE_ID                                                                                 \
+    "5b1c7f1d2d6a4c0f9a3e8d4b7a60c1e5" /* ours, random: journalctl MESSAGE_ID=...                  \
+                                        */
 
 static const struct {
     const char *name;

@@ -3,8 +3,8 @@
  *
  * The checkpoint comes first, then the records up to it and beyond. What was handed over is counted
  * in the cursor file, which is replaced whole after every CURSOR_RECORDS or CURSOR_MS and at the
- * end; a repeat after a crash hands some records over twice and none never. What retention pruned in between is
- * told as a gap.
+ * end; a repeat after a crash hands some records over twice and none never. What retention pruned
+ * in between is told as a gap.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -196,6 +196,12 @@ static int stream(struct hws_cli *cli, struct export *x, uint64_t after)
 
     hws_cli_ask(x->host, &hws_client_method_audit_checkpoint, &r.base);
     hws_cli_wait(cli);
+    if (x->host->failed && x->host->status.code == HWS_CLIENT_NOT_FOUND) {
+        /* An empty log; this very call became its first record. */
+        x->host->failed = false;
+        hws_cli_ask(x->host, &hws_client_method_audit_checkpoint, &r.base);
+        hws_cli_wait(cli);
+    }
     if (x->host->failed) {
         return hws_cli_fail_status(cli, x->host->name, &x->host->status);
     }

@@ -61,21 +61,20 @@ class Audit(FleetCase):
         self.host.start()
         last = self.verify(good)["last_seq"]
         for what, sql, bad in (
-                ("edited", "UPDATE audit SET body=replace(body, 'DeviceService', 'DeviceSurvice') WHERE seq=4", 4),
+                ("edited", "UPDATE audit SET body=replace(body, '/hawser.', '/hawzer.') WHERE seq=4", 4),
                 ("dropped", "DELETE FROM audit WHERE seq=5", 5),
                 ("swapped", "UPDATE audit SET seq=-1 WHERE seq=3; UPDATE audit SET seq=3 WHERE seq=4;"
                             "UPDATE audit SET seq=4 WHERE seq=-1", 3),
                 ("cut", f"DELETE FROM audit WHERE seq>{last - 3}", last - 2)):
-            with self.subTest(what):
-                bad_copy = self.path(f"{what}.db")
-                shutil.copy(good, bad_copy)
-                if os.path.exists(good + "-wal"):
-                    shutil.copy(good + "-wal", bad_copy + "-wal")
-                with sqlite3.connect(bad_copy) as db:
-                    db.executescript(sql)
-                db.close()
-                said = self.verify(bad_copy, code=10)
-                self.assertEqual((said["sound"], said["bad_seq"]), (False, bad), said)
+            bad_copy = self.path(f"{what}.db")
+            shutil.copy(good, bad_copy)
+            if os.path.exists(good + "-wal"):
+                shutil.copy(good + "-wal", bad_copy + "-wal")
+            with sqlite3.connect(bad_copy) as db:
+                db.executescript(sql)
+            db.close()
+            said = self.verify(bad_copy, code=10)
+            self.assertEqual((said["sound"], said["bad_seq"]), (False, bad), (what, said))
 
     def test_a_kept_checkpoint_shows_a_clean_cut_and_the_fleet_refuses_it(self):
         pins = self.path("pins")
@@ -151,50 +150,48 @@ class Audit(FleetCase):
                 ("edited", lambda x: x[:first + 2] + [x[first + 2].replace('"phase":"', '"phase": "')] + x[first + 3:], 3),
                 ("dropped", lambda x: x[:first] + x[first + 1:], 1),
                 ("swapped", lambda x: x[:first + 1] + [x[first + 2], x[first + 1]] + x[first + 3:], 2)):
-            with self.subTest(what):
-                with open(self.path("bad.jsonl"), "w") as f:
-                    f.writelines(edit(list(lines)))
-                said = self.verify(self.path("bad.jsonl"), code=10)
-                self.assertEqual(int(said["bad_seq"]), bad, said)
+            with open(self.path("bad.jsonl"), "w") as f:
+                f.writelines(edit(list(lines)))
+            said = self.verify(self.path("bad.jsonl"), code=10)
+            self.assertEqual(int(said["bad_seq"]), bad, (what, said))
 
     def test_syslog_and_journald_get_each_record_once(self):
         for fmt, seq_of in (("syslog", lambda d: d.split(' seq="')[1].split('"')[0]),
                             ("journald", lambda d: d.split("HAWSER_SEQ=")[1].split("\n")[0])):
-            with self.subTest(fmt):
-                self.work()
-                place = self.path(fmt + ".sock")
-                sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                sock.bind(place)
-                sock.settimeout(60)
-                got = []
-                done = threading.Event()
+            self.work()
+            place = self.path(fmt + ".sock")
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sock.bind(place)
+            sock.settimeout(60)
+            got = []
+            done = threading.Event()
 
-                def read(sock=sock, got=got):
-                    while True:
-                        data = sock.recv(1 << 18).decode()
-                        if data == "end":
-                            break
-                        got.append(data)
-                    done.set()
+            def read(sock=sock, got=got):
+                while True:
+                    data = sock.recv(1 << 18).decode()
+                    if data == "end":
+                        break
+                    got.append(data)
+                done.set()
 
-                reader = threading.Thread(target=read)
-                reader.start()
-                try:
-                    self.ok("audit", "export", "-t", "host-a", "--format", fmt, "--to", place)
-                finally:
-                    out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                    out.sendto(b"end", place)
-                    out.close()
-                    reader.join()
-                    sock.close()
-                seqs = [int(seq_of(d)) for d in got]
-                self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
-                self.assertGreater(len(seqs), 5)
-                if fmt == "syslog":
-                    self.assertRegex(got[0], r"^<10[89]>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z host-a hawser - [a-z]+ "
-                                             r'\[hawser@32473 seq="1" .*\] \ufeff')
-                else:
-                    self.assertIn("\nMESSAGE=", got[0])
+            reader = threading.Thread(target=read)
+            reader.start()
+            try:
+                self.ok("audit", "export", "-t", "host-a", "--format", fmt, "--to", place)
+            finally:
+                out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                out.sendto(b"end", place)
+                out.close()
+                reader.join()
+                sock.close()
+            seqs = [int(seq_of(d)) for d in got]
+            self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
+            self.assertGreater(len(seqs), 5)
+            if fmt == "syslog":
+                self.assertRegex(got[0], r"^<10[89]>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z host-a hawser - [a-z]+ "
+                                         r'\[hawser@32473 seq="1" .*\] \ufeff')
+            else:
+                self.assertIn("\nMESSAGE=", got[0])
         refused = self.cli("audit", "export", "-t", "host-a", "--format", "syslog", "--to", self.path("nobody.sock"))
         self.assertNotEqual(refused.code, 0)
 
@@ -204,7 +201,7 @@ class Audit(FleetCase):
 
         def follow():
             return subprocess.Popen([f"{BIN}/hawser", "audit", "export", "-t", "host-a", "--to", to, "--cursor", cursor,
-                                     "--follow"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                     "--follow"], env=env, stdout=subprocess.DEVNULL)
 
         def highest():
             if not os.path.exists(to):
