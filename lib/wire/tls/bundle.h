@@ -47,7 +47,8 @@ struct hws_tls_pem {
                              own trust domain (that of cert), and no others */
     const struct hws_tls_trust *trust; /* CAs of other trust domains; may be NULL */
     size_t n_trust;
-    struct hws_span crl;  /* revocation lists of CAs of ours; n = 0: none */
+    struct hws_span crl;  /* revocation lists of CAs of ours, or of intermediates whose chain is in
+                             the same text or  in cert; n = 0: none */
     struct hws_span deny; /* the deny-list (deny.h); n = 0: empty */
     bool allow_tls12;     /* mbedTLS 3 speaks 1.3 only unless this is set; 2.28 always speaks 1.2 */
     enum hws_tls_records_choice records;

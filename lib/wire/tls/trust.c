@@ -183,13 +183,21 @@ bool hws_tls__trust_names(const struct hws_tls_bundle *b, const mbedtls_x509_crt
 
 /* ---- revocation lists ------------------------------------------------------------------------ */
 
+static bool is_ca(const mbedtls_x509_crt *crt)
+{
+    struct hws_tls_leaf ext;
+    struct hws_span raw = {.bytes = crt->v3_ext.p, .n = crt->v3_ext.len};
+
+    return hws_tls_leaf_parse(raw, &ext, NULL) == HWS_OK && ext.ca;
+}
+
 /* Did this CA sign the list? */
 static bool signed_by(const mbedtls_x509_crl *crl, mbedtls_x509_crt *ca)
 {
     const mbedtls_md_info_t *md = mbedtls_md_info_from_type(crl->MBEDTLS_PRIVATE(sig_md));
     uint8_t hash[MBEDTLS_MD_MAX_SIZE];
 
-    if (!same(&crl->issuer_raw, &ca->subject_raw) || md == NULL ||
+    if (!same(&crl->issuer_raw, &ca->subject_raw) || md == NULL || !is_ca(ca) ||
         (hws_tls__profile.allowed_mds & MBEDTLS_X509_ID_FLAG(crl->MBEDTLS_PRIVATE(sig_md))) == 0 ||
         mbedtls_x509_crt_check_key_usage(ca, MBEDTLS_X509_KU_CRL_SIGN) != 0 ||
         mbedtls_md(md, crl->tbs.p, crl->tbs.len, hash) != 0) {
@@ -201,8 +209,57 @@ static bool signed_by(const mbedtls_x509_crl *crl, mbedtls_x509_crt *ca)
                                  crl->MBEDTLS_PRIVATE(sig).len) == 0;
 }
 
+/* mbedTLS asks from the anchor down. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is mbedTLS's */
+static int note_anchor(void *data, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    const mbedtls_x509_crt **anchor = data;
+    (void)depth;
+    (void)flags;
+
+    if (*anchor == NULL) {
+        *anchor = crt;
+    }
+    return 0;
+}
+
+/* The domains, as bits, whose CA vouches for the certificate that stands here in a chain. One that
+ * has expired still signs lists: what it issued is refused for its chain anyway, and a list that is
+ * left over must not stop a rotation. */
+static uint16_t domains_above(struct hws_tls_bundle *b, mbedtls_x509_crt *crt)
+{
+    const mbedtls_x509_crt *anchor = NULL;
+    uint32_t flags = 0;
+    unsigned i = 0;
+    int lib = mbedtls_x509_crt_verify_with_profile(crt, &b->ca, NULL, &hws_tls__profile, NULL,
+                                                   &flags, note_anchor, &anchor);
+
+    if (lib != 0 && (lib != MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
+                     (flags & ~(uint32_t)MBEDTLS_X509_BADCERT_EXPIRED) != 0)) {
+        return 0;
+    }
+    for (const mbedtls_x509_crt *ca = &b->ca; ca != NULL; ca = ca->next, i++) {
+        if (ca == anchor) {
+            return (uint16_t)(1u << b->domain_of_ca[i]);
+        }
+    }
+    return 0;
+}
+
+/* The same for the lists of intermediates: one of the chain, leaf or not, has signed it. */
+static uint16_t domains_by_chain(struct hws_tls_bundle *b, const mbedtls_x509_crl *crl,
+                                 mbedtls_x509_crt *chain)
+{
+    uint16_t domains = 0;
+
+    for (mbedtls_x509_crt *crt = chain; crt != NULL && crt->raw.p != NULL; crt = crt->next) {
+        domains |= signed_by(crl, crt) ? domains_above(b, crt) : 0;
+    }
+    return domains;
+}
+
 static enum hws_code check_crl(struct hws_tls_bundle *b, const mbedtls_x509_crl *crl,
-                               unsigned number, struct hws_err *err)
+                               mbedtls_x509_crt *brought, unsigned number, struct hws_err *err)
 {
     unsigned i = 0;
 
@@ -214,10 +271,33 @@ static enum hws_code check_crl(struct hws_tls_bundle *b, const mbedtls_x509_crl 
             b->domains_of_crl[number - 1] |= (uint16_t)(1u << b->domain_of_ca[i]);
         }
     }
+    b->domains_of_crl[number - 1] |=
+        (uint16_t)(domains_by_chain(b, crl, brought) | domains_by_chain(b, crl, &b->cert));
     if (b->domains_of_crl[number - 1] != 0) {
         return HWS_OK;
     }
-    return hws_err_set(err, HWS_E_INVALID, "crl: list %u is signed by no CA of ours", number);
+    return hws_err_set(
+        err, HWS_E_INVALID,
+        "crl: list %u is signed by no CA of ours, nor by an intermediate whose chain is "
+        "in the same file or in our own certificate's",
+        number);
+}
+
+/* mbedTLS takes what follows the last list for a broken one. Returns the bytes up to there, with a
+ * NUL. */
+static size_t cut_behind_lists(uint8_t *text, size_t n)
+{
+    static const char mark[] = "-----END X509 CRL-----";
+    char *last = NULL;
+
+    for (char *at = strstr((char *)text, mark); at != NULL; at = strstr(at + 1, mark)) {
+        last = at;
+    }
+    if (last == NULL) {
+        return n;
+    }
+    last[sizeof(mark) - 1] = '\0';
+    return (size_t)((uint8_t *)last - text) + sizeof(mark);
 }
 
 enum hws_code hws_tls__trust_load_crl(struct hws_tls_bundle *b, struct hws_span pem,
@@ -231,9 +311,15 @@ enum hws_code hws_tls__trust_load_crl(struct hws_tls_bundle *b, struct hws_span 
     if (rc != HWS_OK) {
         return rc;
     }
-    int lib = mbedtls_x509_crl_parse(&b->crl, text, n);
+    mbedtls_x509_crt brought;
+    mbedtls_x509_crt_init(&brought);
+    int lib = mbedtls_x509_crt_parse(&brought, text, n); /* most files have none */
+    if (!hws_tls__is_nomem(lib)) {
+        lib = mbedtls_x509_crl_parse(&b->crl, text, cut_behind_lists(text, n));
+    }
     hws_mem_free(text);
     if (lib != 0) {
+        mbedtls_x509_crt_free(&brought);
         return hws_err_set(err, hws_tls__is_nomem(lib) ? HWS_E_NOMEM : HWS_E_INVALID,
                            "crl: no revocation list in PEM (-0x%04x)", (unsigned)-lib);
     }
@@ -241,8 +327,9 @@ enum hws_code hws_tls__trust_load_crl(struct hws_tls_bundle *b, struct hws_span 
     for (const mbedtls_x509_crl *crl = &b->crl; crl != NULL && rc == HWS_OK; crl = crl->next) {
         rc = ++number > HWS_TLS_MAX_CRLS
                  ? hws_err_set(err, HWS_E_INVALID, "crl: more than %u lists", HWS_TLS_MAX_CRLS)
-                 : check_crl(b, crl, number, err);
+                 : check_crl(b, crl, &brought, number, err);
     }
+    mbedtls_x509_crt_free(&brought);
     return rc;
 }
 

@@ -493,10 +493,65 @@ static void a_late_list_is_said_and_then_overdue(void **state)
     assert_int_equal(hws_tls_bundle_freshness(s_bundle, now + 10900), HWS_TLS_FRESH);
 }
 
+/* The list of an intermediate, with the certificates of with after it, in one file. */
+static char *list_with(const struct hws_mint *by, const struct hws_mint_crl_spec *spec,
+                       const struct hws_mint *const *with, size_t n)
+{
+    char *crl = hws_mint_crl_pem(by, spec);
+    char *certs = hws_mint_certs_pem(with, n);
+    size_t cap = strlen(crl) + strlen(certs) + 1;
+    char *both = hws_mem_alloc(cap);
+
+    assert_non_null(both);
+    assert_true(hws_str_print(both, cap, "%s%s", crl, certs));
+    hws_mem_free(crl);
+    hws_mem_free(certs);
+    return both;
+}
+
+static void a_list_of_an_intermediate_counts_when_its_chain_is_there(void **state)
+{
+    static const char *const left[] = {"5151", NULL};
+    const struct hws_mint_crl_spec spec = {.serials = left};
+    const struct {
+        const char *what;
+        enum signer by;
+        const struct hws_mint *with[2];
+        size_t n;
+        enum hws_code code;
+    } rows[] = {
+        {"its certificate", BY_MIDDLE, {&s_cas[BY_MIDDLE]}, 1, HWS_OK},
+        {"its chain", BY_MIDDLE2, {&s_cas[BY_MIDDLE2], &s_cas[BY_MIDDLE]}, 2, HWS_OK},
+        {"half its chain", BY_MIDDLE2, {&s_cas[BY_MIDDLE2]}, 1, HWS_E_INVALID},
+        {"another's", BY_MIDDLE, {&s_cas[BY_LOOSE]}, 1, HWS_E_INVALID},
+        {"one that is no CA", BY_NO_CA, {&s_cas[BY_NO_CA]}, 1, HWS_E_INVALID},
+        {"one of a stranger", BY_STRANGE, {&s_cas[BY_STRANGE]}, 1, HWS_E_INVALID},
+        {"a late one: its list hurts nobody", BY_LATE, {&s_cas[BY_LATE]}, 1, HWS_OK},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *file = list_with(&s_cas[rows[i].by], &spec, rows[i].with, rows[i].n);
+        print_message("%s\n", rows[i].what);
+        make_bundle(file, hws_pair_now_s(), rows[i].code);
+        hws_mem_free(file);
+    }
+
+    char *file = list_with(&s_cas[BY_MIDDLE], &spec, rows[0].with, 1);
+    make_bundle(file, hws_pair_now_s(), HWS_OK);
+    hws_mem_free(file);
+    judge(&(struct row){"on its list", "revoked", BY_MIDDLE, {.serial = "5151", .ext = GOOD}, NULL},
+          0, false);
+    judge(&(struct row){"not on it", "none", BY_MIDDLE, {.serial = "5152", .ext = GOOD}, NULL}, 1,
+          false);
+    judge(&(struct row){"another's", "none", BY_ROOT, {.serial = "5151", .ext = GOOD}, NULL}, 2,
+          false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_certificate_gets_its_own_verdict),
+        cmocka_unit_test(a_list_of_an_intermediate_counts_when_its_chain_is_there),
         cmocka_unit_test(a_revocation_list_must_be_ours_whole_and_dated),
         cmocka_unit_test(a_late_list_is_said_and_then_overdue),
     };
