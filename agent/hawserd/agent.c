@@ -347,6 +347,7 @@ static void close_all(struct hws_agent *agent)
     hws_wire_close(&agent->wire);
     hws_devices_close(&agent->devices);
     hws_rotation_close(&agent->rotation);
+    hws_barred_close(&agent->barred);
     uv_close((uv_handle_t *)&agent->prepare, NULL);
     uv_close((uv_handle_t *)&agent->drain_timer, NULL);
     uv_close((uv_handle_t *)&agent->alive, NULL);
@@ -429,6 +430,7 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
         (code = hws_walls_enter(agent, err)) != HWS_OK ||
         (code = hws_devices_open(&agent->devices, agent, err)) != HWS_OK ||
         (code = hws_spool_open(&agent->spool, agent->config.state_dir, err)) != HWS_OK ||
+        (code = hws_barred_open(&agent->barred, agent, err)) != HWS_OK ||
         (code = start_database(agent, err)) != HWS_OK ||
         (code = hws_door_open(&agent->door, agent, agent->children.socket, agent->listener, err)) !=
             HWS_OK ||
@@ -452,6 +454,7 @@ static void deinit(struct hws_agent *agent)
     hws_recover_deinit(&agent->recover);
     hws_rotation_deinit(&agent->rotation);
     hws_danger_deinit(&agent->danger);
+    hws_barred_deinit(&agent->barred);
     hws_policy_unref(agent->policy);
     hws_audit_keys_deinit(&agent->audit_keys);
     hws_sock_close(&agent->lock_fd);

@@ -13,6 +13,7 @@
 #include "common/notify.h"
 #include "crypt/digest.h"
 #include "hawserd/audit_key.h"
+#include "hawserd/barred.h"
 #include "hawserd/children.h"
 #include "hawserd/config.h"
 #include "hawserd/danger.h"
@@ -64,6 +65,7 @@ struct hws_agent {
     struct hws_digest table_hash;
     struct hws_policy *policy; /* one reference; which one is the rotation's */
     struct hws_rotation rotation;
+    struct hws_barred barred;
     struct hws_store *store; /* owned; NULL in SAFE state without a database */
     struct hws_audit_keys audit_keys;
     bool store_watched; /* store_poll is open */

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "hawserd/agent.h"
 #include "hawserd/device.h"
+#include "table/table.h"
 
 static const uint32_t moves[HWS_RUN_N_STATES] = {
     [HWS_RUN_IDLE] = HWS_FSM_TO(HWS_RUN_WAITING),
@@ -65,6 +66,20 @@ static void finish(struct hws_run *run, const struct hws_err *err)
 
 static void call_done(struct hws_ctl_call *call);
 
+/* Whatever wants it, for whomever: a killed row does not run. */
+static enum hws_code check_kills(struct hws_run *run)
+{
+    const struct hws_adapter *a = run->adapter;
+    const struct hws_barred *b = &a->agent->barred;
+
+    if (b->bars.n == 0) {
+        return HWS_OK;
+    }
+    enum hws_kind kind = hws_kind_from_name(a->port->kind);
+    return hws_barred_check(b, a, hws_table_of_inbox(kind, run->call.in, run->call.in_bytes),
+                            &run->call.err);
+}
+
 /* Asks the stepper until a call is on its way or it has ended. */
 static void step(struct hws_run *run)
 {
@@ -90,7 +105,8 @@ static void step(struct hws_run *run)
         run->call.data = run;
         hws_err_clear(&run->call.err);
         run->call.out_bytes = 0;
-        enum hws_code code = ctl->ops->submit(ctl, &run->call, &run->call.err);
+        enum hws_code code = check_kills(run);
+        code = code == HWS_OK ? ctl->ops->submit(ctl, &run->call, &run->call.err) : code;
         hws_devices_kick(&agent->devices);
         if (code == HWS_OK) {
             run->started = true;

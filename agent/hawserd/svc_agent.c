@@ -146,6 +146,7 @@ static void info_run(struct hws_task *task)
     r.version = hws_arena_str(&task->arena, HWS_VERSION);
     r.build_id = agent->build_id;
     r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
+    r.locks_hash = hws_svc_hex(task, &agent->barred.hash);
     r.policy_source = hws_arena_str(&task->arena, hws_rotation_source(&agent->rotation));
     r.policy_trial_left_ms = hws_rotation_left_ms(&agent->rotation);
     r.table_hash = hws_svc_hex(task, &agent->table_hash);
@@ -289,6 +290,11 @@ static void probe_run(struct hws_task *task)
     r.rule = hws_arena_str(&task->arena, d.rule);
     r.line = d.line;
     r.reason = d.reason;
+    const struct hws_bar *lock = hws_bars_lock(&task->agent->barred.bars, &p->req);
+    if (d.allowed && lock != NULL) {
+        r.allowed = false;
+        hws_bar_text(lock, d.reason, sizeof(d.reason));
+    }
     if (q->explain) {
         add_verdicts(task, p, &r);
     }

@@ -98,10 +98,13 @@ bool hws_task_mutates(const struct hws_task *task)
 
 /* ---- 1 to 3 ---------------------------------------------------------------------------------- */
 
-static void judge(const struct hws_task *task, struct hws_policy_decision *d)
+/* What is wanted, and what of it conditions and locks look at. */
+static void ask(const struct hws_task *task, struct hws_authorize_what *what,
+                struct hws_policy_request *req)
 {
     const struct hws_adapter *a = task->want.adapter;
-    struct hws_authorize_what what = {
+
+    *what = (struct hws_authorize_what){
         .device_id = a == NULL ? "" : a->id,
         .device_pci = a == NULL ? "" : a->port->pci,
         .device_serial = a == NULL || !a->known ? "" : a->identity.serial,
@@ -114,18 +117,37 @@ static void judge(const struct hws_task *task, struct hws_policy_decision *d)
         .approved = task->want.approved,
         .unix_s = hws_agent_unix_ms() / 1000,
     };
+    hws_authorize_request(task->row, task->caller->principal, what, req);
+    what->holds_lock = hws_bars_holds(&task->agent->barred.bars, req);
+}
 
-    hws_authorize(task->agent->policy, task->row, task->caller->principal, &what, d);
+/* Locks bar what the policy allows. */
+static enum hws_code check_locks(struct hws_task *task, const struct hws_policy_request *req,
+                                 struct hws_err *err)
+{
+    const struct hws_bar *lock = hws_bars_lock(&task->agent->barred.bars, req);
+    char text[200];
+
+    if (lock == NULL) {
+        return HWS_OK;
+    }
+    hws_bar_text(lock, text, sizeof(text));
+    (void)hws_str_print(task->rule, sizeof(task->rule), "lock-%llu", (unsigned long long)lock->id);
+    hws_audit_denied(task, text);
+    return hws_err_set(err, HWS_E_DENIED, "%s", text);
 }
 
 static enum hws_code authorize(struct hws_task *task, struct hws_err *err)
 {
+    struct hws_authorize_what what;
+    struct hws_policy_request req;
     struct hws_policy_decision d;
 
-    judge(task, &d);
+    ask(task, &what, &req);
+    hws_authorize(task->agent->policy, task->row, task->caller->principal, &what, &d);
     (void)hws_str_copy(task->rule, sizeof(task->rule), d.rule);
     if (d.allowed) {
-        return HWS_OK;
+        return check_locks(task, &req, err);
     }
     hws_authorize_error(&d, task->caller->principal, task->row, err);
     hws_audit_denied(task, d.reason);
@@ -416,24 +438,20 @@ void hws_task_stop_followers(struct hws_agent *agent)
 /* Streams are judged again; a change that has begun goes on to its end. */
 static bool still_allowed(struct hws_task *task)
 {
-    struct hws_err ignored;
-
     return task->state != HWS_TASK_RUNNING || task->row->kind != HWS_METHOD_KIND_SERVER_STREAM ||
-           authorize(task, &ignored) == HWS_OK;
+           task->rpc == NULL || authorize(task, &task->err) == HWS_OK;
 }
 
 /* The caller hears why; the work stops as if he had gone away. */
 static void cut(struct hws_task *task)
 {
     struct hws_rpc *rpc = task->rpc;
-    struct hws_err err;
 
     if (rpc == NULL) {
         return;
     }
-    hws_err_set(&err, HWS_E_DENIED, "%.60s may not %s any more", task->caller->principal,
-                task->row->permission);
-    hws_rpc_end(rpc, &err, NULL);
+    hws_rpc_end(rpc, &task->err, NULL);
+    hws_err_clear(&task->err);
     rpc->task = NULL;
     hws_task_orphan(task);
 }

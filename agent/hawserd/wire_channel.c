@@ -377,3 +377,45 @@ void hws_wire_drain(struct hws_wire *w)
 {
     w->drain_due = true;
 }
+
+/* A stream of items is no one adapter's: each item is judged by itself when it comes. */
+static bool is_barred(const struct hws_rpc *rpc, struct hws_err *err)
+{
+    const struct hws_policy_request req = {.principal = rpc->caller->principal,
+                                           .path = rpc->row->path,
+                                           .permission = rpc->row->permission,
+                                           .device_id = "",
+                                           .device_pci = "",
+                                           .device_serial = ""};
+    const struct hws_bar *lock = hws_bars_lock(&rpc->agent->barred.bars, &req);
+    char text[256];
+
+    if (lock == NULL) {
+        return false;
+    }
+    hws_bar_text(lock, text, sizeof(text));
+    hws_err_set(err, HWS_E_DENIED, "%s", text);
+    return true;
+}
+
+static void rejudge(struct hws_rpc *rpc)
+{
+    struct hws_err err;
+
+    if (rpc->ended || rpc->row->kind != HWS_METHOD_KIND_BIDI || !is_barred(rpc, &err)) {
+        return;
+    }
+    hws_rpc_end(rpc, &err, NULL);
+    if (rpc->stream != NULL) {
+        rpc->handler->item_stop(rpc);
+    }
+}
+
+void hws_wire_rejudge(struct hws_wire *w)
+{
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
+            rejudge(hws_container_of(it, struct hws_rpc, link));
+        }
+    }
+}

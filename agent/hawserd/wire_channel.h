@@ -59,6 +59,9 @@ bool hws_wire_attached(const struct hws_wire *w);
 /* Asks it to finish its calls and exit. */
 void hws_wire_drain(struct hws_wire *w);
 
+/* A principal or the host has been locked: streams of items that this bars end. */
+void hws_wire_rejudge(struct hws_wire *w);
+
 /* The rpc has something to send. */
 void hws_wire_ready(struct hws_wire *w, struct hws_rpc *rpc);
 

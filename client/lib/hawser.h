@@ -31,6 +31,7 @@
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "hawser/v1/dump.pb-c.h"
+#include "hawser/v1/lock.pb-c.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "hawser/v1/agent.pb-c.h"
+#include "hawser/v1/device.pb-c.h"
 #include "net/conn.h"
 #include "net/dial.h"
 #include "test.h"
@@ -166,6 +167,7 @@ static bool has_findings(const struct hws_rig *rig)
 void hws_rig_restart(struct hws_rig *rig)
 {
     Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+    Hawser__V1__ListDevicesRequest list = HAWSER__V1__LIST_DEVICES_REQUEST__INIT;
 
     spawn(rig);
     if (hws_rig_until_ok(rig, "/hawser.v1.AgentService/Info", &q.base, WAIT_MS) == UINT64_MAX) {
@@ -173,6 +175,8 @@ void hws_rig_restart(struct hws_rig *rig)
         fail_msg("the agent does not serve");
     }
     rig->serving_ms = hws_rig_now_ms() - rig->started_ms;
+    /* Until the device process has told which adapters there are; who has none finds out. */
+    (void)hws_rig_until_ok(rig, "/hawser.v1.DeviceService/List", &list.base, WAIT_MS);
 }
 
 void hws_rig_start(struct hws_rig *rig, const struct hws_rig_options *options)

@@ -334,6 +334,35 @@ def agent_finalize(world):
     agent_info(world)
 
 
+# ---- LockService, KillService ------------------------------------------------------------------------------------
+
+
+def locks_are_kept_listed_and_removed(world):
+    adapter = world.adapters[0]
+    refused(lambda: world.call("LockService.Add", mutation=world.mutation(), kind=world.LOCK_KIND_HOST, for_s=60), Code.INVALID_ARGUMENT, "reason")
+    lock = world.call("LockService.Add", mutation=world.mutation(), kind=world.LOCK_KIND_DEVICE, object=adapter.pci, for_s=600, reason="interop").lock
+    same((lock.object, lock.who, lock.reason, lock.until_unix_ms - lock.since_unix_ms), (adapter.id, OPERATOR, "interop", 600000))
+    same(list(world.call("LockService.List").locks), [lock])
+    refused(lambda: world.call("ConfigService.Get", channel=world.viewer_channel, device=adapter.id), Code.PERMISSION_DENIED, f"lock {lock.id} on device", "interop")
+    world.call("ConfigService.Get", device=adapter.id)
+    world.call("LockService.Remove", mutation=world.mutation(), id=lock.id)
+    world.call("ConfigService.Get", channel=world.viewer_channel, device=adapter.id)
+    same(len(world.call("LockService.List").locks), 0)
+
+
+def kills_are_kept_listed_and_removed(world):
+    adapter = world.adapters[0]
+    kill = world.call("KillService.Add", mutation=world.mutation(), row="MTCAP:read", object="pci:" + adapter.pci, firmware_to="99.0.0", for_s=600, reason="interop").kill
+    same((kill.row, kill.object, kill.who), ("MTCAP:read", "pci:" + adapter.pci, OPERATOR))
+    same(list(world.call("KillService.List").kills), [kill])
+    access = world.RegisterAccess(register="MTCAP")
+    refused(lambda: world.call("CommandService.Execute", device=adapter.id, register=access), Code.PERMISSION_DENIED, f"kill {kill.id} of MTCAP:read")
+    world.call("CommandService.Execute", device=world.adapters[1].id, register=access)
+    world.call("KillService.Remove", mutation=world.mutation(), id=kill.id)
+    world.call("CommandService.Execute", device=adapter.id, register=access)
+    same(len(world.call("KillService.List").kills), 0)
+
+
 # ---- AuditService ------------------------------------------------------------------------------------------------
 
 
@@ -643,6 +672,7 @@ CASES = [
     config_parameters_and_values, config_plan_apply_repeat_reset, config_change_needs_the_newest_fence,
     command_register_by_fields, command_raw, command_refused_by_firmware_is_an_answer, command_stream_goes_on_after_a_failure,
     command_stream_answers_before_it_is_closed, command_describe, dump_pull_and_resume, agent_info, agent_whoami, agent_probe, agent_finalize,
+    locks_are_kept_listed_and_removed, kills_are_kept_listed_and_removed,
     agent_reload, approval_by_two_persons, audit_tail_last_is_a_chain,
     audit_checkpoint_names_the_newest_record, audit_tail_follows, invalid_argument_names_the_field,
     viewer_is_denied_by_a_named_rule, deadline_ends_a_slow_command, cancelled_call_ends_at_the_agent,

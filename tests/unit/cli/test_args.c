@@ -66,7 +66,7 @@ static void wrong_lines_are_refused_with_what_is_allowed(void **state)
         const char *says;
     } rows[] = {
         {"", "device, config, reg, cmd, dump, rollout, grant, approval, audit, agent, authz, "
-             "explain, version"},
+             "lock, kill, explain, version"},
         {"devices list", "unknown command \"devices\""},
         {"device", "list, get, watch"},
         {"device frobnicate", "list, get, watch"},

@@ -51,8 +51,9 @@ static void what_mutates_is_fenced_and_not_repeatable(void **state)
                          row->fenced == HWS_METHOD_ANSWER_BY_EFFECT);
         n_fenced += row->fenced == HWS_METHOD_ANSWER_YES ? 1u : 0u;
     }
-    assert_int_equal(n_fenced,
-                     8); /* Apply, Reset, Reload, Finalize; Grant, Revoke, Request, Sign */
+    /* Apply, Reset, Reload, Finalize; Grant, Revoke, Request, Sign; Add and Remove of locks and of
+     * kills. */
+    assert_int_equal(n_fenced, 12);
 }
 
 static void streams_are_marked_as_the_protos_say(void **state)

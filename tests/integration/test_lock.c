@@ -1,0 +1,388 @@
+/*
+ * Locks and kills against a real agent: calls are refused by name, streams end, records are
+ * written, a restart changes nothing, time ends them.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent_rig.h"
+#include "base/str.h"
+#include "hawser/v1/agent.pb-c.h"
+#include "hawser/v1/audit.pb-c.h"
+#include "hawser/v1/command.pb-c.h"
+#include "hawser/v1/config.pb-c.h"
+#include "hawser/v1/device.pb-c.h"
+#include "hawser/v1/lock.pb-c.h"
+#include "test.h"
+
+#define CALL_MS 30000u
+#define CUT_MS  5000u  /* a lock cuts streams within this */
+#define WAIT_MS 60000u /* for what must come, on a loaded machine */
+#define PCI_A   "0000:03:00.0"
+#define PCI_B   "0000:81:00.0"
+
+static struct hws_rig rig;
+static unsigned s_number;
+
+/* protobuf-c's strings are not const; it does not write to them. */
+static char *text(const char *s)
+{
+    return (char *)(uintptr_t)s; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+struct mutation {
+    Hawser__V1__Mutation mutation;
+    Hawser__V1__Fence fence;
+    char id[32];
+};
+
+static Hawser__V1__Mutation *mutate(struct mutation *m)
+{
+    hawser__v1__mutation__init(&m->mutation);
+    hawser__v1__fence__init(&m->fence);
+    (void)hws_str_print(m->id, sizeof(m->id), "lock-test-%u", s_number++);
+    m->fence.role = text("operator");
+    m->fence.election_low = HWS_RIG_FENCE;
+    m->mutation.fence = &m->fence;
+    m->mutation.request_id = m->id;
+    return &m->mutation;
+}
+
+/* The rig's user, and whoever comes over TLS, may do everything that the tests do. */
+static const char s_policy[] =
+    "version: 1\nlocal:\n  \"%u\": spiffe://d.test/rig\nrules:\n"
+    "  - name: rig\n"
+    "    principals: [spiffe://d.test/rig, spiffe://" HWS_PKI_DOMAIN "/operator/]\n"
+    "    methods: [observe, configure, debug, admin, audit]\n"
+    "    max_effect: config-live\n";
+
+static enum hws_grpc_code call(const char *path, const ProtobufCMessage *q, char *message,
+                               size_t cap)
+{
+    struct hws_rig_reply reply;
+
+    hws_rig_call(&rig, path, q, CALL_MS, &reply);
+    hws_str_copy(message, cap, reply.message);
+    hws_rig_reply_free(&reply);
+    return reply.code;
+}
+
+static enum hws_grpc_code lock(Hawser__V1__LockKind kind, const char *object, uint32_t for_s,
+                               char *message, size_t cap)
+{
+    Hawser__V1__AddLockRequest r = HAWSER__V1__ADD_LOCK_REQUEST__INIT;
+    struct mutation m;
+
+    r.mutation = mutate(&m);
+    r.kind = kind;
+    r.object = text(object);
+    r.for_s = for_s;
+    r.reason = text("cable work");
+    return call("/hawser.v1.LockService/Add", &r.base, message, cap);
+}
+
+static enum hws_grpc_code unlock(uint64_t id, char *message, size_t cap)
+{
+    Hawser__V1__RemoveLockRequest r = HAWSER__V1__REMOVE_LOCK_REQUEST__INIT;
+    struct mutation m;
+
+    r.mutation = mutate(&m);
+    r.id = id;
+    return call("/hawser.v1.LockService/Remove", &r.base, message, cap);
+}
+
+/* How many locks there are; the last one's number in *last. */
+static size_t locks(uint64_t *last)
+{
+    Hawser__V1__ListLocksRequest q = HAWSER__V1__LIST_LOCKS_REQUEST__INIT;
+    struct hws_rig_reply reply;
+
+    hws_rig_call(&rig, "/hawser.v1.LockService/List", &q.base, CALL_MS, &reply);
+    assert_int_equal(reply.code, HWS_GRPC_OK);
+    Hawser__V1__ListLocksResponse *r = hawser__v1__list_locks_response__unpack(
+        NULL, hws_buf_len(&reply.bytes), hws_buf_peek(&reply.bytes));
+    assert_non_null(r);
+    size_t n = r->n_locks;
+    *last = n == 0 ? 0 : r->locks[n - 1]->id;
+    hawser__v1__list_locks_response__free_unpacked(r, NULL);
+    hws_rig_reply_free(&reply);
+    return n;
+}
+
+static enum hws_grpc_code read_register(const char *device, const char *name, char *message,
+                                        size_t cap)
+{
+    Hawser__V1__ExecuteRequest r = HAWSER__V1__EXECUTE_REQUEST__INIT;
+    Hawser__V1__RegisterAccess a = HAWSER__V1__REGISTER_ACCESS__INIT;
+
+    a.register_ = text(name);
+    r.device = text(device);
+    r.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
+    r.register_ = &a;
+    return call("/hawser.v1.CommandService/Execute", &r.base, message, cap);
+}
+
+/* The same, waiting for the adapter: after a start it is identified first. */
+static enum hws_grpc_code read_when_up(const char *device, const char *name, char *message,
+                                       size_t cap)
+{
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    enum hws_grpc_code code = read_register(device, name, message, cap);
+
+    while (code == HWS_GRPC_UNAVAILABLE && hws_rig_now_ms() < until_ms) {
+        hws_rig_idle(&rig, 20);
+        code = read_register(device, name, message, cap);
+    }
+    return code;
+}
+
+static void refused(enum hws_grpc_code code, enum hws_grpc_code expected, const char *message,
+                    const char *part)
+{
+    if (code != expected || strstr(message, part) == NULL) {
+        fail_msg("code %d: %s; expected %d: %s", (int)code, message, (int)expected, part);
+    }
+}
+
+#define REFUSED(expr, code, part) refused((expr), (code), message, (part))
+
+/* A lock of a device set by somebody else (over TLS) refuses this caller, by name. */
+static void locked_device_refuses_all_but_who_locked_it(void **state)
+{
+    char message[512];
+    uint64_t id = 0;
+    (void)state;
+
+    REFUSED(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_DEVICE, "none", 60, message, sizeof(message)),
+            HWS_GRPC_NOT_FOUND, "none");
+    REFUSED(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_DEVICE, PCI_A, 0, message, sizeof(message)),
+            HWS_GRPC_INVALID_ARGUMENT, "for_s");
+    hws_rig_disconnect(&rig);
+    assert_true(hws_rig_connect_tls(&rig, "operator-olga"));
+    assert_int_equal(
+        lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_DEVICE, PCI_A, 3600, message, sizeof(message)),
+        HWS_GRPC_OK);
+    assert_int_equal(locks(&id), 1);
+    assert_int_equal(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+    hws_rig_disconnect(&rig);
+    assert_true(hws_rig_connect(&rig));
+    REFUSED(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED,
+            "/operator/olga: cable work");
+    assert_int_equal(read_when_up(PCI_B, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+
+    /* It outlives the process. */
+    assert_int_equal(hws_rig_terminate(&rig), 0);
+    hws_rig_restart(&rig);
+    REFUSED(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED,
+            "lock 1 on device");
+    assert_int_equal(unlock(id, message, sizeof(message)), HWS_GRPC_OK);
+    REFUSED(unlock(id, message, sizeof(message)), HWS_GRPC_NOT_FOUND, "no lock");
+    assert_int_equal(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+}
+
+/* Streams that a lock bars end within seconds; one of another principal lives. */
+static void locked_principal_loses_its_streams(void **state)
+{
+    Hawser__V1__WatchDevicesRequest watch = HAWSER__V1__WATCH_DEVICES_REQUEST__INIT;
+    struct hws_rig_async stream;
+    struct hws_rig_async items;
+    char message[512];
+    uint64_t id = 0;
+    (void)state;
+
+    hws_rig_begin(&rig, "/hawser.v1.DeviceService/Watch", HWS_GRPC_SERVER_STREAM, &watch.base, 0,
+                  &stream);
+    hws_rig_begin(&rig, "/hawser.v1.CommandService/ExecuteStream", HWS_GRPC_BIDI, NULL, 0, &items);
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    while (stream.reply.n_messages == 0 && hws_rig_now_ms() < until_ms) {
+        (void)hws_rig_wait(&rig, &stream, 20);
+    }
+    assert_false(stream.done);
+    assert_int_equal(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_PRINCIPAL, "spiffe://d.test/", 3600,
+                          message, sizeof(message)),
+                     HWS_GRPC_OK);
+    uint64_t locked_ms = hws_rig_now_ms();
+    assert_true(hws_rig_wait(&rig, &stream, WAIT_MS));
+    assert_true(hws_rig_wait(&rig, &items, WAIT_MS));
+    printf("streams ended %llu ms after the lock\n",
+           (unsigned long long)(hws_rig_now_ms() - locked_ms));
+    assert_true(hws_rig_now_ms() - locked_ms < CUT_MS);
+    assert_int_equal(stream.reply.code, HWS_GRPC_PERMISSION_DENIED);
+    assert_non_null(strstr(stream.reply.message, "lock 2 on principal spiffe://d.test/"));
+    assert_int_equal(items.reply.code, HWS_GRPC_PERMISSION_DENIED);
+    assert_non_null(strstr(items.reply.message, "lock 2 on principal"));
+    hws_rig_reply_free(&stream.reply);
+    hws_rig_reply_free(&items.reply);
+
+    /* Nor may it lift its own lock; somebody else does. */
+    REFUSED(unlock(2, message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED, "lock 2");
+    hws_rig_disconnect(&rig);
+    assert_true(hws_rig_connect_tls(&rig, "operator-olga"));
+    assert_int_equal(locks(&id), 1);
+    assert_int_equal(unlock(id, message, sizeof(message)), HWS_GRPC_OK);
+    hws_rig_disconnect(&rig);
+    assert_true(hws_rig_connect(&rig));
+    assert_int_equal(locks(&id), 0);
+}
+
+static bool note_ended(void *data, const uint8_t *bytes, size_t n)
+{
+    Hawser__V1__TailResponse *r = hawser__v1__tail_response__unpack(NULL, n, bytes);
+
+    assert_non_null(r);
+    if (strcmp(r->record->principal, "hawserd") == 0 &&
+        strstr(r->record->detail, "ended: lock") != NULL) {
+        *(bool *)data = true;
+    }
+    hawser__v1__tail_response__free_unpacked(r, NULL);
+    return true;
+}
+
+static void lock_ends_by_itself_and_that_is_on_record(void **state)
+{
+    Hawser__V1__TailRequest tail = HAWSER__V1__TAIL_REQUEST__INIT;
+    struct hws_rig_reply reply;
+    char message[512];
+    bool noted = false;
+    uint64_t id = 0;
+    (void)state;
+
+    assert_int_equal(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_HOST, "", 1, message, sizeof(message)),
+                     HWS_GRPC_OK);
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    while (locks(&id) > 0 && hws_rig_now_ms() < until_ms) {
+        hws_rig_idle(&rig, 50);
+    }
+    assert_int_equal(locks(&id), 0);
+    while (!noted && hws_rig_now_ms() < until_ms) {
+        tail.last = 1000;
+        hws_rig_stream(&rig, "/hawser.v1.AuditService/Tail", &tail.base, CALL_MS, note_ended,
+                       &noted, &reply);
+        hws_rig_reply_free(&reply);
+    }
+    assert_true(noted);
+}
+
+static enum hws_grpc_code add_kill(const char *row, const char *from, const char *to, char *message,
+                                   size_t cap)
+{
+    Hawser__V1__AddKillRequest r = HAWSER__V1__ADD_KILL_REQUEST__INIT;
+    struct mutation m;
+
+    r.mutation = mutate(&m);
+    r.row = text(row);
+    r.firmware_from = text(from);
+    r.firmware_to = text(to);
+    r.for_s = 3600;
+    r.reason = text("firmware bug 17");
+    return call("/hawser.v1.KillService/Add", &r.base, message, cap);
+}
+
+static enum hws_grpc_code unkill(uint64_t id, char *message, size_t cap)
+{
+    Hawser__V1__RemoveKillRequest r = HAWSER__V1__REMOVE_KILL_REQUEST__INIT;
+    struct mutation m;
+
+    r.mutation = mutate(&m);
+    r.id = id;
+    return call("/hawser.v1.KillService/Remove", &r.base, message, cap);
+}
+
+/* Plans a setting and applies the plan. */
+static enum hws_grpc_code apply(char *message, size_t cap)
+{
+    Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
+    Hawser__V1__ApplyConfigRequest r = HAWSER__V1__APPLY_CONFIG_REQUEST__INIT;
+    Hawser__V1__Setting setting = HAWSER__V1__SETTING__INIT;
+    Hawser__V1__Setting *settings[] = {&setting};
+    struct hws_rig_reply reply;
+    struct mutation m;
+
+    setting.name = text("NUM_OF_VFS");
+    setting.value = text("4");
+    q.device = text(PCI_A);
+    q.settings = settings;
+    q.n_settings = 1;
+    hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, CALL_MS, &reply);
+    assert_int_equal(reply.code, HWS_GRPC_OK);
+    Hawser__V1__PlanConfigResponse *plan = hawser__v1__plan_config_response__unpack(
+        NULL, hws_buf_len(&reply.bytes), hws_buf_peek(&reply.bytes));
+    assert_non_null(plan);
+    hws_rig_reply_free(&reply);
+    r.mutation = mutate(&m);
+    r.device = text(PCI_A);
+    r.settings = settings;
+    r.n_settings = 1;
+    r.plan_hash = plan->plan_hash;
+    enum hws_grpc_code code = call("/hawser.v1.ConfigService/Apply", &r.base, message, cap);
+    hawser__v1__plan_config_response__free_unpacked(plan, NULL);
+    return code;
+}
+
+/* A killed row runs for nobody and by no way: neither as a command nor inside a configuration. */
+static void killed_row_does_not_run_by_any_way(void **state)
+{
+    char message[512];
+    (void)state;
+
+    REFUSED(add_kill("NOTHING", "", "", message, sizeof(message)), HWS_GRPC_INVALID_ARGUMENT,
+            "row");
+    assert_int_equal(add_kill("MTCAP:read", "1.0.0", "2.0.0", message, sizeof(message)),
+                     HWS_GRPC_OK);
+    assert_int_equal(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(add_kill("MTCAP:read", "", "99.0.0", message, sizeof(message)), HWS_GRPC_OK);
+    REFUSED(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED,
+            "of MTCAP:read on *, firmware ..99.0.0");
+    assert_int_equal(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(add_kill("MNVDA:write", "", "", message, sizeof(message)), HWS_GRPC_OK);
+    REFUSED(apply(message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED, "of MNVDA:write");
+
+    assert_int_equal(hws_rig_terminate(&rig), 0);
+    hws_rig_restart(&rig);
+    REFUSED(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED,
+            "of MTCAP:read on *, firmware ..99.0.0");
+    for (uint64_t id = 4; id <= 6; id++) {
+        assert_int_equal(unkill(id, message, sizeof(message)), HWS_GRPC_OK);
+    }
+    assert_int_equal(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_OK);
+}
+
+static int start(void **state)
+{
+    struct hws_rig_options options = {.tls = true};
+    Hawser__V1__ReloadRequest r = HAWSER__V1__RELOAD_REQUEST__INIT;
+    struct mutation m;
+    char message[512];
+    char policy[1024];
+    (void)state;
+
+    hws_rig_start(&rig, &options);
+    (void)snprintf(policy, sizeof(policy), s_policy, (unsigned)getuid());
+    hws_rig_write(&rig, "policy.yaml", policy);
+    r.mutation = mutate(&m);
+    assert_int_equal(call("/hawser.v1.AgentService/Reload", &r.base, message, sizeof(message)),
+                     HWS_GRPC_OK);
+    /* The principal changed: the calls to come are the new one's. */
+    hws_rig_disconnect(&rig);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+
+    hws_rig_stop(&rig);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(locked_device_refuses_all_but_who_locked_it),
+        cmocka_unit_test(locked_principal_loses_its_streams),
+        cmocka_unit_test(lock_ends_by_itself_and_that_is_on_record),
+        cmocka_unit_test(killed_row_does_not_run_by_any_way),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,322 @@
+/* Locks and kills: whom and what they bar, when they end, what is kept of them. */
+#include <string.h>
+
+#include "base/str.h"
+#include "policy/bar.h"
+#include "test.h"
+
+#define NOW UINT64_C(1700000000000)
+
+#define CARD                                                                                       \
+    .device_id = "mlx5:S1@0000:81:00.0", .device_pci = "0000:81:00.0", .device_serial = "S1"
+#define NO_CARD .device_id = "", .device_pci = "", .device_serial = ""
+
+static struct hws_bar bar(enum hws_bar_kind kind, const char *object)
+{
+    struct hws_bar b = {.kind = kind, .since_unix_ms = NOW, .until_unix_ms = NOW + 1000};
+
+    (void)hws_str_copy(b.object, sizeof(b.object), object);
+    (void)hws_str_copy(b.reason, sizeof(b.reason), "because");
+    (void)hws_str_copy(b.who, sizeof(b.who), "spiffe://d/o/olga");
+    return b;
+}
+
+static struct hws_bar kill(const char *row, const char *object, const char *from, const char *to)
+{
+    struct hws_bar b = bar(HWS_BAR_ROW, object);
+
+    (void)hws_str_copy(b.row, sizeof(b.row), row);
+    (void)hws_str_copy(b.from, sizeof(b.from), from);
+    (void)hws_str_copy(b.to, sizeof(b.to), to);
+    return b;
+}
+
+static uint64_t add(struct hws_bars *b, struct hws_bar one)
+{
+    uint64_t id = 0;
+    struct hws_err err;
+
+    assert_ok(hws_bars_add(b, &one, NOW, &id, &err), &err);
+    return id;
+}
+
+static void lock_bars_whom_it_names_and_nobody_else(void **state)
+{
+    static const struct {
+        enum hws_bar_kind kind;
+        const char *object;
+        struct hws_policy_request req;
+        bool barred;
+    } cases[] = {
+        {HWS_BAR_PRINCIPAL,
+         "spiffe://d/o/mallory",
+         {.principal = "spiffe://d/o/mallory", .permission = "lock.remove", NO_CARD},
+         true},
+        {HWS_BAR_PRINCIPAL,
+         "spiffe://d/o/",
+         {.principal = "spiffe://d/o/mallory", .permission = "device.list", NO_CARD},
+         true},
+        {HWS_BAR_PRINCIPAL,
+         "spiffe://d/o/mallory",
+         {.principal = "spiffe://d/o/oscar", .permission = "device.list", CARD},
+         false},
+        {HWS_BAR_DEVICE,
+         "serial:S1",
+         {.principal = "spiffe://d/o/oscar", .permission = "config.apply", CARD},
+         true},
+        {HWS_BAR_DEVICE,
+         "pci:0000:82:00.0",
+         {.principal = "spiffe://d/o/oscar", .permission = "config.apply", CARD},
+         false},
+        {HWS_BAR_DEVICE,
+         "*",
+         {.principal = "spiffe://d/o/oscar", .permission = "device.list", NO_CARD},
+         false},
+        {HWS_BAR_DEVICE, /* who locked it goes on */
+         "*",
+         {.principal = "spiffe://d/o/olga", .permission = "config.apply", CARD},
+         false},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/oscar", .permission = "device.list", NO_CARD},
+         true},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/olga", .permission = "device.list", NO_CARD},
+         false},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/oscar", .permission = "lock.remove", NO_CARD},
+         false},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/oscar", .permission = "kill.list", NO_CARD},
+         false},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/oscar", .permission = "agent.info", NO_CARD},
+         false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hws_bars b;
+        assert_ok(hws_bars_init(&b), NULL);
+        (void)add(&b, kill("MGIR:read", "*", "", "")); /* no lock */
+        uint64_t id = add(&b, bar(cases[i].kind, cases[i].object));
+        const struct hws_bar *got = hws_bars_lock(&b, &cases[i].req);
+        if ((got != NULL) != cases[i].barred || (got != NULL && got->id != id)) {
+            fail_msg("case %zu", i);
+        }
+        hws_bars_deinit(&b);
+    }
+}
+
+static void who_has_locked_holds(void **state)
+{
+    const struct hws_policy_request olga = {.principal = "spiffe://d/o/olga", CARD};
+    const struct hws_policy_request oscar = {.principal = "spiffe://d/o/oscar", CARD};
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    (void)add(&b, bar(HWS_BAR_PRINCIPAL, "spiffe://d/x"));
+    (void)add(&b, bar(HWS_BAR_DEVICE, "serial:S2"));
+    assert_false(hws_bars_holds(&b, &olga));
+    uint64_t id = add(&b, bar(HWS_BAR_DEVICE, "serial:S1"));
+    assert_true(hws_bars_holds(&b, &olga));
+    assert_false(hws_bars_holds(&b, &oscar));
+    hws_bars_remove(&b, id);
+    assert_false(hws_bars_holds(&b, &olga));
+    (void)add(&b, bar(HWS_BAR_HOST, ""));
+    assert_true(hws_bars_holds(&b, &olga));
+    hws_bars_deinit(&b);
+}
+
+static void kill_bars_its_row_on_its_adapters_and_firmware(void **state)
+{
+    static const struct {
+        const char *row, *object, *from, *to; /* of the kill */
+        const char *target, *method, *firmware;
+        bool killed;
+    } cases[] = {
+        {"PAOS:write", "*", "", "", "PAOS", "write", "28.43.2006", true},
+        {"PAOS:write", "*", "", "", "PAOS", "read", "28.43.2006", false},
+        {"QUERY_ADAPTER", "*", "", "", "QUERY_ADAPTER", "", "28.43.2006", true},
+        {"QUERY_ADAPTER", "*", "", "", "QUERY_A", "", "28.43.2006", false},
+        {"PAOS", "*", "", "", "PAOS", "read", "28.43.2006", true},
+        {"PAOS", "*", "", "", "PAOS", "write", "28.43.2006", true},
+        {"PAOS:write", "serial:S2", "", "", "PAOS", "write", "28.43.2006", false},
+        {"PAOS:write", "serial:S1", "28.40.0", "28.43.2006", "PAOS", "write", "28.43.2006", true},
+        {"PAOS:write", "serial:S1", "28.40.0", "28.43.2006", "PAOS", "write", "28.40.0", true},
+        {"PAOS:write", "serial:S1", "28.40.0", "28.43.2006", "PAOS", "write", "28.39.9999", false},
+        {"PAOS:write", "serial:S1", "28.40.0", "28.43.2006", "PAOS", "write", "28.43.2007", false},
+        {"PAOS:write", "*", "", "28.43.2006", "PAOS", "write", "22.99.1", true},
+        {"PAOS:write", "*", "28.43.2006", "", "PAOS", "write", "29.0.0", true},
+        {"PAOS:write", "*", "28.43.2006", "", "PAOS", "write", "28.43.999", false},
+        {"PAOS:write", "*", "28.0.0", "", "PAOS", "write", "", false}, /* not identified yet */
+        {"PAOS:write", "*", "", "", "PAOS", "write", "", true},
+        {"PAOS:write", "*", "28.0.0", "", "PAOS", "write", "weird", true}, /* may be one of them */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hws_policy_request req = {CARD, .target = cases[i].target,
+                                         .target_method = cases[i].method};
+        struct hws_bars b;
+        assert_ok(hws_bars_init(&b), NULL);
+        (void)add(&b, bar(HWS_BAR_HOST, "")); /* no kill */
+        (void)add(&b, kill(cases[i].row, cases[i].object, cases[i].from, cases[i].to));
+        if ((hws_bars_kill(&b, &req, cases[i].firmware) != NULL) != cases[i].killed) {
+            fail_msg("case %zu", i);
+        }
+        hws_bars_deinit(&b);
+    }
+}
+
+static void what_is_no_bar_is_refused_with_the_field(void **state)
+{
+    struct hws_bar late = bar(HWS_BAR_HOST, "");
+    struct hws_bar past = late;
+    struct hws_bar mute = late;
+    struct hws_bar lines = late;
+    late.until_unix_ms = NOW + HWS_BAR_MAX_MS + 1;
+    past.until_unix_ms = NOW;
+    mute.reason[0] = '\0';
+    (void)hws_str_copy(lines.reason, sizeof(lines.reason), "a\nb");
+    const struct {
+        struct hws_bar bar;
+        const char *field;
+    } cases[] = {
+        {late, "for_s: 1 to 2592000"},
+        {past, "for_s"},
+        {mute, "reason"},
+        {lines, "reason"},
+        {bar(HWS_BAR_NONE, ""), "kind"},
+        {bar(HWS_N_BAR_KINDS, ""), "kind"},
+        {bar(HWS_BAR_HOST, "x"), "object \"x\": a lock of the host has no object"},
+        {bar(HWS_BAR_PRINCIPAL, "olga"), "object \"olga\": not a principal"},
+        {bar(HWS_BAR_PRINCIPAL, "*"), "object \"*\""},
+        {bar(HWS_BAR_DEVICE, "card"), "object \"card\": not a device"},
+        {kill("", "*", "", ""), "row"},
+        {kill("NOTHING", "*", "", ""), "row: no register or command"},
+        {kill("PAOS:write", "card", "", ""), "object"},
+        {kill("PAOS:write", "*", "28.43", ""), "firmware_from"},
+        {kill("PAOS:write", "*", "", "28.43.70000"), "firmware_to"},
+        {kill("PAOS:write", "*", "", "28.43.1 "), "firmware_to"},
+        {kill("PAOS:write", "*", "28.43.2", "28.43.1"), "firmware_from"},
+    };
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t id = 0;
+        struct hws_err err;
+        enum hws_code code = hws_bars_add(&b, &cases[i].bar, NOW, &id, &err);
+        if (code != HWS_E_INVALID || strstr(err.msg, cases[i].field) == NULL) {
+            fail_msg("case %zu: %s", i, err.msg);
+        }
+    }
+    assert_int_equal(b.n, 0);
+    hws_bars_deinit(&b);
+}
+
+static void bars_end_one_by_one_and_are_limited(void **state)
+{
+    struct hws_bar out;
+    struct hws_bars b;
+    struct hws_err err;
+    uint64_t id = 0;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    assert_int_equal(hws_bars_next_ms(&b), UINT64_MAX);
+    for (unsigned i = 0; i < HWS_BAR_MAX; i++) {
+        struct hws_bar one = bar(HWS_BAR_HOST, "");
+        one.until_unix_ms = NOW + 1000 + (HWS_BAR_MAX - i);
+        assert_int_equal(add(&b, one), i + 1);
+    }
+    struct hws_bar more = bar(HWS_BAR_HOST, "");
+    assert_code(hws_bars_add(&b, &more, NOW, &id, &err), HWS_E_BUSY);
+    assert_int_equal(hws_bars_next_ms(&b), NOW + 1001);
+    assert_false(hws_bars_expire(&b, NOW + 1000, &out));
+    assert_true(hws_bars_expire(&b, NOW + 1001, &out));
+    assert_int_equal(out.id, HWS_BAR_MAX);
+    assert_false(hws_bars_expire(&b, NOW + 1001, &out));
+    assert_null(hws_bars_find(&b, HWS_BAR_MAX));
+    hws_bars_remove(&b, HWS_BAR_MAX);
+    assert_int_equal(b.n, HWS_BAR_MAX - 1);
+    assert_int_equal(add(&b, more), HWS_BAR_MAX + 1); /* a number is never used again */
+    hws_bars_deinit(&b);
+}
+
+static void bars_come_back_as_they_were(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "next 1",
+        "nest 1\n",
+        "next x\n",
+        "next 2\n1\thost\t\t\t\t\t1\t2\tw\tr",
+        "next 2\n1\thost\t\t\t\t\t1\t2\tw\n",
+        "next 2\n1\thost\t\t\t\t\t1\t2\tw\tr\tx\n",
+        "next 2\n1\tnone\t\t\t\t\t1\t2\tw\tr\n",
+        "next 2\nx\thost\t\t\t\t\t1\t2\tw\tr\n",
+        "next 2\n1\thost\t\t\t\t\tx\t2\tw\tr\n",
+        "next 2\n1\thost\t\t\t\t\t1\tx\tw\tr\n",
+        "next 2\n1\thost\t\t\t\t0123456789012345678901234567890123456789\t1\t2\tw\tr\n",
+    };
+    struct hws_buf bytes;
+    struct hws_buf again;
+    struct hws_bars b;
+    struct hws_bars back;
+    struct hws_err err;
+    char text[256];
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    hws_buf_init(&bytes, 0);
+    hws_buf_init(&again, 0);
+    (void)add(&b, bar(HWS_BAR_PRINCIPAL, "spiffe://d/x/"));
+    (void)add(&b, bar(HWS_BAR_HOST, ""));
+    (void)add(&b, kill("PAOS:write", "serial:S1", "28.40.0", ""));
+    hws_bars_remove(&b, 2);
+    assert_ok(hws_bars_encode(&b, &bytes), NULL);
+    assert_ok(hws_bars_init(&back), NULL);
+    assert_ok(hws_bars_decode(&back, hws_buf_cstr(&bytes), hws_buf_len(&bytes), &err), &err);
+    assert_ok(hws_bars_encode(&back, &again), NULL);
+    assert_string_equal(hws_buf_cstr(&again), hws_buf_cstr(&bytes));
+    assert_int_equal(back.next_id, 4);
+    hws_bar_text(&back.items[0], text, sizeof(text));
+    assert_string_equal(text, "lock 1 on principal spiffe://d/x/ by spiffe://d/o/olga: because");
+    hws_bar_text(&back.items[1], text, sizeof(text));
+    assert_string_equal(
+        text,
+        "kill 3 of PAOS:write on serial:S1, firmware 28.40.0.. by spiffe://d/o/olga: because");
+    assert_string_equal(hws_bar_kind_name(HWS_N_BAR_KINDS), "?");
+    hws_bars_deinit(&back);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_ok(hws_bars_init(&back), NULL);
+        if (hws_bars_decode(&back, bad[i], strlen(bad[i]), &err) != HWS_E_PROTO) {
+            fail_msg("case %zu is taken", i);
+        }
+        hws_bars_deinit(&back);
+    }
+    hws_buf_deinit(&again);
+    hws_buf_deinit(&bytes);
+    hws_bars_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lock_bars_whom_it_names_and_nobody_else),
+        cmocka_unit_test(who_has_locked_holds),
+        cmocka_unit_test(kill_bars_its_row_on_its_adapters_and_firmware),
+        cmocka_unit_test(what_is_no_bar_is_refused_with_the_field),
+        cmocka_unit_test(bars_end_one_by_one_and_are_limited),
+        cmocka_unit_test(bars_come_back_as_they_were),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
