@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "options.h"
 #include "sandbox/sandbox.h"
 #include "service.h"
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
     if (uv_replace_allocator(hws_mem_alloc, hws_mem_realloc, zalloc, hws_mem_free) != 0) {
         return 1;
     }
+    options.listener = hws_notify_listener();
     if (hws_file_make_dir(options.run_dir, &err) != HWS_OK) {
         return complain(&err, 1);
     }

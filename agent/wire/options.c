@@ -133,6 +133,7 @@ enum hws_code hws_wire_options_parse(int argc, char **argv, struct hws_wire_opti
     int opt;
 
     memset(&o, 0, sizeof(o));
+    o.listener = -1;
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "hV", table, NULL)) != -1) {
         if (!take(&o, opt)) {

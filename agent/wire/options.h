@@ -16,6 +16,8 @@ struct hws_wire_options {
     const char *local_socket;   /* required */
     const char *run_dir;        /* required */
     const char *listen;         /* "address:port"; NULL = no TCP */
+    int listener;               /* a socket that the service manager listens on; -1 = none. Not an
+                                   option: main's */
     const char *cert;           /* PEM files; required with listen */
     const char *key;
     const char *ca;

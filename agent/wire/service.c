@@ -387,7 +387,9 @@ static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
     enum hws_code code = HWS_E_EXISTS;
 
     last_address(s, last, sizeof(last));
-    if (last[0] != '\0') {
+    c.has_fd = s->options->listener >= 0;
+    c.fd = s->options->listener;
+    if (last[0] != '\0' && !c.has_fd) {
         c.address = last;
         code = hws_net_listener_open(&s->tcp, &s->net, &c, err);
         if (code != HWS_OK) {

@@ -10,21 +10,27 @@ run_ctest dev scope
 # What the tests said: how much was judged, how far the walls go.
 grep -E '[0-9]+ (judged|attempts denied|calls, |commands over)|escapes|^ *[a-z]+\.lock: level=' build/dev/Testing/Temporary/LastTest.log | sed 's/^/   /'
 
-# exposure UNIT LIMIT-IN-TENTHS: the offline score of systemd-analyze security; lower is better.
+# exposure UNIT LIMIT-IN-TENTHS [FOLDER]: the offline score of systemd-analyze security; lower is better.
 exposure() {
-  local unit=$1 limit=$2 score
-  score=$(systemd-analyze security --offline=true --threshold=100 "packaging/systemd/$unit" 2>/dev/null |
+  local unit=$1 limit=$2 folder=${3:-packaging/systemd} score
+  score=$(systemd-analyze security --offline=true --threshold=100 "$folder/$unit" 2>/dev/null |
     sed -nE 's/.*exposure level for [^:]*: ([0-9]+)\.([0-9]).*/\1\2/p')
   echo "   $unit: exposure ${score:-unknown} tenths, at most $limit"
   if [ -n "$score" ] && [ "$((10#$score))" -le "$limit" ]; then
-    pass "exposure of $unit"
+    pass "exposure of $unit${3:+ with its socket passed}"
   else
-    fail "exposure of $unit"
+    fail "exposure of $unit${3:+ with its socket passed}"
   fi
 }
 exposure hawser-wire.service 12
 exposure hawserd.service 12
 exposure hawser-dev.service 7
+# hawser-wire with a socket that systemd listens on, by the drop-in that goes with it.
+activated=$(mktemp -d)
+awk 'NR == FNR { if (on) extra = extra $0 "\n"; on = on || $0 == "[Service]"; next } $0 == "[Install]" { printf "%s", extra } 1' \
+  packaging/systemd/hawser-wire.socket.conf packaging/systemd/hawser-wire.service >"$activated/hawser-wire.service"
+exposure hawser-wire.service 7 "$activated"
+rm -r "$activated"
 for unit in packaging/systemd/*.service packaging/systemd/*.socket; do
   # What a unit names must be known to systemd; programs and users are not installed here.
   if systemd-analyze verify "$unit" 2>&1 | grep -E 'Unknown|Failed to parse|Invalid'; then

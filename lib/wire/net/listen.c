@@ -8,6 +8,7 @@
 #include "net/listen.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@
 /* For open only, since the address is borrowed during open; later the handle's type tells. */
 static bool is_unix(const struct hws_net_listen_config *config)
 {
-    return config->address[0] == '/';
+    return !config->has_fd && config->address[0] == '/';
 }
 
 static void maybe_closed(struct hws_net_listener *l)
@@ -337,15 +338,42 @@ static void connection(uv_stream_t *server, int status)
     }
 }
 
-static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
+/* True for a TCP socket that listens. */
+static bool is_listening_tcp(int fd)
+{
+    int domain = 0;
+    int protocol = 0;
+    int listening = 0;
+    socklen_t n = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP && listening == 1;
+}
+
+/* The passed socket becomes the handle's. */
+static int take_socket(struct hws_net_listener *l)
+{
+    return is_listening_tcp(l->config.fd) ? uv_tcp_open(&l->io.tcp, l->config.fd) : UV_EINVAL;
+}
+
+static int bind_address(struct hws_net_listener *l, enum hws_code *rc, struct hws_err *err)
 {
     struct sockaddr_storage addr;
 
-    enum hws_code rc = hws_net__address_parse(l->config.address, &addr, err);
+    *rc = hws_net__address_parse(l->config.address, &addr, err);
+    return *rc == HWS_OK ? uv_tcp_bind(&l->io.tcp, (const struct sockaddr *)&addr, 0) : 0;
+}
+
+static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
+{
+    enum hws_code rc = HWS_OK;
+    int status = l->config.has_fd ? take_socket(l) : bind_address(l, &rc, err);
+
     if (rc != HWS_OK) {
         return rc;
     }
-    int status = uv_tcp_bind(&l->io.tcp, (const struct sockaddr *)&addr, 0);
     if (status == 0) {
         status = uv_listen(&l->io.stream, HWS_NET_BACKLOG, connection);
     }
@@ -353,7 +381,8 @@ static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
         return hws_err_set(err, HWS_E_EXISTS, "%s is in use", l->config.address);
     }
     if (status != 0) {
-        return hws_net_fail(err, status, l->config.address);
+        return hws_net_fail(err, status,
+                            l->config.has_fd ? "the passed socket" : l->config.address);
     }
     hws_net__local_address(&l->io.tcp, l->bound, sizeof(l->bound));
     return HWS_OK;

@@ -32,6 +32,8 @@
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
                             starts with "/" for a Unix socket; borrowed during open */
+    bool has_fd;         /* TCP: fd listens already, address is not looked at */
+    int fd;              /* taken on success */
     struct hws_tls_bundle *bundle;       /* TCP: required; a reference is taken */
     uint32_t unix_mode;                  /* Unix socket's file mode; 0 = 0600 */
     const struct hws_net_limits *limits; /* read during open; NULL = the defaults */
@@ -76,9 +78,10 @@ struct hws_net_listener {
 };
 
 /*
- * Binds and listens. A Unix path that exists and answers nobody is replaced. HWS_E_INVALID for an
- * address of another form, HWS_E_EXISTS for one in use, HWS_E_IO, HWS_E_NOMEM. After a failure
- * nothing is to be undone, but the loop must turn once before the struct's memory goes.
+ * Binds and listens, or takes a socket that listens (a service manager's). A Unix path that exists
+ * and answers nobody is replaced. HWS_E_INVALID for an address of another form, HWS_E_EXISTS for
+ * one in use, HWS_E_IO, HWS_E_NOMEM. After a failure nothing is to be undone, but the loop must
+ * turn once before the struct's memory goes.
  */
 enum hws_code hws_net_listener_open(struct hws_net_listener *listener, struct hws_net *net,
                                     const struct hws_net_listen_config *config, struct hws_err *err)

@@ -306,6 +306,48 @@ static int setup(void **state)
     return 0;
 }
 
+static void passed_closed(struct hws_net_listener *listener)
+{
+    *(bool *)listener->data = true;
+}
+
+static void a_passed_socket_is_served_where_it_listens(void **state)
+{
+    struct world *w = &s_world;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct hws_net_listen_config config = {.address = "ignored",
+                                           .has_fd = true,
+                                           .fd = other,
+                                           .bundle = w->host,
+                                           .ops = &s_server_ops,
+                                           .owner = w};
+    static struct hws_net_listener l;
+    char where[64];
+    bool gone = false;
+    struct hws_err err;
+
+    (void)state;
+    assert_int_equal(bind(listening, (const struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listening, 8), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &n), 0);
+    assert_true(hws_net_listener_open(&l, &w->net, &config, &err) != HWS_OK); /* listens not */
+    assert_non_null(strstr(err.msg, "the passed socket"));
+    (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+    assert_int_equal(close(other), 0);
+    config.fd = listening;
+    assert_ok(hws_net_listener_open(&l, &w->net, &config, &err), &err);
+    assert_true(hws_str_print(where, sizeof where, "127.0.0.1:%u", ntohs(at.sin_port)));
+    assert_string_equal(hws_net_listener_address(&l), where);
+    l.data = &gone;
+    hws_net_listener_close(&l, passed_closed);
+    while (!gone) {
+        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+    }
+}
+
 static void listener_closed(struct hws_net_listener *listener)
 {
     (void)listener;
@@ -1131,6 +1173,7 @@ int main(void)
         cmocka_unit_test(a_handshake_under_way_is_judged_by_the_bundle_that_replaced_its_own),
         cmocka_unit_test(a_broken_record_is_answered_by_an_alert_though_output_waits),
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
+        cmocka_unit_test(a_passed_socket_is_served_where_it_listens),
         cmocka_unit_test(nobody_listening_is_gone),
         cmocka_unit_test(the_next_address_is_tried_when_one_refuses),
         cmocka_unit_test(the_next_address_is_tried_when_one_does_not_answer),
