@@ -237,6 +237,20 @@ void pair_deinit(struct pair *p)
     hws_grpc_server_deinit(&p->table);
 }
 
+int pair_setup(void **state)
+{
+    static struct pair pair;
+
+    *state = &pair;
+    return pair_init(&pair) == HWS_OK ? 0 : -1;
+}
+
+int pair_teardown(void **state)
+{
+    pair_deinit(*state);
+    return 0;
+}
+
 /* One way, at most max bytes a time; returns what moved. */
 static size_t pump(struct pair *p, struct hws_grpc_conn *from, struct hws_grpc_conn *to, size_t max)
 {

@@ -51,6 +51,10 @@ enum hws_code pair_init(struct pair *p);
 enum hws_code pair_open(struct pair *p);
 void pair_deinit(struct pair *p);
 
+/* A test's fixture: *state is a pair that is not open yet. */
+int pair_setup(void **state);
+int pair_teardown(void **state);
+
 /* Moves bytes both ways until both are quiet; now_ms stays. Returns the bytes moved to the client.
  */
 size_t pair_run(struct pair *p);
