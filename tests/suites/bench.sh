@@ -1,5 +1,5 @@
 # what: the benchmark's smoke rows, a line a measure, gRPC C++ beside us (--long: medians of 11 and 7 runs, rpc rows must meet their bars; --json: JSON lines)
-# needs: the build packages, python3, taskset, valgrind, g++ and libgrpc++-dev
+# needs: the build packages, python3, taskset, valgrind, g++ and libgrpc++-dev; --long also go and cargo for their peers, named absent without
 # time: 2 min, and 1 min once to build the peer; --long up to 1 h, the limit of the rpc rows
 
 need_packages $BUILD_PACKAGES python3 util-linux valgrind || { fail "$why"; return 0; }
@@ -18,7 +18,7 @@ done < <(timeout 600 python3 tests/bench/run.py build/dev --rounds "$rounds" ${H
 
 # The gRPC engine beside its peers. A peer that cannot be built is named in every row, with the reason.
 BENCH_PEERS="grpc_cpp"
-[ "$HAWSER_LONG" = 1 ] && BENCH_PEERS="grpc_cpp grpc_go"
+[ "$HAWSER_LONG" = 1 ] && BENCH_PEERS="grpc_cpp grpc_go grpc_tonic"
 peers=()
 for peer in $BENCH_PEERS; do
   if built=$(tests/bench/rpc/peers/build.sh "$peer"); then

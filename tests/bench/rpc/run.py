@@ -248,11 +248,12 @@ def report_row(name):
         ratio = ours / theirs if more else theirs / ours
         row["peers"][peer] = {"value": round(theirs, 3), "ratio": round(ratio, 2)}
         text += f"  {peer} {theirs:.3f} ratio {ratio:.2f}"
-        if peer == "grpc_cpp" and bar is not None:
-            met = ratio >= bar
-            text += f" (at least {bar}: {'met' if met else 'NOT MET'})"
+        least = bar if peer == "grpc_cpp" else 1.0 if bar is not None else None  # others: not behind
+        if least is not None:
+            met = ratio >= least
+            text += f" (at least {least}: {'met' if met else 'NOT MET'})"
             if not met:
-                behind.append(f"{name} {ratio:.2f} of {bar}")
+                behind.append(f"{name} {ratio:.2f} of {least} beside {peer}")
     for peer, why in ABSENT.items():
         row["peers"][peer] = {"absent": why}
         text += f"  {peer} absent: {why}"

@@ -18,12 +18,17 @@ case $name in
     command -v go >/dev/null 2>&1 || { echo "there is no go toolchain"; exit 1; }
     version=$(go env GOVERSION)
     ;;
+  grpc_tonic)
+    need_packages protobuf-compiler || { echo "$why"; exit 1; }
+    command -v cargo >/dev/null 2>&1 || { echo "there is no cargo"; exit 1; }
+    version=$(rustc --version | cut -d' ' -f2)
+    ;;
   *)
     echo "no peer $name"
     exit 1
     ;;
 esac
-key=$(cat "$here/../bench.proto" "$here/$name"/* | sha256sum | cut -c1-12)
+key=$(find "$here/../bench.proto" "$here/$name" -type f | sort | xargs cat | sha256sum | cut -c1-12)
 out=$cache/bench-peers/$name-$version-$key
 if [ ! -e "$out/done" ]; then
   mkdir -p "$out"
@@ -32,7 +37,7 @@ if [ ! -e "$out/done" ]; then
     if [ -f "$here/$name/CMakeLists.txt" ]; then
       cmake -S "$here/$name" -B "$out" && cmake --build "$out" -j "$(nproc)"
     else
-      timeout 900 "$here/$name/build.sh" "$out"
+      timeout 1800 "$here/$name/build.sh" "$out"
     fi
   }
   if ! build >"$log" 2>&1; then
