@@ -39,7 +39,8 @@ void hws_grpc__account_give_call(struct hws_grpc_conn *conn)
 
 void hws_grpc__account_sync(struct hws_grpc_conn *conn)
 {
-    size_t holds = conn->recv_bytes + conn->unsent_bytes;
+    size_t holds =
+        conn->recv_bytes + conn->unsent_bytes + conn->out.n_bytes + conn->transport_bytes;
 
     if (holds == conn->charged_bytes) {
         return;

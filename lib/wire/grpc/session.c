@@ -15,8 +15,9 @@
 #include "base/str.h"
 #include "session_priv.h"
 
-#define PULL_BYTES       65536u
-#define KEEP_BYTES       16384u /* a pooled call keeps buffers up to this size */
+#define PULL_BYTES       262144u
+#define READ_ON_BYTES    131072u /* a server with more to write reads no more */
+#define KEEP_BYTES       16384u  /* a pooled call keeps buffers up to this size */
 #define MAX_SPARE        32u
 #define ACCOUNT_RETRY_MS 50u
 
@@ -379,6 +380,8 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
     hws_grpc_conn_lost(conn, "connection closed");
     nghttp2_session_del(conn->h2);
     hws_grpc_out_deinit(&conn->out, &conn->chunks);
+    conn->transport_bytes = 0;
+    hws_grpc__account_sync(conn);
     hws_grpc__conn_trim(conn);
     memset(conn, 0, sizeof(*conn));
 }
@@ -508,11 +511,20 @@ void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
     hws_grpc_out_sent(&conn->out, &conn->chunks, n);
     conn->stats->bytes_out += n;
     conn->last_moved_ms = now_ms;
+    hws_grpc__account_sync(conn);
+}
+
+void hws_grpc_conn_transport_holds(struct hws_grpc_conn *conn, size_t n)
+{
+    if (conn->h2 != NULL) {
+        conn->transport_bytes = n;
+        hws_grpc__account_sync(conn);
+    }
 }
 
 bool hws_grpc_conn_want_read(const struct hws_grpc_conn *conn)
 {
-    bool room = conn->cfg.server == NULL || conn->out.n_bytes <= (size_t)PULL_BYTES * 2;
+    bool room = conn->cfg.server == NULL || conn->out.n_bytes <= READ_ON_BYTES;
 
     return conn->state < HWS_GRPC_CONN_CLOSING && room;
 }

@@ -93,8 +93,9 @@ struct hws_grpc_conn {
     struct hws_grpc_chunk_pool chunks;
     struct hws_grpc_pool pool; /* owned: nghttp2's small blocks */
     size_t unsent_bytes;       /* message bytes queued by all calls */
+    size_t transport_bytes;    /* output that the transport holds, as it says */
     size_t recv_bytes;         /* message bytes of all calls that no handler has taken yet */
-    size_t charged_bytes;      /* of both, as the accounts have them */
+    size_t charged_bytes;      /* of all, as the accounts have them */
     uint64_t retry_ms;         /* when calls that an account keeps from sending try again */
 
     uint32_t block_fields; /* of the header block being read */
@@ -150,6 +151,10 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn);
 enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n,
                                  uint64_t now_ms, struct hws_err *err) HWS_MUST_USE;
 
+/* The transport holds n bytes of what it was given to send: charged to the accounts until it says
+ * otherwise. */
+void hws_grpc_conn_transport_holds(struct hws_grpc_conn *conn, size_t n);
+
 /* Runs what time and earlier calls made due. Returns the next absolute deadline, UINT64_MAX if
  * none. */
 uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms);
@@ -158,7 +163,8 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms);
  * What to write: at most cap spans, in order; returns how many, 0 when there is nothing. The bytes
  * stay where they are, and the same until hws_grpc_conn_sent has taken all of them or the
  * connection is deinitialised, whatever else is called; calling it again before that gives the rest
- * of the same bytes. Typically 64 KiB at a time; message bytes lie where their producer put them.
+ * of the same bytes. At most some 256 KiB at a time; message bytes lie where their producer put
+ * them.
  */
 size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, struct hws_span *spans,
                                 size_t cap);

@@ -25,7 +25,7 @@
 #define HWS_NET_LINGER_MS      1000u  /* after our end the peer's bytes are dropped so long, */
 #define HWS_NET_LINGER_BYTES   ((size_t)4 * 1024 * 1024) /* or so many of them */
 #define HWS_NET_SPARE_BUFS     4u /* output buffers kept for the next write, of at most */
-#define HWS_NET_SPARE_BYTES    ((size_t)512 * 1024) /* so many bytes each */
+#define HWS_NET_SPARE_BYTES    ((size_t)576 * 1024) /* so many bytes each */
 #define HWS_NET_CLOSE_GRACE_MS 1000u /* for close_notify and the last GOAWAY to leave */
 
 /* Counters, only ever growing; names in net_stats.def. */

@@ -38,15 +38,15 @@ static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
     /* A TLS that has failed seals nothing more, but its alert is to leave. */
     while (conn->opened && conn->tls.state != HWS_TLS_STATE_FAILED &&
            hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
-        const uint8_t *bytes = NULL;
-        size_t n = 0;
+        struct hws_span spans[HWS_GRPC_OUT_SPANS];
         size_t taken = 0;
+        size_t n_spans =
+            hws_grpc_conn_pull_spans(&conn->grpc, now_ms(conn), spans, HWS_GRPC_OUT_SPANS);
 
-        hws_grpc_conn_pull(&conn->grpc, now_ms(conn), &bytes, &n);
-        if (n == 0) {
+        if (n_spans == 0) {
             break;
         }
-        enum hws_code rc = hws_tls_conn_write(&conn->tls, bytes, n, &taken, err);
+        enum hws_code rc = hws_tls_conn_gather(&conn->tls, spans, n_spans, &taken, err);
         if (rc != HWS_OK) {
             return rc;
         }
@@ -135,6 +135,10 @@ static void flush_tls(struct hws_net_conn *conn, bool *out_more)
     }
     if (conn->write_since_ms == 0) {
         hws_net__bufs_put(conn->net, &conn->sending);
+    }
+    if (conn->opened) {
+        hws_grpc_conn_transport_holds(&conn->grpc,
+                                      hws_buf_len(&conn->sending) + hws_tls_conn_holds(&conn->tls));
     }
 }
 

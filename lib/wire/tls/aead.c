@@ -38,18 +38,21 @@ static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, struct hws_span in)
 }
 
 bool hws_tls_aead_seal(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
-                       struct hws_span aad, struct hws_span text, struct hws_span tail,
+                       struct hws_span aad, const struct hws_span *texts, size_t n_texts,
                        uint8_t *out)
 {
     EVP_CIPHER_CTX *ctx = a->ctx;
     int n = 0;
+    bool ok = EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 && update(ctx, NULL, aad);
 
-    hws_assert(a->seals && text.n + tail.n < INT32_MAX);
-    return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 && update(ctx, NULL, aad) &&
-           update(ctx, out, text) && update(ctx, out + text.n, tail) &&
-           EVP_CipherFinal_ex(ctx, out + text.n + tail.n, &n) == 1 &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, HWS_TLS_TAG_BYTES,
-                               out + text.n + tail.n) == 1;
+    hws_assert(a->seals);
+    for (size_t i = 0; ok && i < n_texts; i++) {
+        hws_assert(texts[i].n < INT32_MAX);
+        ok = update(ctx, out, texts[i]);
+        out += texts[i].n;
+    }
+    return ok && EVP_CipherFinal_ex(ctx, out, &n) == 1 &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, HWS_TLS_TAG_BYTES, out) == 1;
 }
 
 bool hws_tls_aead_open(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],

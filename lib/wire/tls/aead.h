@@ -32,11 +32,12 @@ enum hws_code hws_tls_aead_set_key(struct hws_tls_aead *a, const uint8_t *key, s
 void hws_tls_aead_deinit(struct hws_tls_aead *a);
 
 /*
- * Encrypts text and then tail (either may be empty) to out, and the tag after them: out has text.n
- * + tail.n + HWS_TLS_TAG_BYTES and may be text.bytes itself. False if libcrypto failed.
+ * Encrypts the texts one after the other (each may be empty) to out, and the tag after them: out
+ * has room for all of them and HWS_TLS_TAG_BYTES, and may be the first one's bytes themselves.
+ * False if libcrypto failed.
  */
 bool hws_tls_aead_seal(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
-                       struct hws_span aad, struct hws_span text, struct hws_span tail,
+                       struct hws_span aad, const struct hws_span *texts, size_t n_texts,
                        uint8_t *out) HWS_MUST_USE;
 
 /*

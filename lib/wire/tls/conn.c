@@ -260,10 +260,26 @@ enum hws_code hws_tls_conn_read(struct hws_tls_conn *conn, uint8_t *out, size_t 
     return HWS_OK;
 }
 
-enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
-                                 size_t *out_taken, struct hws_err *err)
+/* Takes n bytes off the front; returns the first span that has something left. */
+static size_t skip(struct hws_span *spans, size_t n_spans, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n_spans && n >= spans[at].n) {
+        n -= spans[at++].n;
+    }
+    if (at < n_spans) {
+        spans[at].bytes += n;
+        spans[at].n -= n;
+    }
+    return at;
+}
+
+enum hws_code hws_tls_conn_gather(struct hws_tls_conn *conn, struct hws_span *spans, size_t n_spans,
+                                  size_t *out_taken, struct hws_err *err)
 {
     size_t done = 0;
+    size_t at = skip(spans, n_spans, 0);
 
     if (conn->state == HWS_TLS_STATE_FAILED) {
         return report(conn, err);
@@ -271,15 +287,24 @@ enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes
     if (conn->state != HWS_TLS_STATE_OPEN && conn->state != HWS_TLS_STATE_PEER_DONE) {
         return hws_err_set(err, HWS_E_STATE, "TLS connection is not open for writing");
     }
-    while (done < n && hws_buf_len(&conn->out) < HWS_TLS_UNSENT_MAX_BYTES) {
+    while (at < n_spans && hws_buf_len(&conn->out) < HWS_TLS_UNSENT_MAX_BYTES) {
         size_t taken = 0;
-        if (conn->record->seal(conn, bytes + done, n - done, &taken) != HWS_OK) {
+        if (conn->record->seal(conn, spans + at, n_spans - at, &taken) != HWS_OK) {
             return report(conn, err);
         }
         done += taken;
+        at += skip(spans + at, n_spans - at, taken);
     }
     *out_taken = done;
     return HWS_OK;
+}
+
+enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
+                                 size_t *out_taken, struct hws_err *err)
+{
+    struct hws_span span = {.bytes = bytes, .n = n};
+
+    return hws_tls_conn_gather(conn, &span, 1, out_taken, err);
 }
 
 void hws_tls_conn_pull(struct hws_tls_conn *conn, struct hws_buf *out)
@@ -303,6 +328,13 @@ void hws_tls_conn_lend(struct hws_tls_conn *conn, struct hws_buf *buf)
 size_t hws_tls_conn_unsent(const struct hws_tls_conn *conn)
 {
     return hws_buf_len(&conn->out);
+}
+
+size_t hws_tls_conn_holds(const struct hws_tls_conn *conn)
+{
+    size_t partial = conn->records == NULL ? 0 : hws_tls_records_holds(conn->records);
+
+    return hws_tls_conn_unsent(conn) + partial;
 }
 
 void hws_tls_conn_close(struct hws_tls_conn *conn)

@@ -105,10 +105,15 @@ enum hws_code hws_tls_conn_read(struct hws_tls_conn *conn, uint8_t *out, size_t 
                                 struct hws_err *err) HWS_MUST_USE;
 
 /*
- * Encrypts up to n bytes and sets *out_taken, less than n when HWS_TLS_UNSENT_MAX_BYTES are waiting
- * to be pulled. HWS_E_STATE outside OPEN and PEER_DONE, HWS_E_NOMEM and HWS_E_IO as failures of the
+ * Encrypts what the spans hold, one after the other in full records, and takes it off their fronts;
+ * *out_taken is how many bytes, less than all when HWS_TLS_UNSENT_MAX_BYTES are waiting to be
+ * pulled. HWS_E_STATE outside OPEN and PEER_DONE, HWS_E_NOMEM and HWS_E_IO as failures of the
  * connection.
  */
+enum hws_code hws_tls_conn_gather(struct hws_tls_conn *conn, struct hws_span *spans, size_t n_spans,
+                                  size_t *out_taken, struct hws_err *err) HWS_MUST_USE;
+
+/* The same for n bytes in a row. */
 enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
                                  size_t *out_taken, struct hws_err *err) HWS_MUST_USE;
 
@@ -124,6 +129,10 @@ void hws_tls_conn_lend(struct hws_tls_conn *conn, struct hws_buf *buf);
 
 /* Bytes that wait to be pulled. */
 size_t hws_tls_conn_unsent(const struct hws_tls_conn *conn);
+
+/* Bytes held for the peer: those that wait to be pulled, and the front of a record whose end has
+ * not come. */
+size_t hws_tls_conn_holds(const struct hws_tls_conn *conn);
 
 /* Queues close_notify; no plaintext can be written after it. No effect in the handshake (the state
  * becomes CLOSED), after a failure, or twice. */

@@ -192,12 +192,13 @@ static enum hws_code open_records(struct hws_tls_conn *conn, uint8_t *out, size_
     return HWS_OK;
 }
 
-static enum hws_code seal_records(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
-                                  size_t *out_taken)
+static enum hws_code seal_records(struct hws_tls_conn *conn, const struct hws_span *spans,
+                                  size_t n_spans, size_t *out_taken)
 {
     struct hws_err err;
 
-    if (hws_tls_records_seal(conn->records, bytes, n, &conn->out, out_taken, &err) != HWS_OK) {
+    if (hws_tls_records_seal(conn->records, spans, n_spans, &conn->out, out_taken, &err) !=
+        HWS_OK) {
         return failed(conn, &err);
     }
     return HWS_OK;

@@ -35,10 +35,12 @@ static enum hws_code open_records(struct hws_tls_conn *conn, uint8_t *out, size_
     return HWS_OK;
 }
 
-static enum hws_code seal_records(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
-                                  size_t *out_taken)
+/* A record of one span: mbedTLS gathers nothing. */
+static enum hws_code seal_records(struct hws_tls_conn *conn, const struct hws_span *spans,
+                                  size_t n_spans, size_t *out_taken)
 {
-    int rc = mbedtls_ssl_write(&conn->engine->ssl, bytes, n);
+    (void)n_spans;
+    int rc = mbedtls_ssl_write(&conn->engine->ssl, spans[0].bytes, spans[0].n);
 
     if (rc <= 0) {
         return hws_tls__fail_lib(conn, rc);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct hws_tls_conn;
 
@@ -21,8 +22,9 @@ struct hws_tls__record_ops {
     /* Opens at most cap bytes of plaintext; *out_n = 0 when conn->in is used up or the peer is
      * done. */
     enum hws_code (*open)(struct hws_tls_conn *conn, uint8_t *out, size_t cap, size_t *out_n);
-    /* Seals at most n bytes as records; *out_taken > 0 on success when n > 0. */
-    enum hws_code (*seal)(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
+    /* Seals the front of what the spans hold (the first is not empty) as one record; *out_taken > 0
+     * on success. */
+    enum hws_code (*seal)(struct hws_tls_conn *conn, const struct hws_span *spans, size_t n_spans,
                           size_t *out_taken);
     /* Appends a close_notify alert. */
     enum hws_code (*close_notify)(struct hws_tls_conn *conn);

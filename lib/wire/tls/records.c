@@ -165,6 +165,11 @@ void hws_tls_records_free(struct hws_tls_records *r)
     hws_mem_free_secret(r, sizeof(*r));
 }
 
+size_t hws_tls_records_holds(const struct hws_tls_records *r)
+{
+    return hws_buf_len(&r->partial) + hws_buf_len(&r->stash);
+}
+
 bool hws_tls_records_is_done(const struct hws_tls_records *r)
 {
     return r->done;
@@ -200,7 +205,22 @@ static void aad12(const struct direction *d, uint8_t type, size_t n, uint8_t aad
     aad[12] = (uint8_t)n;
 }
 
-static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct hws_span text, uint8_t *to)
+/* What goes into a record: its spans, with room for TLS 1.3's type behind them. */
+struct content {
+    struct hws_span spans[HWS_TLS_RECORD_SPANS + 1];
+    size_t n_spans;
+    size_t n; /* bytes */
+};
+
+static void add_span(struct content *c, const uint8_t *bytes, size_t n)
+{
+    if (n > 0) {
+        c->spans[c->n_spans++] = (struct hws_span){bytes, n};
+        c->n += n;
+    }
+}
+
+static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct content *c, uint8_t *to)
 {
     struct direction *d = &r->write;
     uint8_t nonce[HWS_TLS_NONCE_BYTES];
@@ -208,45 +228,55 @@ static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct hws_span 
     to[1] = 3;
     to[2] = 3;
     if (r->tls13) {
-        size_t n = text.n + 1 + HWS_TLS_TAG_BYTES;
+        add_span(c, &type, 1);
+        size_t n = c->n + HWS_TLS_TAG_BYTES;
         to[0] = TYPE_DATA;
         to[3] = (uint8_t)(n >> 8);
         to[4] = (uint8_t)n;
         nonce13(d, nonce);
-        return hws_tls_aead_seal(&d->aead, nonce, (struct hws_span){to, HEADER_BYTES}, text,
-                                 (struct hws_span){&type, 1}, to + HEADER_BYTES);
+        return hws_tls_aead_seal(&d->aead, nonce, (struct hws_span){to, HEADER_BYTES}, c->spans,
+                                 c->n_spans, to + HEADER_BYTES);
     }
     uint8_t aad[13];
-    size_t n = EXPLICIT_BYTES + text.n + HWS_TLS_TAG_BYTES;
+    size_t n = EXPLICIT_BYTES + c->n + HWS_TLS_TAG_BYTES;
     to[0] = type;
     to[3] = (uint8_t)(n >> 8);
     to[4] = (uint8_t)n;
     put_be64(to + HEADER_BYTES, d->seq);
     memcpy(nonce, d->iv, HWS_TLS_SALT_BYTES);
     memcpy(nonce + HWS_TLS_SALT_BYTES, to + HEADER_BYTES, EXPLICIT_BYTES);
-    aad12(d, type, text.n, aad);
-    return hws_tls_aead_seal(&d->aead, nonce, (struct hws_span){aad, sizeof(aad)}, text,
-                             (struct hws_span){to, 0}, to + HEADER_BYTES + EXPLICIT_BYTES);
+    aad12(d, type, c->n, aad);
+    return hws_tls_aead_seal(&d->aead, nonce, (struct hws_span){aad, sizeof(aad)}, c->spans,
+                             c->n_spans, to + HEADER_BYTES + EXPLICIT_BYTES);
 }
 
 /* One record of any type at the end of out. */
-static enum hws_code seal_record(struct hws_tls_records *r, uint8_t type, struct hws_span text,
-                                 struct hws_buf *out, struct hws_err *err)
+static enum hws_code seal_content(struct hws_tls_records *r, uint8_t type, struct content *c,
+                                  struct hws_buf *out, struct hws_err *err)
 {
-    size_t n = HEADER_BYTES + (r->tls13 ? 1 : EXPLICIT_BYTES) + text.n + HWS_TLS_TAG_BYTES;
+    size_t n = HEADER_BYTES + (r->tls13 ? 1 : EXPLICIT_BYTES) + c->n + HWS_TLS_TAG_BYTES;
     uint8_t *to = NULL;
 
     if (is_out_of(&r->write, r->soft_blocks)) {
         return hws_err_set(err, HWS_E_STATE, "TLS keys have sealed all they may");
     }
     enum hws_code rc = hws_buf_reserve(out, n, &to);
-    if (rc != HWS_OK || !seal_bytes(r, type, text, to)) {
+    if (rc != HWS_OK || !seal_bytes(r, type, c, to)) {
         return hws_err_set(err, HWS_E_NOMEM, "TLS record: out of memory");
     }
     hws_buf_commit(out, n);
     r->write.seq++;
-    r->write.n_blocks += text.n / BLOCK_BYTES + 2;
+    r->write.n_blocks += c->n / BLOCK_BYTES + 2;
     return HWS_OK;
+}
+
+static enum hws_code seal_record(struct hws_tls_records *r, uint8_t type, struct hws_span text,
+                                 struct hws_buf *out, struct hws_err *err)
+{
+    struct content c = {.n_spans = 0};
+
+    add_span(&c, text.bytes, text.n);
+    return seal_content(r, type, &c, out, err);
 }
 
 /* Says that our writing keys change (and asks for the peer's to), then changes them. */
@@ -260,17 +290,23 @@ static enum hws_code send_key_update(struct hws_tls_records *r, bool ask, struct
     return rc == HWS_OK ? next_secret(r, &r->write, true, err) : rc;
 }
 
-enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const uint8_t *bytes, size_t n,
-                                   struct hws_buf *out, size_t *out_taken, struct hws_err *err)
+enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const struct hws_span *spans,
+                                   size_t n_spans, struct hws_buf *out, size_t *out_taken,
+                                   struct hws_err *err)
 {
-    size_t take = n < HWS_TLS_RECORD_MAX_BYTES ? n : HWS_TLS_RECORD_MAX_BYTES;
+    struct content c = {.n_spans = 0};
     enum hws_code rc = HWS_OK;
 
+    for (size_t i = 0; i < n_spans && c.n_spans < HWS_TLS_RECORD_SPANS; i++) {
+        size_t room = HWS_TLS_RECORD_MAX_BYTES - c.n;
+        add_span(&c, spans[i].bytes, spans[i].n < room ? spans[i].n : room);
+    }
+    size_t take = c.n;
     if (r->tls13 && r->write.n_blocks >= r->soft_blocks) {
         rc = send_key_update(r, false, out, err);
     }
     if (rc == HWS_OK) {
-        rc = seal_record(r, TYPE_DATA, (struct hws_span){bytes, take}, out, err);
+        rc = seal_content(r, TYPE_DATA, &c, out, err);
     }
     if (rc == HWS_OK) {
         *out_taken = take;

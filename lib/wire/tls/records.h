@@ -25,8 +25,9 @@
 
 #define HWS_TLS_RECORD_MAX_BYTES 16384u /* of plaintext, RFC 8446 5.1 */
 #define HWS_TLS_RECORD_ADDED_BYTES                                                                 \
-    29u /* by a record: header 5, nonce 8 (1.2) or type 1, tag 16                                  \
-         */
+    29u                         /* by a record: header 5, nonce 8 (1.2) or type 1, tag 16          \
+                                 */
+#define HWS_TLS_RECORD_SPANS 8u /* that one record is gathered from */
 /* 2^23 full records of 1024 AES blocks; the limit that RFC 8446 5.5 gives is 2^24.5. */
 #define HWS_TLS_RECORDS_SOFT (UINT64_C(1) << 33)
 /* Records in a row that carry no data (empty, tickets, key changes), before it is an attack. */
@@ -67,17 +68,21 @@ enum hws_code hws_tls_records_open(struct hws_tls_records *r, struct hws_span *i
                                    size_t cap, size_t *out_n, struct hws_buf *reply,
                                    struct hws_err *err) HWS_MUST_USE;
 
+/* Bytes of the peer's that are kept between calls. */
+size_t hws_tls_records_holds(const struct hws_tls_records *r);
+
 /* The peer has sent close_notify. */
 bool hws_tls_records_is_done(const struct hws_tls_records *r);
 
 /* TLS 1.2, and the keys have sealed or opened as much as they should. */
 bool hws_tls_records_is_worn(const struct hws_tls_records *r);
 
-/* Seals at most HWS_TLS_RECORD_MAX_BYTES of n as one record at the end of out; *out_taken is how
- * many. HWS_E_NOMEM, HWS_E_STATE when the keys are used up. */
-enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const uint8_t *bytes, size_t n,
-                                   struct hws_buf *out, size_t *out_taken, struct hws_err *err)
-    HWS_MUST_USE;
+/* Seals the first HWS_TLS_RECORD_MAX_BYTES of what the spans hold, one after the other, as one
+ * record at the end of out (of at most HWS_TLS_RECORD_SPANS of them); *out_taken is how many bytes.
+ * HWS_E_NOMEM, HWS_E_STATE when the keys are used up. */
+enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const struct hws_span *spans,
+                                   size_t n_spans, struct hws_buf *out, size_t *out_taken,
+                                   struct hws_err *err) HWS_MUST_USE;
 
 /* Appends close_notify. Errors as seal. */
 enum hws_code hws_tls_records_close(struct hws_tls_records *r, struct hws_buf *out,

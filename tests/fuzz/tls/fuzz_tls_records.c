@@ -55,13 +55,12 @@ static void seal(struct hand *h, uint8_t type, const uint8_t *bytes, size_t n, s
     to[3] = (uint8_t)(body >> 8);
     to[4] = (uint8_t)body;
     memcpy(nonce, h->keys.iv, sizeof(nonce));
-    struct hws_span text = {bytes, n};
+    const struct hws_span texts[] = {{bytes, n}, {&type, 1}};
     if (h->tls13) {
         for (int i = 0; i < 8; i++) {
             nonce[4 + i] ^= seq[i];
         }
-        must(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){to, 5}, text,
-                               (struct hws_span){&type, 1}, to + 5));
+        must(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){to, 5}, texts, 2, to + 5));
     } else {
         memcpy(nonce + 4, seq, 8);
         memcpy(to + 5, seq, 8);
@@ -69,8 +68,7 @@ static void seal(struct hand *h, uint8_t type, const uint8_t *bytes, size_t n, s
         seq[9] = seq[10] = 3;
         seq[11] = (uint8_t)(n >> 8);
         seq[12] = (uint8_t)n;
-        must(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){seq, 13}, text,
-                               (struct hws_span){to, 0}, to + 13));
+        must(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){seq, 13}, texts, 1, to + 13));
     }
     hws_buf_commit(wire, 5 + body);
 }

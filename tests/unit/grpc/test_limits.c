@@ -497,6 +497,24 @@ static void full_account_keeps_a_slow_reader_from_sending_until_there_is_room(vo
     assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
 }
 
+static void what_the_transport_holds_is_charged_until_it_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t chunk[40000];
+
+    request(f, 1, 0);
+    flush(f);
+    f->account.max_held_bytes = 1000000;
+    hws_grpc_conn_transport_holds(&f->conn, 990000);
+    assert_int_equal(f->account.held_bytes, 990000);
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_E_BUSY);
+    hws_grpc_conn_transport_holds(&f->conn, 0);
+    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+    hws_grpc_conn_deinit(&f->conn);
+    assert_int_equal(f->account.held_bytes, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -520,6 +538,7 @@ int main(void)
         T(request_whose_handler_takes_its_time_is_not),
         T(account_bounds_the_calls_of_many_connections),
         T(account_bounds_the_bytes_of_many_connections),
+        T(what_the_transport_holds_is_charged_until_it_is_gone),
         T(full_account_keeps_a_slow_reader_from_sending_until_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,6 +395,53 @@ static void a_call_over_mutual_tls_carries_both_identities(void **state)
     hang_up(&e);
 }
 
+static size_t s_most_in_flight;
+
+/* At the end of a turn the account has what the connections hold, TLS's bytes among it. */
+static void compare_account(uv_prepare_t *prepare)
+{
+    uint64_t holds = 0;
+
+    (void)prepare;
+    HWS_LIST_FOREACH (it, tmp, &s_world.tcp.conns) {
+        struct hws_net_conn *conn = hws_container_of(it, struct hws_net_conn, link);
+        size_t in_flight = hws_buf_len(&conn->sending) + hws_tls_conn_holds(&conn->tls);
+        uv_os_fd_t fd = -1;
+        int small = 8192; /* so that the socket does not take all */
+        if (conn->opened && uv_fileno(&conn->io.handle, &fd) == 0) {
+            (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+        }
+        if (conn->opened) {
+            holds += conn->grpc.recv_bytes + conn->grpc.unsent_bytes + conn->grpc.out.n_bytes;
+            holds += in_flight;
+            s_most_in_flight = in_flight > s_most_in_flight ? in_flight : s_most_in_flight;
+        }
+    }
+    assert_int_equal(s_world.tcp.all.held_bytes, holds);
+}
+
+static void the_account_has_what_tls_holds(void **state)
+{
+    enum { N = 3000 * 1000 };
+    uint8_t *data = hws_mem_zalloc(1, N);
+    uv_prepare_t prepare;
+    struct end e;
+    (void)state;
+    /* The last prepare handle of a turn is the one that was started first. */
+    assert_int_equal(uv_prepare_init(&s_world.loop, &prepare), 0);
+    assert_int_equal(uv_prepare_start(&prepare, compare_account), 0);
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, data, N);
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    assert_true(s_most_in_flight > 16384);
+    hang_up(&e);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    (void)uv_run(&s_world.loop, UV_RUN_NOWAIT);
+    assert_int_equal(s_world.tcp.all.held_bytes, 0);
+    hws_mem_free(data);
+}
+
 static void megabytes_pass_on_tls_and_on_the_unix_socket(void **state)
 {
     enum { N = 3000 * 1000 };
@@ -1164,6 +1211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_over_mutual_tls_carries_both_identities),
+        cmocka_unit_test(the_account_has_what_tls_holds),
         cmocka_unit_test(megabytes_pass_on_tls_and_on_the_unix_socket),
         cmocka_unit_test(both_sides_full_do_not_wait_for_each_other),
         cmocka_unit_test(calls_of_one_turn_leave_in_one_write_and_their_answers_too),

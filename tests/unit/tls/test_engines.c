@@ -58,7 +58,23 @@ static const char *engine_name(int choice)
     return choice == HWS_TLS_RECORDS_MBEDTLS ? "mbedtls" : "libcrypto";
 }
 
-/* A random length of random bytes from one end to the other. */
+/* Cuts n bytes into spans of random lengths, none among them; returns how many. */
+static size_t cut(const uint8_t *bytes, size_t n, struct hws_span *spans, size_t cap,
+                  uint64_t *seed)
+{
+    size_t n_spans = 0;
+
+    while (n > 0 && n_spans + 1 < cap) {
+        size_t part = hws_test_rand(seed) % 4 == 0 ? 0 : (size_t)(hws_test_rand(seed) % n + 1);
+        spans[n_spans++] = (struct hws_span){bytes, part};
+        bytes += part;
+        n -= part;
+    }
+    spans[n_spans++] = (struct hws_span){bytes, n};
+    return n_spans;
+}
+
+/* A random length of random bytes, as spans, from one end to the other. */
 static void send_some(struct hws_tls_conn *from, struct hws_tls_conn *to, uint64_t *seed)
 {
     size_t limit = hws_test_rand(seed) % 3 == 0 ? 60000 : 40;
@@ -70,9 +86,16 @@ static void send_some(struct hws_tls_conn *from, struct hws_tls_conn *to, uint64
     hws_buf_init(&got, 0);
     fill(data, n, seed);
     for (size_t at = 0; at < n;) {
+        struct hws_span spans[12];
+        size_t n_spans = cut(data + at, n - at, spans, 12, seed);
         size_t taken = 0;
-        assert_ok(hws_tls_conn_write(from, data + at, n - at, &taken, &err), &err);
+        size_t left = 0;
+        assert_ok(hws_tls_conn_gather(from, spans, n_spans, &taken, &err), &err);
         at += taken;
+        for (size_t i = 0; i < n_spans; i++) {
+            left += spans[i].bytes >= data + at ? spans[i].n : 0;
+        }
+        assert_int_equal(left, n - at); /* what was taken is off their fronts */
     }
     assert_code(hws_pair_move(from, to, &got), HWS_OK);
     assert_int_equal(hws_buf_len(&got), n);

@@ -82,6 +82,57 @@ static enum hws_code open_all(struct hws_tls_records *r, const struct hws_buf *w
     return rc;
 }
 
+/* Seals what lies in a row. */
+static enum hws_code seal_run(struct hws_tls_records *r, const uint8_t *bytes, size_t n,
+                              struct hws_buf *out, size_t *out_taken, struct hws_err *err)
+{
+    const struct hws_span span = {.bytes = bytes, .n = n};
+
+    return hws_tls_records_seal(r, &span, 1, out, out_taken, err);
+}
+
+/* A record is filled from its spans, not begun anew at each. */
+static void a_record_is_gathered_from_its_spans(void **state)
+{
+    (void)state;
+    for (int version = 0; version < 2; version++) {
+        uint8_t *data = hws_mem_zalloc(1, 40000);
+        struct ends e;
+        struct hws_buf wire;
+        struct hws_buf got;
+        struct hws_err err;
+        size_t taken = 0;
+        ends_init(&e, version == 1, 0);
+        hws_buf_init(&wire, 0);
+        hws_buf_init(&got, 0);
+        uint64_t seed = hws_test_seed();
+        for (size_t i = 0; i < 40000; i++) {
+            data[i] = (uint8_t)hws_test_rand(&seed);
+        }
+        const struct hws_span spans[] = {
+            {data, 9}, {data, 0}, {data + 9, 20000}, {data + 20009, 9}};
+        assert_ok(hws_tls_records_seal(e.peer, spans, 4, &wire, &taken, &err), &err);
+        assert_int_equal(taken, HWS_TLS_RECORD_MAX_BYTES);
+        const struct hws_span rest[] = {{data + taken, 20009 - taken}, {data + 20009, 9}};
+        assert_ok(hws_tls_records_seal(e.peer, rest, 2, &wire, &taken, &err), &err);
+        assert_int_equal(taken, 20018 - HWS_TLS_RECORD_MAX_BYTES);
+        struct hws_span many[HWS_TLS_RECORD_SPANS + 1];
+        for (size_t i = 0; i < HWS_TLS_RECORD_SPANS + 1; i++) {
+            many[i] = (struct hws_span){data + 20018 + i, 1};
+        }
+        assert_ok(hws_tls_records_seal(e.peer, many, HWS_TLS_RECORD_SPANS + 1, &wire, &taken, &err),
+                  &err);
+        assert_int_equal(taken, HWS_TLS_RECORD_SPANS);
+        assert_ok(open_all(e.us, &wire, 0, 65536, &got, NULL, &err), &err);
+        assert_int_equal(hws_buf_len(&got), 20018 + HWS_TLS_RECORD_SPANS);
+        assert_memory_equal(hws_buf_peek(&got), data, 20018 + HWS_TLS_RECORD_SPANS);
+        hws_buf_deinit(&wire);
+        hws_buf_deinit(&got);
+        hws_mem_free(data);
+        ends_deinit(&e);
+    }
+}
+
 static void data_passes_whatever_the_pieces_and_the_buffers(void **state)
 {
     static const size_t sizes[] = {1, 15, 16, 17, 1000, 16383, 16384, 16385, 70000};
@@ -107,8 +158,7 @@ static void data_passes_whatever_the_pieces_and_the_buffers(void **state)
             hws_buf_init(&reply, 0);
             for (size_t at = 0; at < size;) {
                 size_t taken = 0;
-                assert_ok(hws_tls_records_seal(e.peer, data + at, size - at, &wire, &taken, &err),
-                          &err);
+                assert_ok(seal_run(e.peer, data + at, size - at, &wire, &taken, &err), &err);
                 at += taken;
             }
             assert_ok(open_all(e.us, &wire, pieces[hws_test_rand(&seed) % 7],
@@ -140,9 +190,7 @@ static void every_flipped_bit_of_a_record_ends_the_connection(void **state)
             hws_buf_init(&wire, 0);
             hws_buf_init(&got, 0);
             hws_buf_init(&reply, 0);
-            assert_ok(
-                hws_tls_records_seal(e.peer, (const uint8_t *)"hawser", 6, &wire, &taken, &err),
-                &err);
+            assert_ok(seal_run(e.peer, (const uint8_t *)"hawser", 6, &wire, &taken, &err), &err);
             bool last = bit == 8 * hws_buf_len(&wire);
             if (!last) {
                 wire.bytes[wire.head + bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -188,10 +236,8 @@ static void a_record_is_taken_once_and_in_order(void **state)
             hws_buf_init(&two, 0);
             hws_buf_init(&got, 0);
             hws_buf_init(&reply, 0);
-            assert_ok(hws_tls_records_seal(e.peer, (const uint8_t *)"one", 3, &one, &taken, &err),
-                      &err);
-            assert_ok(hws_tls_records_seal(e.peer, (const uint8_t *)"two", 3, &two, &taken, &err),
-                      &err);
+            assert_ok(seal_run(e.peer, (const uint8_t *)"one", 3, &one, &taken, &err), &err);
+            assert_ok(seal_run(e.peer, (const uint8_t *)"two", 3, &two, &taken, &err), &err);
             if (what == 0) {
                 assert_ok(open_all(e.us, &one, 0, 100, &got, &reply, &err), &err);
                 assert_code(open_all(e.us, &one, 0, 100, &got, &reply, &err), HWS_E_PROTO);
@@ -258,9 +304,8 @@ static void hand_seal(struct hand *h, uint8_t type, const void *bytes, size_t n,
     nonce[11] ^= (uint8_t)h->seq;
     assert_true(h->seq < 256);
     h->seq++;
-    assert_true(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){to, 5},
-                                  (struct hws_span){bytes, n}, (struct hws_span){tail, 1 + n_pad},
-                                  to + 5));
+    const struct hws_span texts[] = {{bytes, n}, {tail, 1 + n_pad}};
+    assert_true(hws_tls_aead_seal(&h->aead, nonce, (struct hws_span){to, 5}, texts, 2, to + 5));
     hws_buf_commit(wire, 5 + body);
 }
 
@@ -403,8 +448,7 @@ static void a_key_update_is_honoured_whole_and_in_pieces(void **state)
             assert_int_equal(hws_buf_len(&reply) > 0, ask == 1);
 
             /* What we say now is read by a peer that follows our answer. */
-            assert_ok(hws_tls_records_seal(e.us, (const uint8_t *)"yes", 3, &reply, &taken, &err),
-                      &err);
+            assert_ok(seal_run(e.us, (const uint8_t *)"yes", 3, &reply, &taken, &err), &err);
             hws_buf_reset(&got);
             hws_buf_reset(&wire);
             assert_ok(open_all(e.peer, &reply, 0, 100, &got, &wire, &err), &err);
@@ -474,8 +518,7 @@ static void keys_do_not_outlive_their_limit(void **state)
             hws_buf_init(&wire, 0);
             hws_buf_init(&got, 0);
             hws_buf_init(&reply, 0);
-            rc = hws_tls_records_seal(e.peer, (const uint8_t *)"0123456789abcdef", 16, &wire,
-                                      &taken, &err);
+            rc = seal_run(e.peer, (const uint8_t *)"0123456789abcdef", 16, &wire, &taken, &err);
             if (rc == HWS_OK) {
                 assert_ok(open_all(e.us, &wire, 0, 100, &got, &reply, &err), &err);
                 assert_int_equal(hws_buf_len(&got), 16);
@@ -518,11 +561,9 @@ static void nothing_after_close_notify_is_read(void **state)
         hws_buf_init(&wire, 0);
         hws_buf_init(&got, 0);
         hws_buf_init(&reply, 0);
-        assert_ok(hws_tls_records_seal(e.peer, (const uint8_t *)"aye", 3, &wire, &taken, &err),
-                  &err);
+        assert_ok(seal_run(e.peer, (const uint8_t *)"aye", 3, &wire, &taken, &err), &err);
         assert_ok(hws_tls_records_close(e.peer, &wire, &err), &err);
-        assert_ok(hws_tls_records_seal(e.peer, (const uint8_t *)"no", 2, &wire, &taken, &err),
-                  &err);
+        assert_ok(seal_run(e.peer, (const uint8_t *)"no", 2, &wire, &taken, &err), &err);
         struct hws_span in = {hws_buf_peek(&wire), hws_buf_len(&wire)};
         assert_ok(hws_tls_records_open(e.us, &in, out, sizeof(out), &n, &reply, &err), &err);
         assert_int_equal(n, 3);
@@ -557,9 +598,7 @@ static enum hws_code a_short_talk(void *arg)
     hws_buf_init(&reply, 0);
     enum hws_code rc = hws_tls_records_new(s, &r, &err);
     rc = rc == HWS_OK ? hws_tls_records_new(&other, &peer, &err) : rc;
-    rc = rc == HWS_OK
-             ? hws_tls_records_seal(peer, (const uint8_t *)"0123456789", 10, &wire, &n, &err)
-             : rc;
+    rc = rc == HWS_OK ? seal_run(peer, (const uint8_t *)"0123456789", 10, &wire, &n, &err) : rc;
     struct hws_span in = {hws_buf_peek(&wire), hws_buf_len(&wire)};
     for (int i = 0; i < 3 && rc == HWS_OK; i++) { /* in two pieces and a small buffer */
         struct hws_span part = {in.bytes, i == 0 ? 7 : in.n};
@@ -589,6 +628,7 @@ static void no_memory_is_said_and_nothing_leaks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_is_gathered_from_its_spans),
         cmocka_unit_test(data_passes_whatever_the_pieces_and_the_buffers),
         cmocka_unit_test(every_flipped_bit_of_a_record_ends_the_connection),
         cmocka_unit_test(a_record_is_taken_once_and_in_order),
