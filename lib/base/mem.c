@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static _Atomic uint64_t s_n_allocs;
 static _Atomic uint64_t s_fail_at; /* absolute allocation number; 0 = off */
@@ -23,6 +25,22 @@ static bool must_fail(void)
 void *hws_mem_alloc(size_t n)
 {
     return must_fail() ? NULL : malloc(n == 0 ? 1 : n);
+}
+
+void *hws_mem_alloc_sparse(size_t n)
+{
+    uint8_t *p = hws_mem_alloc(n);
+    long page_bytes = sysconf(_SC_PAGESIZE);
+
+    if (p != NULL && page_bytes > 0) {
+        uintptr_t page = (uintptr_t)page_bytes;
+        size_t before = (page - (uintptr_t)p % page) % page; /* bytes up to the first whole page */
+        size_t whole = n > before ? (n - before) / page * page : 0;
+        if (whole > 0) { /* a refusal costs memory and nothing else */
+            (void)madvise(p + before, whole, MADV_DONTNEED);
+        }
+    }
+    return p;
 }
 
 void *hws_mem_zalloc(size_t count, size_t size)

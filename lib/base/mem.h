@@ -17,6 +17,10 @@
 /* n bytes, uninitialised; NULL when out of memory. n = 0 returns a unique pointer. */
 void *hws_mem_alloc(size_t n) HWS_MUST_USE;
 
+/* As alloc, for a block of which much may never be written: its whole pages cost no memory until
+ * they are. */
+void *hws_mem_alloc_sparse(size_t n) HWS_MUST_USE;
+
 /* count * size bytes, zeroed; NULL when out of memory or when the product overflows. */
 void *hws_mem_zalloc(size_t count, size_t size) HWS_MUST_USE;
 

@@ -44,7 +44,8 @@ void *hws_grpc_pool_alloc(struct hws_grpc_pool *pool, size_t n)
     struct hws_grpc_pool_block *block = NULL;
 
     if (class_idx == BIG) {
-        block = n > SIZE_MAX - sizeof(*block) ? NULL : hws_mem_alloc(sizeof(*block) + n);
+        /* The library takes room for the largest frame, and writes headers there. */
+        block = n > SIZE_MAX - sizeof(*block) ? NULL : hws_mem_alloc_sparse(sizeof(*block) + n);
     } else if (pool->spare[class_idx] != NULL) {
         block = pool->spare[class_idx];
         pool->spare[class_idx] = block->next;

@@ -213,7 +213,7 @@ static void start_echo(struct end *e, const void *bytes, size_t n)
     e->unary = (struct hws_grpc_unary){.path = "/t.Echo/Once",
                                        .request = bytes,
                                        .n_request = n,
-                                       .timeout_ms = 10000,
+                                       .timeout_ms = LIMIT_MS,
                                        .cb = answered,
                                        .data = e};
     assert_ok(hws_grpc_unary_start(hws_net_conn_grpc(e->conn), &e->unary,
