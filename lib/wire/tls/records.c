@@ -210,6 +210,7 @@ struct content {
     struct hws_span spans[HWS_TLS_RECORD_SPANS + 1];
     size_t n_spans;
     size_t n; /* bytes */
+    uint8_t type;
 };
 
 static void add_span(struct content *c, const uint8_t *bytes, size_t n)
@@ -220,7 +221,7 @@ static void add_span(struct content *c, const uint8_t *bytes, size_t n)
     }
 }
 
-static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct content *c, uint8_t *to)
+static bool seal_bytes(struct hws_tls_records *r, struct content *c, uint8_t *to)
 {
     struct direction *d = &r->write;
     uint8_t nonce[HWS_TLS_NONCE_BYTES];
@@ -228,7 +229,7 @@ static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct content *
     to[1] = 3;
     to[2] = 3;
     if (r->tls13) {
-        add_span(c, &type, 1);
+        add_span(c, &c->type, 1);
         size_t n = c->n + HWS_TLS_TAG_BYTES;
         to[0] = TYPE_DATA;
         to[3] = (uint8_t)(n >> 8);
@@ -239,20 +240,20 @@ static bool seal_bytes(struct hws_tls_records *r, uint8_t type, struct content *
     }
     uint8_t aad[13];
     size_t n = EXPLICIT_BYTES + c->n + HWS_TLS_TAG_BYTES;
-    to[0] = type;
+    to[0] = c->type;
     to[3] = (uint8_t)(n >> 8);
     to[4] = (uint8_t)n;
     put_be64(to + HEADER_BYTES, d->seq);
     memcpy(nonce, d->iv, HWS_TLS_SALT_BYTES);
     memcpy(nonce + HWS_TLS_SALT_BYTES, to + HEADER_BYTES, EXPLICIT_BYTES);
-    aad12(d, type, c->n, aad);
+    aad12(d, c->type, c->n, aad);
     return hws_tls_aead_seal(&d->aead, nonce, (struct hws_span){aad, sizeof(aad)}, c->spans,
                              c->n_spans, to + HEADER_BYTES + EXPLICIT_BYTES);
 }
 
 /* One record of any type at the end of out. */
-static enum hws_code seal_content(struct hws_tls_records *r, uint8_t type, struct content *c,
-                                  struct hws_buf *out, struct hws_err *err)
+static enum hws_code seal_content(struct hws_tls_records *r, struct content *c, struct hws_buf *out,
+                                  struct hws_err *err)
 {
     size_t n = HEADER_BYTES + (r->tls13 ? 1 : EXPLICIT_BYTES) + c->n + HWS_TLS_TAG_BYTES;
     uint8_t *to = NULL;
@@ -261,7 +262,7 @@ static enum hws_code seal_content(struct hws_tls_records *r, uint8_t type, struc
         return hws_err_set(err, HWS_E_STATE, "TLS keys have sealed all they may");
     }
     enum hws_code rc = hws_buf_reserve(out, n, &to);
-    if (rc != HWS_OK || !seal_bytes(r, type, c, to)) {
+    if (rc != HWS_OK || !seal_bytes(r, c, to)) {
         return hws_err_set(err, HWS_E_NOMEM, "TLS record: out of memory");
     }
     hws_buf_commit(out, n);
@@ -273,10 +274,10 @@ static enum hws_code seal_content(struct hws_tls_records *r, uint8_t type, struc
 static enum hws_code seal_record(struct hws_tls_records *r, uint8_t type, struct hws_span text,
                                  struct hws_buf *out, struct hws_err *err)
 {
-    struct content c = {.n_spans = 0};
+    struct content c = {.type = type};
 
     add_span(&c, text.bytes, text.n);
-    return seal_content(r, type, &c, out, err);
+    return seal_content(r, &c, out, err);
 }
 
 /* Says that our writing keys change (and asks for the peer's to), then changes them. */
@@ -294,7 +295,7 @@ enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const struct hws_s
                                    size_t n_spans, struct hws_buf *out, size_t *out_taken,
                                    struct hws_err *err)
 {
-    struct content c = {.n_spans = 0};
+    struct content c = {.type = TYPE_DATA};
     enum hws_code rc = HWS_OK;
 
     for (size_t i = 0; i < n_spans && c.n_spans < HWS_TLS_RECORD_SPANS; i++) {
@@ -306,7 +307,7 @@ enum hws_code hws_tls_records_seal(struct hws_tls_records *r, const struct hws_s
         rc = send_key_update(r, false, out, err);
     }
     if (rc == HWS_OK) {
-        rc = seal_content(r, TYPE_DATA, &c, out, err);
+        rc = seal_content(r, &c, out, err);
     }
     if (rc == HWS_OK) {
         *out_taken = take;
