@@ -24,6 +24,7 @@
 #include "common/build.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "hawserd/audit.h"
 #include "hawserd/entry.h"
 #include "hawserd/task.h"
 #include "hawserd/user.h"
@@ -350,6 +351,8 @@ static void close_all(struct hws_agent *agent)
     hws_barred_close(&agent->barred);
     uv_close((uv_handle_t *)&agent->prepare, NULL);
     uv_close((uv_handle_t *)&agent->drain_timer, NULL);
+    uv_close((uv_handle_t *)&agent->refused_timer, NULL);
+    hws_audit_tell_refused(agent, true);
     uv_close((uv_handle_t *)&agent->alive, NULL);
     for (size_t i = 0; i < sizeof(agent->signals) / sizeof(agent->signals[0]); i++) {
         uv_close((uv_handle_t *)&agent->signals[i], NULL);
@@ -420,6 +423,8 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
     agent->prepare.data = agent;
     (void)uv_timer_init(&agent->loop, &agent->drain_timer);
     agent->drain_timer.data = agent;
+    (void)uv_timer_init(&agent->loop, &agent->refused_timer);
+    agent->refused_timer.data = agent;
     (void)uv_timer_init(&agent->loop, &agent->alive);
     agent->alive.data = agent;
     hws_wire_open(&agent->wire, agent);

@@ -21,6 +21,7 @@
 #include "hawserd/door.h"
 #include "hawserd/options.h"
 #include "hawserd/recover.h"
+#include "hawserd/refused.h"
 #include "hawserd/rotation.h"
 #include "hawserd/spool.h"
 #include "hawserd/wire_channel.h"
@@ -74,6 +75,8 @@ struct hws_agent {
     uv_prepare_t prepare; /* before each wait: devices turn, channel flush */
     uv_signal_t signals[3];
     uv_timer_t drain_timer;
+    uv_timer_t refused_timer; /* tells of refusals that were only counted */
+    struct hws_refused refused;
     int listener;             /* the door's, passed by the service manager; -1 = we make it */
     struct hws_notify notify; /* of the service manager */
     uv_timer_t alive;         /* tells it that the loop lives */

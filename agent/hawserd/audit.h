@@ -13,12 +13,25 @@
 /* Fills a record's who, what and when from the operation; texts are borrowed from it. */
 void hws_audit_fill(const struct hws_task *task, struct hws_record *out);
 
+/* Keeps a place in the store for the operation's last record (of a read: the record; of a change:
+ * the outcome), before anything is done: a card is never touched for what could not be put on
+ * record. HWS_E_BUSY, HWS_E_GONE. No effect without a database. */
+enum hws_code hws_audit_reserve(struct hws_task *task, struct hws_err *err) HWS_MUST_USE;
+
+/* Gives the place back: to use it, or because it is not needed. Idempotent. */
+void hws_audit_give_back(struct hws_task *task);
+
+/* Tells how many refusals were counted and not recorded singly (all: those just counted, too).
+ * Called by a timer, and before the agent stops. */
+void hws_audit_tell_refused(struct hws_agent *agent, bool all);
+
 /* Records an allowed read with the gRPC status it came to ("" for a stream that begins).
  * HWS_E_BUSY: the store's queue is full. */
 enum hws_code hws_audit_read(struct hws_task *task, const char *code, struct hws_err *err)
     HWS_MUST_USE;
 
-/* Records a refusal; reason is for people. */
+/* Records a refusal, or counts it when its principal has had many (refused.h); reason is for
+ * people. */
 void hws_audit_denied(const struct hws_task *task, const char *reason);
 
 /* Records, under the name of the agent itself, what nobody asked for at this moment: a trial that

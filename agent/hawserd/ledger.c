@@ -202,6 +202,7 @@ void hws_ledger_end(struct hws_task *task, void (*ended)(struct hws_task *))
     e->code = hws_convert_name(status);
     e->detail = task->err.code == HWS_OK ? task->want.detail : task->err.msg;
     task->ledger_ended = ended;
+    hws_audit_give_back(task);
     if (hws_store_submit(task->agent->store, &e->job, &err) != HWS_OK) {
         e->job.err = err;
         outcome_stored(&e->job);

@@ -66,6 +66,7 @@ static void free_task(struct hws_task *task)
     struct hws_agent *agent = task->agent;
 
     hws_assert(task->run.state == HWS_RUN_IDLE);
+    hws_audit_give_back(task);
     if (task->handler->drop != NULL && task->work != NULL) {
         task->handler->drop(task);
     }
@@ -172,7 +173,9 @@ static enum hws_code check(struct hws_task *task, struct hws_err *err)
     if (prepared != HWS_OK) {
         struct hws_err ignored;
         enum hws_rpc_code status = hws_convert_code(err->code, err->stage);
-        (void)!hws_audit_read(task, hws_convert_name(status), &ignored);
+        if (hws_audit_read(task, hws_convert_name(status), &ignored) != HWS_OK) {
+            hws_audit_denied(task, err->msg); /* counted, at least */
+        }
         return prepared;
     }
     if (task->handler->allow != NULL && task->handler->allow(task, err) != HWS_OK) {
@@ -218,6 +221,12 @@ void hws_task_go(struct hws_task *task)
 {
     struct hws_err err;
 
+    if (hws_audit_reserve(task, &err) != HWS_OK) {
+        task->err = err;
+        hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
+        reply(task);
+        return;
+    }
     if (!hws_task_mutates(task)) {
         run(task);
         return;

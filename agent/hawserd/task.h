@@ -106,6 +106,7 @@ struct hws_task {
         outcome;            /* of a change: what the card holds; the handler may set it before
                                done (default NEW) or fail (default by the error's stage) */
     bool repeated;          /* the answer is an earlier one's */
+    bool has_place;         /* the store keeps a place for its last record */
     bool noted;             /* a READ record is written */
     struct hws_err err;     /* result: HWS_OK or why not */
     struct hws_buf answer;  /* result: packed response */

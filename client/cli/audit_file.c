@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -49,6 +50,7 @@ static bool next_line(struct lines *l)
 {
     int c;
 
+    hws_assert(l->text != NULL);
     l->n = 0;
     while ((c = fgetc(l->file)) != EOF && c != '\n') {
         if (l->n <= HWS_LINE_MAX_BYTES) {

@@ -1,6 +1,7 @@
 /* Audit records as JSON lines, syslog and journal entries. */
 #include "cli/audit_sink.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -226,7 +227,7 @@ static enum hws_code journald_text(const struct hws_sink *s, const struct hws_li
         char name[32];
         size_t len = 0;
         for (const char *p = fields[i].name; *p != '\0' && len + 1 < sizeof(name); p++) {
-            name[len++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+            name[len++] = (char)toupper((unsigned char)*p);
         }
         name[len] = '\0';
         rc = fields[i].text == NULL

@@ -309,6 +309,7 @@ static bool take_kind(struct reader *r, enum hws_line_kind *out)
     return false;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): texts are unescaped where they stand */
 enum hws_code hws_line_read(char *text, size_t n, struct hws_line *out, struct hws_err *err)
 {
     struct reader r = {.text = text, .n = n};

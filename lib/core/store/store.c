@@ -122,18 +122,45 @@ static void unlock_const(const struct hws_store *s)
     (void)pthread_mutex_unlock((pthread_mutex_t *)&s->lock);
 }
 
-enum hws_code hws_store_submit(struct hws_store *s, struct hws_store_job *job, struct hws_err *err)
+/* HWS_OK if the store takes one more request. */
+static enum hws_code has_place(struct hws_store *s, struct hws_err *err)
 {
+    struct hws_err why;
+
     if (s->closing) {
         return hws_err_set(err, HWS_E_GONE, "store is closing");
     }
-    struct hws_err why;
     if (hws_store_failed(s, &why)) {
         return hws_err_set(err, HWS_E_GONE, "%s", why.msg);
     }
-    if (s->n_on_loan >= s->max_jobs) {
-        return hws_err_set(err, HWS_E_BUSY, "store: %u requests wait already (limit max_jobs)",
-                           s->n_on_loan);
+    if (s->n_on_loan + s->n_reserved >= s->max_jobs) {
+        return hws_err_set(err, HWS_E_BUSY,
+                           "store: %u requests wait or are announced already (limit max_jobs)",
+                           s->n_on_loan + s->n_reserved);
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_store_reserve(struct hws_store *s, struct hws_err *err)
+{
+    enum hws_code rc = has_place(s, err);
+
+    s->n_reserved += rc == HWS_OK ? 1 : 0;
+    return rc;
+}
+
+void hws_store_unreserve(struct hws_store *s)
+{
+    hws_assert(s->n_reserved > 0);
+    s->n_reserved--;
+}
+
+enum hws_code hws_store_submit(struct hws_store *s, struct hws_store_job *job, struct hws_err *err)
+{
+    enum hws_code rc = has_place(s, err);
+
+    if (rc != HWS_OK) {
+        return rc;
     }
     s->n_on_loan++;
     s->n_jobs++;

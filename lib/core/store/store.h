@@ -114,6 +114,14 @@ bool hws_store_created(const struct hws_store *s);
 enum hws_code hws_store_submit(struct hws_store *s, struct hws_store_job *job, struct hws_err *err)
     HWS_MUST_USE;
 
+/*
+ * Keeps a place for a request to come: a submit after hws_store_unreserve finds it free. Whoever
+ * must put something on record reserves before it does what the record is about. HWS_E_BUSY naming
+ * the limit, HWS_E_GONE.
+ */
+enum hws_code hws_store_reserve(struct hws_store *s, struct hws_err *err) HWS_MUST_USE;
+void hws_store_unreserve(struct hws_store *s);
+
 /* Readable when callbacks wait: call hws_store_turn. */
 int hws_store_fd(const struct hws_store *s);
 

@@ -159,7 +159,7 @@ static void a_checkpoint_on_demand_covers_the_newest_record(void **state)
 #define N_RECORDS 12
 
 /* Runs formatted SQL; edits need not survive a power cut. */
-#define sql_of(f, ...)                                                                             \
+#define SQL_OF(f, ...)                                                                             \
     do {                                                                                           \
         char text_[256];                                                                           \
         assert_true(hws_str_print(text_, sizeof(text_), "PRAGMA synchronous=OFF;" __VA_ARGS__));   \
@@ -261,10 +261,10 @@ static void every_byte_of_every_column_of_every_record_is_named(void **state)
         }
         /* seq: each byte that makes it another number */
         for (unsigned byte = 0; byte < 4; byte++) {
-            sql_of(f, "UPDATE audit SET seq=%u WHERE seq=%u", row ^ (0x40u << (8 * byte)), row);
+            SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=%u", row ^ (0x40u << (8 * byte)), row);
             assert_int_equal(check(f, NULL).code, HWS_E_PROTO);
             assert_int_equal(check(f, NULL).bad_seq, row);
-            sql_of(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row ^ (0x40u << (8 * byte)));
+            SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row ^ (0x40u << (8 * byte)));
             n++;
         }
     }
@@ -301,26 +301,26 @@ static void dropped_swapped_and_cut_records_are_named(void **state)
 
     sealed_log(f);
     for (unsigned row = 1; row <= N_RECORDS; row++) {
-        sql_of(f, "CREATE TABLE kept AS SELECT * FROM audit WHERE seq=%u", row);
-        sql_of(f, "DELETE FROM audit WHERE seq=%u", row);
+        SQL_OF(f, "CREATE TABLE kept AS SELECT * FROM audit WHERE seq=%u", row);
+        SQL_OF(f, "DELETE FROM audit WHERE seq=%u", row);
         struct verdict v = check(f, NULL);
         assert_int_equal(v.code, HWS_E_PROTO);
         assert_int_equal(v.bad_seq, row);
         fixture_sql(f, "INSERT INTO audit SELECT * FROM kept; DROP TABLE kept");
     }
     for (unsigned row = 1; row < N_RECORDS; row++) { /* two that change places */
-        sql_of(f, "UPDATE audit SET seq=1000 WHERE seq=%u", row);
-        sql_of(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row + 1);
-        sql_of(f, "UPDATE audit SET seq=%u WHERE seq=1000", row + 1);
+        SQL_OF(f, "UPDATE audit SET seq=1000 WHERE seq=%u", row);
+        SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row + 1);
+        SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=1000", row + 1);
         assert_int_equal(check(f, NULL).bad_seq, row);
-        sql_of(f, "UPDATE audit SET seq=1000 WHERE seq=%u", row);
-        sql_of(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row + 1);
-        sql_of(f, "UPDATE audit SET seq=%u WHERE seq=1000", row + 1);
+        SQL_OF(f, "UPDATE audit SET seq=1000 WHERE seq=%u", row);
+        SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=%u", row, row + 1);
+        SQL_OF(f, "UPDATE audit SET seq=%u WHERE seq=1000", row + 1);
     }
     assert_int_equal(check(f, NULL).code, HWS_OK);
     fixture_sql(f, "CREATE TABLE kept AS SELECT * FROM audit");
     for (unsigned last = 0; last < N_RECORDS; last++) { /* the tail, by whoever may not sign */
-        sql_of(f, "DELETE FROM audit WHERE seq>%u", last);
+        SQL_OF(f, "DELETE FROM audit WHERE seq>%u", last);
         struct verdict v = check(f, NULL);
         assert_string_equal(v.fault, "truncated");
         assert_int_equal(v.bad_seq, last + 1);
@@ -468,7 +468,7 @@ static void pruned_by_count_the_log_says_from_where_and_is_sound(void **state)
     assert_int_equal(check(f, &c).code, HWS_OK);
 
     /* The same deletion without a signature is none of retention's. */
-    sql_of(f, "DELETE FROM audit WHERE seq=%u", (unsigned)c.horizon_seq);
+    SQL_OF(f, "DELETE FROM audit WHERE seq=%u", (unsigned)c.horizon_seq);
     v = check(f, NULL);
     assert_int_equal(v.code, HWS_E_PROTO);
     assert_int_equal(v.bad_seq, c.horizon_seq);
