@@ -136,6 +136,7 @@ static void info_run(struct hws_task *task)
 
     hws_walls_lockdown(lockdown, sizeof(lockdown));
     r.lockdown = lockdown;
+    r.secure_boot = hws_arena_str(&task->arena, hws_walls_secure_boot());
     r.kernel_taint = hws_walls_taint();
     r.taint_fwctl = (r.kernel_taint & HWS_WALLS_TAINT_FWCTL) != 0;
     r.processes = processes;

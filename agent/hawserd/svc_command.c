@@ -101,7 +101,7 @@ static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *er
         return HWS_OK; /* the file is read for the few that it concerns */
     }
     hws_walls_lockdown(lockdown, sizeof(lockdown));
-    return hws_walls_scope(x->row->scope, lockdown, err);
+    return hws_walls_scope(x->row->scope, lockdown, hws_walls_secure_boot(), err);
 }
 
 enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)

@@ -10,7 +10,11 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 
-#define PROC_MAX_BYTES ((size_t)16 * 1024)
+/* Linux, Documentation/filesystems/efivarfs.rst: 4 bytes of attributes, then the value; the GUID is
+ * EFI_GLOBAL_VARIABLE. */
+#define SECURE_BOOT          "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+#define EFI_ATTRIBUTES_BYTES 4u
+#define PROC_MAX_BYTES       ((size_t)16 * 1024)
 
 enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err)
 {
@@ -25,6 +29,7 @@ enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err)
     hws_sandbox_allow_folder_of(&box, agent->options->config, HWS_SANDBOX_READ);
     hws_sandbox_allow(&box, "/proc", HWS_SANDBOX_READ);
     hws_sandbox_allow(&box, "/sys/kernel/security", HWS_SANDBOX_READ);
+    hws_sandbox_allow(&box, "/sys/firmware/efi/efivars", HWS_SANDBOX_READ);
     hws_sandbox_allow(&box, "/dev/urandom", HWS_SANDBOX_READ);
     enum hws_code code = hws_sandbox_enter(&box, &agent->sandbox, err);
     if (code == HWS_OK) {
@@ -103,8 +108,37 @@ void hws_walls_lockdown(char *dst, size_t cap)
     hws_buf_deinit(&buf);
 }
 
-enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, struct hws_err *err)
+const char *hws_walls_boot_state(const uint8_t *variable, size_t n)
 {
+    if (n != EFI_ATTRIBUTES_BYTES + 1) {
+        return "unknown";
+    }
+    return variable[EFI_ATTRIBUTES_BYTES] == 1 ? "on" : "off";
+}
+
+const char *hws_walls_secure_boot(void)
+{
+    struct hws_buf buf;
+    const char *state = "unknown";
+
+    hws_buf_init(&buf, 0);
+    if (hws_file_read(SECURE_BOOT, PROC_MAX_BYTES, &buf, NULL) == HWS_OK) {
+        state = hws_walls_boot_state(hws_buf_peek(&buf), hws_buf_len(&buf));
+    }
+    hws_buf_deinit(&buf);
+    return state;
+}
+
+enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *secure_boot,
+                              struct hws_err *err)
+{
+    if (scope >= 3 && hws_str_eq(secure_boot, "on")) {
+        return hws_err_set(
+            err, HWS_E_DENIED,
+            "secure boot is on: commands of scope %u are refused; allowed are scopes "
+            "0 to 2",
+            scope);
+    }
     bool locked = hws_str_eq(lockdown, "integrity") || hws_str_eq(lockdown, "confidentiality");
 
     if (scope < 2 || !locked) {

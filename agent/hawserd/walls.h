@@ -31,13 +31,18 @@ void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *loc
  */
 void hws_walls_lockdown(char *dst, size_t cap);
 
+/* What the firmware said of secure boot: "on", "off"; "unknown" without EFI. The second reads n
+ * bytes of its variable. */
+const char *hws_walls_secure_boot(void);
+const char *hws_walls_boot_state(const uint8_t *variable, size_t n);
+
 /*
  * HWS_E_DENIED if the kernel is locked down (integrity or confidentiality) and the scope is one
  * that the kernel's own tools would be refused then: the device's driver does not ask, so we do.
- * Scopes 0 and 1 pass always.
+ * Scopes 0 and 1 pass always. With secure boot on, scope 3 is refused as well.
  */
-enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, struct hws_err *err)
-    HWS_MUST_USE;
+enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *secure_boot,
+                              struct hws_err *err) HWS_MUST_USE;
 
 /* Taint mask of the kernel; 0 if it cannot be read. */
 uint64_t hws_walls_taint(void);

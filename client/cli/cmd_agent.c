@@ -10,11 +10,14 @@
 /* ---- agent info ---- */
 
 static const struct hws_column info_columns[] = {
-    {"host", "HOST", 0},           {"name", "NAME", 0},           {"version", "VERSION", 0},
-    {"state", "STATE", 0},         {"state_reason", "REASON", 0}, {"uptime_ms", "UPTIME-MS", 0},
-    {"audit_seq", "AUDIT-SEQ", 0}, {"build_id", NULL, 0},         {"policy_hash", NULL, 0},
-    {"table_hash", NULL, 0},       {"lockdown", "LOCKDOWN", 0},   {"taint_fwctl", "TAINT-J", 0},
-    {"kernel_taint", NULL, 0},     {"policy_source", NULL, 0},    {"policy_trial_left_ms", NULL, 0},
+    {"host", "HOST", 0},           {"name", "NAME", 0},
+    {"version", "VERSION", 0},     {"state", "STATE", 0},
+    {"state_reason", "REASON", 0}, {"uptime_ms", "UPTIME-MS", 0},
+    {"audit_seq", "AUDIT-SEQ", 0}, {"build_id", NULL, 0},
+    {"policy_hash", NULL, 0},      {"table_hash", NULL, 0},
+    {"lockdown", "LOCKDOWN", 0},   {"secure_boot", "SECURE-BOOT", 0},
+    {"taint_fwctl", "TAINT-J", 0}, {"kernel_taint", NULL, 0},
+    {"policy_source", NULL, 0},    {"policy_trial_left_ms", NULL, 0},
 };
 static const struct hws_column process_columns[] = {
     {"host", "HOST", 0},           {"process", "PROCESS", 0},   {"pid", "PID", 0},
@@ -39,6 +42,7 @@ static void info_row(struct hws_out *out, const char *host, const Hawser__V1__In
         hws_cell_text(r->policy_hash),
         hws_cell_text(r->table_hash),
         hws_cell_text(r->lockdown),
+        hws_cell_text(r->secure_boot),
         hws_cell_tone(r->taint_fwctl ? "yes" : "no",
                       r->taint_fwctl ? HWS_TONE_WARN : HWS_TONE_GOOD),
         hws_cell_hex(r->kernel_taint),

@@ -13,11 +13,11 @@ static void locked_kernel_refuses_scopes_that_write(void **state)
     struct hws_err err;
 
     (void)state;
-    assert_ok(hws_walls_scope(0, "confidentiality", &err), &err);
-    assert_ok(hws_walls_scope(1, "integrity", &err), &err);
-    assert_code(hws_walls_scope(2, "integrity", &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(0, "confidentiality", "off", &err), &err);
+    assert_ok(hws_walls_scope(1, "integrity", "off", &err), &err);
+    assert_code(hws_walls_scope(2, "integrity", "off", &err), HWS_E_DENIED);
     assert_non_null(strstr(err.msg, "locked down (integrity)"));
-    assert_code(hws_walls_scope(3, "confidentiality", &err), HWS_E_DENIED);
+    assert_code(hws_walls_scope(3, "confidentiality", "off", &err), HWS_E_DENIED);
 }
 
 static void open_kernel_refuses_nothing_here(void **state)
@@ -25,8 +25,10 @@ static void open_kernel_refuses_nothing_here(void **state)
     struct hws_err err;
 
     (void)state;
-    assert_ok(hws_walls_scope(2, "none", &err), &err);
-    assert_ok(hws_walls_scope(2, "unknown", &err), &err);
+    assert_ok(hws_walls_scope(2, "none", "on", &err), &err);
+    assert_code(hws_walls_scope(3, "none", "on", &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(3, "none", "off", &err), &err);
+    assert_ok(hws_walls_scope(2, "unknown", "off", &err), &err);
 }
 
 static void state_of_this_kernel_is_one_word(void **state)
@@ -82,10 +84,23 @@ static void filter_that_was_handed_down_is_no_wall(void **state)
     assert_string_equal(walls.text, "level=6 seccomp=yes landlock=7 of=7 capabilities=0x0");
 }
 
+static void secure_boot_is_the_last_byte_of_its_variable(void **state)
+{
+    static const uint8_t on[] = {6, 0, 0, 0, 1};
+    static const uint8_t off[] = {6, 0, 0, 0, 0};
+
+    (void)state;
+    assert_string_equal(hws_walls_boot_state(on, sizeof on), "on");
+    assert_string_equal(hws_walls_boot_state(off, sizeof off), "off");
+    assert_string_equal(hws_walls_boot_state(on, 4), "unknown");
+    assert_non_null(hws_walls_secure_boot());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(locked_kernel_refuses_scopes_that_write),
+        cmocka_unit_test(secure_boot_is_the_last_byte_of_its_variable),
         cmocka_unit_test(open_kernel_refuses_nothing_here),
         cmocka_unit_test(state_of_this_kernel_is_one_word),
         cmocka_unit_test(filter_that_was_handed_down_is_no_wall),
