@@ -26,6 +26,7 @@ CASES = CORE + COMPRESSION + LOAD
 
 NO_FLAG = "its server does not tell handlers whether a message came compressed"
 NO_COMPRESS = "its server does not compress answers"
+ALL_OR_NONE = "it compresses all messages of a call or none"
 
 
 def cannot(cases, reason):
@@ -55,6 +56,11 @@ def peers(cache):
                               {**cannot("client_compressed", NO_FLAG), **cannot("server_compressed", NO_COMPRESS)},
                               {**cannot("client_compressed", "its case library has no such case"),
                                **cannot("server_compressed", "its case library has no such case")}),
+        "rust": lambda at: Peer([f"{at}/peer", "--side", "client"], [f"{at}/peer", "--side", "server"],
+                                {**cannot("client_compressed", NO_FLAG), **cannot("server_compressed_streaming", ALL_OR_NONE),
+                                 **cannot("custom_metadata", "its handlers cannot send trailing metadata with a unary answer")},
+                                {**cannot("client_compressed_streaming", ALL_OR_NONE),
+                                 **cannot("server_compressed", "its client does not tell whether a message came compressed")}),
     }
     return {name: known[name](at) for name, at in cache.items()}
 

@@ -10,11 +10,11 @@ interop_cached() {
   mkdir -p "$interop_cache"
   if [ ! -f "$at/.ready" ]; then
     (
-      flock -w 900 9 || exit 1
+      flock -w 1800 9 || exit 1
       [ -f "$at/.ready" ] && exit 0
       rm -rf "$at"
       mkdir -p "$at"
-      timeout 900 "$@" "$at" && touch "$at/.ready"
+      timeout 1800 "$@" "$at" && touch "$at/.ready"
     ) 9>"$at.lock" >"$at.log" 2>&1 || { tail -n 5 "$at.log" >&2; return 1; }
   fi
   echo "$at"
@@ -41,6 +41,19 @@ interop_js() {
 
 interop_go_build() {
   cp "$interop_here"/peers/go/* "$1/" && cd "$1" && go mod tidy && go build -o peer .
+}
+
+interop_rust_build() {
+  cp -r "$interop_here"/peers/rust/* "$1/" && cd "$1" &&
+    HAWSER_PROTOS=$interop_here CARGO_TARGET_DIR=$1/target cargo build --release --quiet && cp target/release/peer . && rm -rf target
+}
+
+# Rust tonic, through crates.io.
+interop_rust() {
+  export -f interop_rust_build
+  export interop_here
+  interop_cached rust "$(find "$interop_here/peers/rust" "$interop_here/grpc_testing.proto" -type f | sort | xargs cat | sha256sum |
+    cut -c1-16)" bash -c 'interop_rust_build "$1"' _
 }
 
 interop_h2spec_build() {

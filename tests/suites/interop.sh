@@ -1,6 +1,6 @@
 # what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; HTTP/2's rules by hand; every method of an agent from Python
 # needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
-# time: 2 min, the first time 3 more; with --long the full sizes of the soaks, grpc-go, and h2spec beside nghttpd: 30 min
+# time: 2 min, the first time 3 more; with --long the full sizes of the soaks, grpc-go, Rust tonic, and h2spec beside nghttpd: 30 min, and 5 once
 
 need_packages $BUILD_PACKAGES python3 python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { skip "all" "$why"; return; }
 command -v npm >/dev/null || need_packages nodejs npm || { skip "all" "$why"; return; }
@@ -66,6 +66,15 @@ if [ "$HAWSER_LONG" = 1 ]; then
     stacks="$stacks,go=$at"
   else
     fail "matrix: grpc-go does not build"
+  fi
+  if ! command -v cargo >/dev/null; then
+    skip "matrix: Rust tonic" "there is no cargo"
+  elif ! need_packages protobuf-compiler; then
+    skip "matrix: Rust tonic" "$why"
+  elif at=$(interop_rust); then
+    stacks="$stacks,rust=$at"
+  else
+    fail "matrix: Rust tonic does not build"
   fi
 fi
 sizes="--calls 60 --rpcs 10 --dials 5"

@@ -226,7 +226,9 @@ bool rig_send(struct stream *s, const ProtobufCMessage *message, bool plain)
                                : hws_grpc_call_send(s->call, bytes, n, &err);
     } while (code == HWS_E_BUSY && uv_run(&s->rig->loop, UV_RUN_ONCE) != 0);
     hws_mem_free(bytes);
-    return code == HWS_OK ? true : rig_fail(s->rig, "send: %s", err.msg);
+    return code == HWS_OK
+               ? true
+               : rig_fail(s->rig, "send: %s", s->call == NULL ? "the call has ended" : err.msg);
 }
 
 bool rig_await(struct stream *s, size_t n_messages)
