@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/cmd_batch.h"
 #include "cli/commands.h"
 #include "cli/names.h"
 #include "cli/signed.h"
@@ -381,6 +382,12 @@ int hws_cmd_raw(struct hws_cli *cli)
     struct hws_cli_mutation m;
     struct raw raw;
 
+    if (cli->args.given[HWS_OPT_BATCH] == (cli->args.n_args == 1)) {
+        return hws_cli_fail(cli, HWS_EXIT_USAGE, "give a command, or a file of them with --batch");
+    }
+    if (cli->args.given[HWS_OPT_BATCH]) {
+        return hws_cli_batch_run(cli);
+    }
     if (hws_cli_is_signed(cli)) {
         return hws_cli_signed(cli, "hawser.cmd");
     }

@@ -40,6 +40,11 @@ struct hws_cell hws_cell_none(void)
     return (struct hws_cell){.kind = HWS_CELL_NONE};
 }
 
+struct hws_cell hws_cell_json(void *json)
+{
+    return (struct hws_cell){.kind = json == NULL ? HWS_CELL_NONE : HWS_CELL_JSON, .json = json};
+}
+
 void hws_out_init(struct hws_out *out, bool json, FILE *file, bool colour)
 {
     memset(out, 0, sizeof(*out));

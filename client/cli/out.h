@@ -24,7 +24,14 @@
 #define HWS_OUT_MAX_COLUMNS 24u
 #define HWS_OUT_MAX_BYTES   ((size_t)64 * 1024 * 1024)
 
-enum hws_cell_kind { HWS_CELL_NONE, HWS_CELL_TEXT, HWS_CELL_UINT, HWS_CELL_BOOL, HWS_CELL_HEX };
+enum hws_cell_kind {
+    HWS_CELL_NONE,
+    HWS_CELL_TEXT,
+    HWS_CELL_UINT,
+    HWS_CELL_BOOL,
+    HWS_CELL_HEX,
+    HWS_CELL_JSON
+};
 
 enum hws_tone { HWS_TONE_PLAIN, HWS_TONE_GOOD, HWS_TONE_WARN, HWS_TONE_BAD };
 
@@ -33,6 +40,7 @@ struct hws_cell {
     const char *text; /* TEXT; NULL is as NONE */
     uint64_t number;  /* UINT; BOOL: 0 or 1; HEX */
     enum hws_tone tone;
+    void *json; /* JSON: json_t, borrowed; shown by the JSON printer only */
 };
 
 struct hws_column {
@@ -104,5 +112,6 @@ struct hws_cell hws_cell_uint(uint64_t number);
 struct hws_cell hws_cell_hex(uint64_t number);
 struct hws_cell hws_cell_bool(bool value);
 struct hws_cell hws_cell_none(void);
+struct hws_cell hws_cell_json(void *json); /* NULL is as none */
 
 #endif

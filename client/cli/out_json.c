@@ -43,6 +43,8 @@ static json_t *value_of(const struct hws_cell *cell)
         return json_string(hex);
     case HWS_CELL_BOOL:
         return json_boolean(cell->number != 0);
+    case HWS_CELL_JSON:
+        return json_incref(cell->json);
     case HWS_CELL_NONE:
         break;
     }

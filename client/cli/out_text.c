@@ -47,6 +47,7 @@ static const char *text_of(const struct hws_cell *cell, char *room)
         return room;
     case HWS_CELL_BOOL:
         return cell->number != 0 ? "yes" : "no";
+    case HWS_CELL_JSON:
     case HWS_CELL_NONE:
         break;
     }
