@@ -523,6 +523,28 @@ void hws_rig_reply_free(struct hws_rig_reply *reply)
     hws_buf_deinit(&reply->bytes);
 }
 
+uint64_t hws_rig_commands(struct hws_rig *rig)
+{
+    Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
+    struct hws_rig_reply r;
+    uint64_t n = UINT64_MAX;
+
+    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    if (r.code != HWS_GRPC_OK) {
+        fail_msg("Info: %s: %s", hws_grpc_code_name(r.code), r.message);
+    }
+    Hawser__V1__InfoResponse *info =
+        hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
+    assert_non_null(info);
+    for (size_t i = 0; i < info->n_counters; i++) {
+        n = strcmp(info->counters[i]->name, "commands") == 0 ? info->counters[i]->value : n;
+    }
+    hawser__v1__info_response__free_unpacked(info, NULL);
+    hws_rig_reply_free(&r);
+    assert_true(n != UINT64_MAX);
+    return n;
+}
+
 uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
                           uint64_t ms)
 {

@@ -73,10 +73,15 @@ static void begin_slow_read(struct hws_rig_async *call, uint64_t timeout_ms, con
     q.device = PCI_A;
     q.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
     q.register_ = &a;
+    uint64_t before = hws_rig_commands(&rig);
+    uint64_t until_ms = hws_rig_now_ms() + RETURN_MS;
     hws_rig_begin(&rig, "/hawser.v1.CommandService/Execute", HWS_GRPC_UNARY, &q.base, timeout_ms,
                   call);
     assert_non_null(call->call);
-    hws_rig_idle(&rig, 100);
+    while (hws_rig_commands(&rig) == before && hws_rig_now_ms() < until_ms) {
+        hws_rig_idle(&rig, 5);
+    }
+    hws_rig_idle(&rig, 50); /* from the device process to the card */
     assert_false(call->done);
 }
 
@@ -111,7 +116,6 @@ static void killed_keeper_ends_calls_and_adopts_the_others(void **state)
     pid_t wire = hws_rig_pid(&rig, "hawser-wire");
     pid_t emu = hws_rig_pid(&rig, "hawser-emu");
     pid_t keeper = hws_rig_pid(&rig, "hawserd");
-    hws_rig_idle(&rig, 1700); /* what the test before left on the card has returned */
     begin_slow_read(&slow, 10000, "MTMP");
 
     assert_int_equal(kill(keeper, SIGKILL), 0);
@@ -128,7 +132,6 @@ static void killed_keeper_ends_calls_and_adopts_the_others(void **state)
     assert_int_not_equal(hws_rig_pid(&rig, "hawserd"), keeper);
     assert_int_equal(hws_rig_pid(&rig, "hawser-wire"), wire);
     assert_int_equal(hws_rig_pid(&rig, "hawser-emu"), emu);
-    hws_rig_idle(&rig, 2000); /* the command of the earlier session returns */
     wait_card();
 }
 
