@@ -18,6 +18,7 @@ static const struct hws_column info_columns[] = {
     {"lockdown", "LOCKDOWN", 0},   {"secure_boot", "SECURE-BOOT", 0},
     {"taint_fwctl", "TAINT-J", 0}, {"kernel_taint", NULL, 0},
     {"policy_source", NULL, 0},    {"policy_trial_left_ms", NULL, 0},
+    {"locks_hash", NULL, 0},
 };
 static const struct hws_column process_columns[] = {
     {"host", "HOST", 0},           {"process", "PROCESS", 0},   {"pid", "PID", 0},
@@ -48,6 +49,7 @@ static void info_row(struct hws_out *out, const char *host, const Hawser__V1__In
         hws_cell_hex(r->kernel_taint),
         hws_cell_text(r->policy_source),
         hws_cell_uint(r->policy_trial_left_ms),
+        hws_cell_text(r->locks_hash),
     };
 
     hws_out_row(out, cells);
