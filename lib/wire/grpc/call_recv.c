@@ -111,9 +111,7 @@ static void deliver(struct hws_grpc_call *call, struct hws_grpc_framed msg)
     hws_buf_deinit(&plain);
 }
 
-/* Counts what the call holds of messages that no handler has taken against the connection's ceiling
- * and its accounts. */
-static bool count_held(struct hws_grpc_call *call)
+static void note_held(struct hws_grpc_call *call)
 {
     struct hws_grpc_conn *conn = call->conn;
     size_t holds =
@@ -122,6 +120,15 @@ static bool count_held(struct hws_grpc_call *call)
     conn->recv_bytes = conn->recv_bytes - call->counted + holds;
     call->counted = holds;
     hws_grpc__account_sync(conn);
+}
+
+/* Counts what the call holds of messages that no handler has taken against the connection's ceiling
+ * and its accounts. */
+static bool count_held(struct hws_grpc_call *call)
+{
+    const struct hws_grpc_conn *conn = call->conn;
+
+    note_held(call);
     if (conn->recv_bytes > conn->cfg.limits.max_recv_conn_bytes) {
         conn->stats->over_recv_limit++;
         hws_grpc__call_fail(call, HWS_GRPC_RESOURCE_EXHAUSTED,
@@ -217,6 +224,8 @@ static void end_server(struct hws_grpc_call *call)
             return;
         }
         hand_out(call, hws_buf_peek(&call->single), hws_buf_len(&call->single));
+        hws_grpc__drop_buf(&call->single); /* the handler has seen it; its answer is charged, too */
+        note_held(call);
     }
     call->end_told = true;
     if (call->state == HWS_GRPC_CALL_OPEN && call->ops != NULL &&

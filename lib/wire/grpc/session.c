@@ -181,7 +181,7 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
     return call;
 }
 
-static void drop_buf(struct hws_buf *b)
+void hws_grpc__drop_buf(struct hws_buf *b)
 {
     if (b->cap > KEEP_BYTES) {
         hws_buf_deinit(b);
@@ -200,11 +200,11 @@ static void recycle(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     hws_grpc_meta_reset(&keep.peer_meta);
     hws_grpc_meta_reset(&keep.peer_trailers);
     hws_grpc_meta_reset(&keep.end_trailers);
-    drop_buf(&keep.reader.body);
-    drop_buf(&keep.held);
-    drop_buf(&keep.single);
-    drop_buf(&keep.end_message);
-    drop_buf(&keep.end_details);
+    hws_grpc__drop_buf(&keep.reader.body);
+    hws_grpc__drop_buf(&keep.held);
+    hws_grpc__drop_buf(&keep.single);
+    hws_grpc__drop_buf(&keep.end_message);
+    hws_grpc__drop_buf(&keep.end_details);
     memset(call, 0, sizeof(*call));
     call->peer_meta = keep.peer_meta;
     call->peer_trailers = keep.peer_trailers;

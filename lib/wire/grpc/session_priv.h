@@ -115,6 +115,9 @@ void hws_grpc__conn_wake(struct hws_grpc_conn *conn);
 /* A fresh call in the connection's list; NULL without memory or when an account is full. */
 struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id);
 
+/* Empties a buffer; small memory stays, large memory goes. */
+void hws_grpc__drop_buf(struct hws_buf *b);
+
 /* Takes a call back that nobody has seen: one whose request could not be queued. */
 void hws_grpc__call_undo(struct hws_grpc_call *call);
 

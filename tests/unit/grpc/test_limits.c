@@ -479,6 +479,23 @@ static void account_bounds_the_bytes_of_many_connections(void **state)
     assert_int_equal(f->account.held_bytes, 900000);
 }
 
+/* Else a caller of many large calls would be charged for request and answer at once. */
+static void a_request_is_no_longer_held_when_its_handler_has_it(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t message[5 + 40000] = {0, 0, 0, 0x9c, 0x40};
+
+    unary_request(f, 1, 0);
+    frame(f, DATA, 0, 1, message, sizeof(message));
+    flush(f);
+    assert_int_equal(f->account.held_bytes, 40000); /* it waits for the half close */
+    frame(f, DATA, END_STREAM, 1, message, 0);
+    flush(f);
+    assert_int_equal(hws_grpc_conn_n_calls(&f->conn), 1);
+    assert_int_equal(f->conn.recv_bytes, 0);
+    assert_int_equal(f->account.held_bytes, 0);
+}
+
 static void full_account_keeps_a_slow_reader_from_sending_until_there_is_room(void **state)
 {
     struct fixture *f = *state;
@@ -539,6 +556,7 @@ int main(void)
         T(account_bounds_the_calls_of_many_connections),
         T(account_bounds_the_bytes_of_many_connections),
         T(what_the_transport_holds_is_charged_until_it_is_gone),
+        T(a_request_is_no_longer_held_when_its_handler_has_it),
         T(full_account_keeps_a_slow_reader_from_sending_until_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
