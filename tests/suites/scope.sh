@@ -1,14 +1,28 @@
 # what: what may run, exhaustively, against a list written by hand; hostile processes on either side; the walls of each process attacked from inside; systemd units
-# needs: the build packages, systemd (systemd-analyze)
-# time: 2-3 min
+# needs: the build packages, systemd (systemd-analyze), python3, openssl, procps
+# time: 3-4 min
 
-need_packages $BUILD_PACKAGES systemd || { fail "$why"; return 0; }
+need_packages $BUILD_PACKAGES systemd python3 openssl procps || { fail "$why"; return 0; }
 build dev || return 0
 [ "$HAWSER_LONG" = 1 ] && export HAWSER_SCOPE_N=1000000
 run_ctest dev scope
 
 # What the tests said: how much was judged, how far the walls go.
 grep -E '[0-9]+ (judged|attempts denied|calls, |commands over)|escapes|^ *[a-z]+\.lock: level=' build/dev/Testing/Temporary/LastTest.log | sed 's/^/   /'
+
+# Deaths of the keeper: by real SIGKILLs under load here; at failpoints of an in-memory file layer in unit_store_kill.
+kills=20
+if [ "$HAWSER_LONG" = 1 ]; then
+  kills=300
+  if HAWSER_KILLS=10000 timeout 1800 build/dev/tests/unit_store_kill; then pass "10,000 deaths at failpoints"; else fail "10,000 deaths at failpoints"; fi
+fi
+while read -r verdict name; do
+  case $verdict in
+    pass) pass "$name" ;;
+    fail) fail "$name" ;;
+    *) echo "   $verdict $name" ;;
+  esac
+done < <(HAWSER_BIN=$TOP/build/dev/bin timeout 3600 python3 tests/scope/kills.py $kills 2>&1 || echo "fail SIGKILLs: the test ended badly")
 
 # exposure UNIT LIMIT-IN-TENTHS [FOLDER]: the offline score of systemd-analyze security; lower is better.
 exposure() {
