@@ -129,6 +129,14 @@ static void op_read(void *data, uint32_t region, uint64_t offset, uint8_t *dst, 
     }
 }
 
+static void op_reset(void *data)
+{
+    struct hws_vm_card *card = data;
+
+    hws_emu_pci_init(&card->pci, &card->store.profile);
+    hws_emu_function_reset(&card->emu, card->emu.now_ms);
+}
+
 static void op_write(void *data, uint32_t region, uint64_t offset, const uint8_t *src, uint32_t n)
 {
     struct hws_vm_card *card = data;
@@ -138,17 +146,12 @@ static void op_write(void *data, uint32_t region, uint64_t offset, const uint8_t
     }
     if (region == HWS_EMU_VFU_REGION_CONFIG) {
         hws_emu_pci_write(&card->pci, offset, src, n);
+        if (hws_emu_pci_is_reset(offset, src, n)) {
+            op_reset(card);
+        }
     } else {
         hws_emu_bar_write(&card->emu, offset, src, n);
     }
-}
-
-static void op_reset(void *data)
-{
-    struct hws_vm_card *card = data;
-
-    hws_emu_pci_init(&card->pci, &card->store.profile);
-    hws_emu_function_reset(&card->emu, card->emu.now_ms);
 }
 
 static const struct hws_emu_vfu_ops operations = {.dma_map = op_dma_map,

@@ -75,12 +75,14 @@ void guest_profile_text(char *text, size_t cap, uint64_t *rand_state, const char
         "pcie: {width: 8, width_cap: 16, generation: 4, generation_cap: 5}\n"
         "ports:\n"
         "  - {type: eth, lanes: 4, speed: 200G, eth: [100G, 200G], ib: [EDR], rx_frames_per_s: "
-        "%" PRIu64 ", tx_frames_per_s: %" PRIu64 ", frame_bytes: 100, symbol_errors_per_h: %" PRIu64
+        "%" PRIu64 ", tx_frames_per_s: %" PRIu64
+        ", frame_bytes: 100, rx_discards_per_s: 7, symbol_errors_per_h: %" PRIu64
         ", corrected_bits_per_s: %" PRIu64 "}\n"
         "serdes: %" PRIu64 "\n"
         "sensors: [{index: 0, name: asic, celsius: %" PRIu64 ".5, high: 105}]\n"
         "capabilities: {uctx_cap: 7, cmdif_checksum: 3, log_max_eq: 6, pkey_table_size: {cur: 0, "
-        "max: 5}}\n"
+        "max: 5}, fast_teardown: 1, general_notification_event: 1, pci_sync_for_fw_update_event: "
+        "{cur: 0, max: 1}}\n"
         "%s",
         a & 0xffffff, a >> 24 & 0xffffff, b % 10000000000u, b >> 20 & 0xffffffffff, a % 9,
         1 + a % 65535, 1 + b % 65535, (unsigned)(a >> 8 & 0xff), (unsigned)(b & 0xff),

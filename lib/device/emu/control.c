@@ -146,6 +146,12 @@ static enum hws_code resume(struct line *l)
     return HWS_OK;
 }
 
+static enum hws_code late(struct line *l)
+{
+    hws_emu_late(l->e);
+    return HWS_OK;
+}
+
 static enum hws_code raise_health(struct line *l, bool fatal)
 {
     uint64_t syndrome = 0;
@@ -203,7 +209,7 @@ static const struct row rows[] = {
     {"health", ARG_NEEDED, health},   {"fatal", ARG_NEEDED, fatal},
     {"reset", ARG_ADAPTER, reset},    {"power-cycle", ARG_ADAPTER, power_cycle},
     {"unplug", ARG_OPTIONAL, unplug}, {"replug", ARG_ADAPTER, replug},
-    {"help", ARG_NONE, say_help},
+    {"late", ARG_ADAPTER, late},      {"help", ARG_NONE, say_help},
 };
 
 const char *hws_emu_control_help(void)
@@ -216,6 +222,7 @@ const char *hws_emu_control_help(void)
            "resume ADAPTER            it goes on; the health buffer is clean\n"
            "health ADAPTER SYNDROME   a syndrome (1..255) in the health buffer; commands go on\n"
            "fatal ADAPTER SYNDROME    the same with a reset request; the firmware stands still\n"
+           "late ADAPTER              what drop and drop_event kept back arrives after all\n"
            "reset ADAPTER             the firmware resets\n"
            "power-cycle ADAPTER       off and on\n"
            "unplug ADAPTER [MS]       off the bus; without MS until replug\n"

@@ -16,6 +16,7 @@
  *   fatal ADAPTER SYNDROME    the same with a reset request; the firmware stands still
  *   reset ADAPTER             the firmware resets
  *   power-cycle ADAPTER       off and on
+ *   late ADAPTER              what drop and drop_event kept back arrives after all
  *   unplug ADAPTER [MS]       off the bus; without MS until replug
  *   replug ADAPTER            on the bus again
  *   help                      these lines

@@ -20,9 +20,11 @@ void hws_emu__forget_host(struct hws_emu *e)
     e->queue_h = 0;
     e->queue_l = 0;
     e->pending_mask = 0;
+    e->lost_mask = 0;
     e->hca_enabled = false;
     e->hca_inited = false;
     e->issi = 0;
+    e->fast_teardown = false;
     e->checksums = false; /* mlx5_core (Linux 7.3.4) never signs blocks, nor asks first */
     e->uctx_mask = 0;
     e->uar_mask = 0;
@@ -37,9 +39,12 @@ void hws_emu__boot(struct hws_emu *e, bool warm)
     e->state = e->profile->boot_ms == 0 ? HWS_EMU_READY : HWS_EMU_INITIALIZING;
     e->boot_at_ms = e->now_ms;
     e->reset_at_ms = UINT64_MAX;
+    e->sync_until_ms = UINT64_MAX;
     e->hung_until_ms = 0;
     e->replug_at_ms = UINT64_MAX;
-    e->nic_off = false;
+    /* A driver that has let go of the function for this reset must find it so afterwards. */
+    e->nic_off = warm && e->reset_state == HWS_EMU__RESET_IN_PROGRESS;
+    e->reset_state = HWS_EMU__RESET_IDLE;
     e->mfrl_level = 0;
     e->warm = warm;
     e->cold_at_ms = warm ? e->cold_at_ms : e->now_ms;
@@ -185,6 +190,10 @@ static void write_addr_l(struct hws_emu *e, uint32_t value)
         e->queue_h = 0;
         e->queue_l = 0;
         hws_emu__eq_reset(e);
+        if (e->fast_teardown) {
+            hws_emu__forget_host(e);
+            hws_emu__sync_released(e);
+        }
         return;
     }
     e->queue_l = value & HWS_ISEG_ADDR_L_MASK;
@@ -262,7 +271,10 @@ uint64_t hws_emu_turn(struct hws_emu *e, uint64_t now_ms)
         e->state = HWS_EMU_READY;
         HWS_EMU__TRACE(e, "emu: ready");
     }
-    uint64_t next_ms = least(firmware_turn(e), e->reset_at_ms);
+    if (e->sync_until_ms <= now_ms) {
+        hws_emu__sync_timeout(e);
+    }
+    uint64_t next_ms = least(least(firmware_turn(e), e->reset_at_ms), e->sync_until_ms);
     if (e->state == HWS_EMU_INITIALIZING) {
         next_ms = least(next_ms, e->boot_at_ms + e->profile->boot_ms);
     }

@@ -79,8 +79,9 @@ struct hws_emu_slot {
     uint64_t due_ms;
     const struct hws_emu_fault *fault; /* one of faults; matched once, NULL = none */
     bool matched;
-    bool fresh;    /* rung since the last turn; due_ms is not set yet */
-    bool by_event; /* its completion is an event; else the host polls */
+    bool fresh;         /* rung since the last turn; due_ms is not set yet */
+    bool by_event;      /* its completion is an event; else the host polls */
+    uint8_t status_own; /* of a completion that was lost */
 };
 
 /* What counts on a port; every counter is a function of it and of the profile. */
@@ -143,12 +144,16 @@ struct hws_emu {
     uint64_t now_ms;
     uint64_t boot_at_ms;    /* power-on or reset */
     uint64_t reset_at_ms;   /* a triggered reset; UINT64_MAX = none */
+    uint64_t sync_until_ms; /* a reset waits for the host's driver; UINT64_MAX = none does */
+    uint8_t reset_state;    /* MFRL reset_state, beside a triggered reset */
     uint64_t hung_until_ms; /* the firmware stands still; 0 = it runs, UINT64_MAX = until reset */
     uint64_t replug_at_ms;  /* while unplugged; UINT64_MAX = when told */
     bool nic_off;           /* reset by the driver: nic_interface is disabled until an address */
+    bool fast_teardown;     /* prepared: what the host has set up is forgotten with nic_interface */
     uint32_t queue_h;
     uint32_t queue_l;
     uint32_t pending_mask; /* doorbells rung and not yet answered */
+    uint32_t lost_mask;    /* answered, and the host was not told: planted faults */
     struct hws_emu_health health;
     struct hws_emu_eq eqs[HWS_EMU_MAX_EQS];
 

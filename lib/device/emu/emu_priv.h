@@ -19,6 +19,16 @@ enum hws_emu__synd {
 #undef HWS_EMU_SYND
 };
 
+/* reset_state of MFRL. */
+enum hws_emu__reset_state {
+    HWS_EMU__RESET_IDLE = 0,
+    HWS_EMU__RESET_NEGOTIATED = 1, /* the driver has been asked */
+    HWS_EMU__RESET_IN_PROGRESS = 2,
+    HWS_EMU__RESET_NO_ANSWER = 3,
+    HWS_EMU__RESET_REFUSED = 4,
+    HWS_EMU__RESET_NOT_RELEASED = 5 /* it has agreed, and not let go of the function in time */
+};
+
 #define HWS_EMU__REG_MAX_BYTES 288u /* MNVGN with the longest record */
 
 /* A command being executed. in and out are the model's private copies. */
@@ -84,6 +94,8 @@ void hws_emu__dispatch(struct hws_emu *e, struct hws_emu__cmd *cmd);
 void hws_emu__doorbell(struct hws_emu *e, uint32_t bits);
 void hws_emu__run_due(struct hws_emu *e);
 uint64_t hws_emu__next_due(const struct hws_emu *e);
+/* Entries and events that a planted fault kept back go to the host. */
+void hws_emu__give_lost(struct hws_emu *e);
 
 /* chain.c: delivery status. in: fetches n_bytes; out: checks the chain and notes its addresses. */
 enum hws_delivery hws_emu__chain_fetch(struct hws_emu *e, uint64_t addr, uint8_t token,
@@ -111,14 +123,20 @@ void hws_emu__boot(struct hws_emu *e, bool warm);
 /* What the host has set up is forgotten. */
 void hws_emu__forget_host(struct hws_emu *e);
 
-/* op_hca.c: power-on state of the capability area. */
+/* op_hca.c: power-on state of the capability area; whether the host's driver wants to be asked
+ * before a firmware reset, and can be. */
 void hws_emu__caps_reset(struct hws_emu *e);
+bool hws_emu__host_syncs_resets(struct hws_emu *e);
 
 /* link.c and reg_thermal.c: power-on state; nic_turn moves links up to now and returns the next
  * change. */
 void hws_emu__nic_reset(struct hws_emu *e);
 uint64_t hws_emu__nic_turn(struct hws_emu *e);
 void hws_emu__thermal_reset(struct hws_emu *e);
+
+/* reg_reset.c: the host has let go of the function; the time for its answer is over. */
+void hws_emu__sync_released(struct hws_emu *e);
+void hws_emu__sync_timeout(struct hws_emu *e);
 
 /* reg_time.c: a row of timeout.def as the init segment has it. */
 uint32_t hws_emu__timeout_word(const struct hws_emu *e, uint32_t row);

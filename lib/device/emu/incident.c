@@ -31,6 +31,12 @@ void hws_emu_resume(struct hws_emu *e)
     hws_emu__hang_over(e);
 }
 
+void hws_emu_late(struct hws_emu *e)
+{
+    HWS_EMU__TRACE(e, "emu: late completions 0x%x", e->lost_mask);
+    hws_emu__give_lost(e);
+}
+
 void hws_emu_firmware_reset(struct hws_emu *e)
 {
     if (is_there(e)) {

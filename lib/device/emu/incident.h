@@ -19,6 +19,9 @@ void hws_emu_hang(struct hws_emu *e, uint64_t ms);
 /* The firmware goes on where it stood, and the health buffer is clean. */
 void hws_emu_resume(struct hws_emu *e);
 
+/* What planted faults kept back (a completion, its event) arrives after all. */
+void hws_emu_late(struct hws_emu *e);
+
 /* The firmware restarts: what ran is lost, what is stored begins to count. */
 void hws_emu_firmware_reset(struct hws_emu *e);
 

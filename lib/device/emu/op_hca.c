@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "emu/emu_priv.h"
+#include "ifc/eq.h"
 
 #define ISSI_SUPPORTED 0x3u /* steps 0 and 1 */
 
@@ -13,6 +14,13 @@ void hws_emu__op_nop(struct hws_emu *e, struct hws_emu__cmd *cmd)
 }
 
 /* ---- capabilities ---- */
+
+#define HWS_EMU_CAP_FIELD(name, dw, lsb, bits, source)                                             \
+    enum { CAP_DW_##name = (dw), CAP_LSB_##name = (lsb), CAP_BITS_##name = (bits) };
+#include "emu/cap_fields.def"
+#undef HWS_EMU_CAP_FIELD
+
+#define CAP_GET(area, name) hws_bits_get((area) + CAP_DW_##name, CAP_LSB_##name, CAP_BITS_##name)
 
 void hws_emu__caps_reset(struct hws_emu *e)
 {
@@ -73,12 +81,13 @@ void hws_emu__op_set_hca_cap(struct hws_emu *e, struct hws_emu__cmd *cmd)
         hws_bits_put(e->cap_cur + c->dw, c->lsb_idx, c->n_bits,
                      hws_bits_get(area + c->dw, c->lsb_idx, c->n_bits));
     }
-#define HWS_EMU_CAP_FIELD(name, dw, lsb, bits, source)                                             \
-    enum { CAP_DW_##name = (dw), CAP_LSB_##name = (lsb), CAP_BITS_##name = (bits) };
-#include "emu/cap_fields.def"
-#undef HWS_EMU_CAP_FIELD
-    e->checksums = hws_bits_get(area + CAP_DW_cmdif_checksum, CAP_LSB_cmdif_checksum,
-                                CAP_BITS_cmdif_checksum) != 0;
+    e->checksums = CAP_GET(area, cmdif_checksum) != 0;
+}
+
+bool hws_emu__host_syncs_resets(struct hws_emu *e)
+{
+    return CAP_GET(e->cap_cur, pci_sync_for_fw_update_event) != 0 &&
+           hws_emu__eq_has(e, HWS_EVENT_GENERAL);
 }
 
 /* ---- identity ---- */
@@ -118,9 +127,19 @@ void hws_emu__op_init_hca(struct hws_emu *e, struct hws_emu__cmd *cmd)
     e->hca_inited = true;
 }
 
+/* Prepared, the function goes on until nic_interface is disabled, and is forgotten then. */
 void hws_emu__op_teardown_hca(struct hws_emu *e, struct hws_emu__cmd *cmd)
 {
-    (void)cmd;
+    uint16_t profile = hws_load_be16(cmd->in + HWS_TEARDOWN_PROFILE);
+
+    if (profile == HWS_TEARDOWN_PREPARE_FAST && CAP_GET(e->cap_cur, fast_teardown) != 0) {
+        e->fast_teardown = true;
+        return;
+    }
+    if (profile != HWS_TEARDOWN_GRACEFUL) {
+        hws_emu__refuse(cmd, HWS_FW_BAD_PARAM, HWS_EMU__SYND_TEARDOWN);
+        return;
+    }
     e->hca_inited = false;
     e->uctx_mask = 0;
     e->uar_mask = 0;

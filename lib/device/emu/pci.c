@@ -42,7 +42,9 @@
 #define DEV_CAP_512_BYTE_PAYLOAD 0x2u
 #define DEV_CAP_EXTENDED_TAG     0x20u
 #define DEV_CAP_ROLE_ERRORS      0x8000u
+#define DEV_CAP_FUNCTION_RESET   0x10000000u
 #define DEV_CTL_DEFAULT          0x2810u /* 512-byte reads, relaxed ordering, no snoop */
+#define DEV_CTL_RESET_HIGH       0x80u   /* reads as 0; in the high byte */
 #define LINK_STA_SLOT_CLOCK      0x1000u
 
 /* Whether an access is to a word of the vendor specific capability behind its header. */
@@ -90,7 +92,8 @@ static void put_pcie(struct hws_emu_pci *pci, const struct hws_emu_profile *p)
     pci->bytes[CAP_PCIE + 1] = CAP_MSIX;
     put16(pci, CAP_PCIE + 2, PCIE_V2_ENDPOINT);
     put32(pci, CAP_PCIE + PCIE_DEV_CAP,
-          DEV_CAP_512_BYTE_PAYLOAD | DEV_CAP_EXTENDED_TAG | DEV_CAP_ROLE_ERRORS);
+          DEV_CAP_512_BYTE_PAYLOAD | DEV_CAP_EXTENDED_TAG | DEV_CAP_ROLE_ERRORS |
+              DEV_CAP_FUNCTION_RESET);
     put16(pci, CAP_PCIE + PCIE_DEV_CTL, DEV_CTL_DEFAULT);
     put32(pci, CAP_PCIE + PCIE_LINK_CAP, (uint32_t)p->pcie_width_cap << 4 | p->pcie_generation_cap);
     put16(pci, CAP_PCIE + PCIE_LINK_STA,
@@ -154,6 +157,13 @@ void hws_emu_pci_write(struct hws_emu_pci *pci, uint64_t offset, const uint8_t *
         uint8_t *byte = &pci->bytes[offset + i];
         *byte = (uint8_t)((*byte & ~mask) | (src[i] & mask));
     }
+}
+
+bool hws_emu_pci_is_reset(uint64_t offset, const uint8_t *src, size_t n)
+{
+    const uint64_t at = CAP_PCIE + PCIE_DEV_CTL + 1;
+
+    return offset <= at && at - offset < n && (src[at - offset] & DEV_CTL_RESET_HIGH) != 0;
 }
 
 bool hws_emu_pci_is_master(const struct hws_emu_pci *pci)

@@ -1,7 +1,7 @@
 /*
  * PCI configuration space of the emulated adapter: a PCIe endpoint with one 64-bit memory BAR
  * (registers, doorbell pages, MSI-X table), PCIe, MSI-X and vendor specific capabilities. No VPD,
- * no SR-IOV, no function level reset.
+ * no SR-IOV.
  *
  * Source: PCI Express Base 5.0 (7.5.1 header, 7.5.3 PCIe capability), PCI 3.0 (6.8.2 MSI-X).
  * Thread rule: the model's thread. Pure.
@@ -35,6 +35,9 @@ void hws_emu_pci_init(struct hws_emu_pci *pci, const struct hws_emu_profile *pro
  */
 void hws_emu_pci_read(struct hws_emu_pci *pci, uint64_t offset, uint8_t *dst, size_t n);
 void hws_emu_pci_write(struct hws_emu_pci *pci, uint64_t offset, const uint8_t *src, size_t n);
+
+/* Whether a write asks for a function level reset; the caller then resets space and function. */
+bool hws_emu_pci_is_reset(uint64_t offset, const uint8_t *src, size_t n);
 
 /* Whether the host lets the card reach its memory, interrupts included. */
 bool hws_emu_pci_is_master(const struct hws_emu_pci *pci);

@@ -84,6 +84,7 @@ struct hws_emu_nic_port {
     uint64_t rx_frames_per_s;
     uint64_t tx_frames_per_s;
     uint32_t frame_bytes;
+    uint32_t rx_discards_per_s;    /* beside those: frames that no buffer was free for */
     uint32_t symbol_errors_per_h;  /* errors that FEC did not correct */
     uint64_t corrected_bits_per_s; /* errors that it did, all lanes together */
 };

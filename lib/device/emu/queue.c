@@ -35,6 +35,7 @@ void hws_emu__doorbell(struct hws_emu *e, uint32_t bits)
     if (n_slots < 32) {
         bits &= (UINT32_C(1) << n_slots) - 1;
     }
+    e->lost_mask &= ~bits;
     for (uint32_t fresh = bits & ~e->pending_mask; fresh != 0; fresh &= fresh - 1) {
         uint32_t idx = (uint32_t)__builtin_ctz(fresh);
         e->slots[idx] = (struct hws_emu_slot){.fresh = true};
@@ -152,24 +153,56 @@ static void flip(struct hws_emu *e, struct hws_entry *x, const struct hws_emu__c
     }
 }
 
+/* The byte that gives an entry back. */
+static void give_entry(struct hws_emu *e, uint32_t idx, uint8_t status_own)
+{
+    const struct hws_emu_dma *dma = &e->config.dma;
+
+    hws_barrier_release();
+    (void)dma->write(dma->data, entry_addr(e, idx) + offsetof(struct hws_entry, status_own),
+                     &status_own, 1);
+}
+
+static void tell(struct hws_emu *e, uint32_t idx)
+{
+    uint8_t data[4];
+
+    if (e->slots[idx].by_event) {
+        hws_store_be32(data, UINT32_C(1) << idx);
+        hws_emu__eq_post(e, HWS_EVENT_CMD, 0, data, sizeof(data));
+    }
+}
+
 /* Writes the entry's reply half and, after everything else, the byte that gives it back. */
 static void give_back(struct hws_emu *e, uint32_t idx, const struct hws_entry *x)
 {
     uint64_t addr = entry_addr(e, idx);
     const struct hws_emu_dma *dma = &e->config.dma;
+    bool lost = has_action(e->slots[idx].fault, HWS_EMU_FAULT_DROP);
 
     if (dma->write(dma->data, addr + offsetof(struct hws_entry, out_inline), x->out_inline,
                    sizeof(x->out_inline)) &&
-        dma->write(dma->data, addr + offsetof(struct hws_entry, token), &x->token, 2)) {
-        hws_barrier_release();
-        (void)dma->write(dma->data, addr + offsetof(struct hws_entry, status_own), &x->status_own,
-                         1);
+        dma->write(dma->data, addr + offsetof(struct hws_entry, token), &x->token, 2) && !lost) {
+        give_entry(e, idx, x->status_own);
     }
     e->pending_mask &= ~(UINT32_C(1) << idx);
-    if (e->slots[idx].by_event && !has_action(e->slots[idx].fault, HWS_EMU_FAULT_DROP_EVENT)) {
-        uint8_t data[4];
-        hws_store_be32(data, UINT32_C(1) << idx);
-        hws_emu__eq_post(e, HWS_EVENT_CMD, 0, data, sizeof(data));
+    if (lost || has_action(e->slots[idx].fault, HWS_EMU_FAULT_DROP_EVENT)) {
+        e->slots[idx].status_own = x->status_own;
+        e->lost_mask |= UINT32_C(1) << idx;
+    } else {
+        tell(e, idx);
+    }
+}
+
+void hws_emu__give_lost(struct hws_emu *e)
+{
+    uint32_t mask = e->state == HWS_EMU_QUEUE ? e->lost_mask : 0;
+
+    e->lost_mask = 0;
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t idx = (uint32_t)__builtin_ctz(mask);
+        give_entry(e, idx, e->slots[idx].status_own);
+        tell(e, idx);
     }
 }
 
@@ -296,10 +329,6 @@ static void run_slot(struct hws_emu *e, uint32_t idx)
     HWS_EMU__TRACE(e, "emu: slot %u %s op_mod=0x%x uid=%u status=0x%x syndrome=0x%x", idx,
                    hws_ifc_op_name(cmd.op), cmd.op_mod, cmd.uid, hws_box_status(cmd.out),
                    hws_box_syndrome(cmd.out));
-    if (has_action(fault, HWS_EMU_FAULT_DROP)) {
-        e->pending_mask &= ~(UINT32_C(1) << idx);
-        return;
-    }
     reply(e, idx, &x, d, &cmd, fault);
 }
 

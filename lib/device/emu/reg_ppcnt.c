@@ -22,6 +22,7 @@ struct counts {
     uint64_t tx;
     uint64_t rx_bytes;
     uint64_t tx_bytes;
+    uint64_t discards;
     uint64_t symbol_errors;
     uint64_t corrected;
 };
@@ -39,6 +40,7 @@ static void group_2863(const struct counts *n, uint8_t *c)
 {
     hws_store_be64(c + 0x00, n->rx_bytes);
     hws_store_be64(c + 0x08, n->rx);
+    hws_store_be64(c + 0x10, n->discards);
     hws_store_be64(c + 0x28, n->tx_bytes);
     hws_store_be64(c + 0x30, n->tx);
 }
@@ -75,6 +77,20 @@ static void group_extended(const struct counts *n, uint8_t *c)
     uint32_t k = size_class(n->e->profile->ports[n->port].frame_bytes);
 
     hws_store_be64(c + 0x50 + (size_t)8 * k, n->tx);
+}
+
+static void group_discards(const struct counts *n, uint8_t *c)
+{
+    hws_store_be64(c + 0x00, n->discards);
+    hws_store_be64(c + 0x78, n->discards);
+}
+
+/* The queue itself is never seen with something in it. */
+static void group_class(const struct counts *n, uint8_t *c)
+{
+    if (n->prio == 0) {
+        hws_store_be64(c + 0x08, n->discards);
+    }
 }
 
 static void group_priority(const struct counts *n, uint8_t *c)
@@ -186,17 +202,14 @@ static void group_histogram(const struct counts *n, uint8_t *c)
 struct group {
     uint8_t number;
     bool per_prio;
-    void (*fill)(const struct counts *n, uint8_t *c); /* NULL: it stays zero */
+    void (*fill)(const struct counts *n, uint8_t *c);
 };
 
-/* Discards and queues of a traffic class stay zero: no queue fills at these rates. */
 static const struct group groups[] = {
-    {0x00, false, group_802_3},       {0x01, false, group_2863},
-    {0x02, false, group_2819},        {0x03, false, group_3635},
-    {0x05, false, group_extended},    {0x06, false, NULL},
-    {0x10, true, group_priority},     {0x11, true, NULL},
-    {0x12, false, group_physical},    {0x16, false, group_statistical},
-    {0x1a, false, group_recovery},    {0x20, false, group_ib},
+    {0x00, false, group_802_3},       {0x01, false, group_2863},      {0x02, false, group_2819},
+    {0x03, false, group_3635},        {0x05, false, group_extended},  {0x06, false, group_discards},
+    {0x10, true, group_priority},     {0x11, true, group_class},      {0x12, false, group_physical},
+    {0x16, false, group_statistical}, {0x1a, false, group_recovery},  {0x20, false, group_ib},
     {0x21, false, group_ib_extended}, {0x23, false, group_histogram},
 };
 
@@ -212,6 +225,7 @@ static struct counts count(const struct hws_emu *e, uint32_t port, uint32_t grou
     n.tx = hws_emu__over(p->tx_frames_per_s, n.t.up_ms);
     n.rx_bytes = n.rx * p->frame_bytes;
     n.tx_bytes = n.tx * p->frame_bytes;
+    n.discards = hws_emu__over(p->rx_discards_per_s, n.t.up_ms);
     n.symbol_errors = hws_emu__over(p->symbol_errors_per_h, n.t.up_ms) / 3600;
     n.corrected = hws_emu__over(p->corrected_bits_per_s, n.t.up_ms);
     return n;
@@ -250,9 +264,7 @@ void hws_emu__ppcnt(struct hws_emu *e, struct hws_emu__reg *r)
     }
     struct counts n = count(e, port, g);
     n.prio = prio;
-    if (groups[g].fill != NULL) {
-        groups[g].fill(&n, r->data + COUNTERS);
-    }
+    groups[g].fill(&n, r->data + COUNTERS);
     if (clear) {
         clear_group(e, port, g);
     }

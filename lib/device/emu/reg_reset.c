@@ -5,16 +5,32 @@
  *   dw 4: [7:0] level bits  [15:8] supported types  [19:16] state  [30:29] synchronised start
  *
  * A write with a start of 1 (driver synchronised) or 2 (tool synchronised) and level bit 3
- * triggers: the command completes, and reset_delay_ms later the card resets. Any other write of
- * supported levels only arms the reset that a reboot or a power cycle will do.
+ * triggers. Where a driver has said that it wants to be asked first (SET_HCA_CAP,
+ * pci_sync_for_fw_update_event) and takes general events, start 1 asks it:
+ *
+ *   write of start -> event REQUEST -> write of an answer [28:27] -> event NOW -> nic_interface
+ *   disabled after a fast teardown -> reset_delay_ms later the card resets
+ *
+ * An answer that is no, or not there in pci_sync ms, ends it, with the reason in state. Else the
+ * command completes, and reset_delay_ms later the card resets. Any other write of supported levels
+ * only arms the reset that a reboot or a power cycle will do. Order of the steps: the driver's
+ * core/fw_reset.c, Linux 7.3.4.
  */
 #include <string.h>
 
 #include "emu/emu_priv.h"
+#include "ifc/eq.h"
 
-#define LEVEL_3           0x08u
-#define STATE_IDLE        0u
-#define STATE_IN_PROGRESS 2u
+#define LEVEL_3         0x08u
+#define START_DRIVER    1u
+#define ANSWER_YES      1u
+#define DEFAULT_SYNC_MS 5000u /* as the driver's own */
+
+enum {
+#define HWS_EMU_TIMEOUT(name, offset, source) ROW_##name,
+#include "emu/timeout.def"
+#undef HWS_EMU_TIMEOUT
+};
 
 void hws_emu__mfrl_read(struct hws_emu *e, struct hws_emu__reg *r)
 {
@@ -22,13 +38,74 @@ void hws_emu__mfrl_read(struct hws_emu *e, struct hws_emu__reg *r)
     hws_store_be32(r->data + 4, 0);
     hws_bits_put(r->data + 4, 0, 8, e->profile->reset_levels);
     hws_bits_put(r->data + 4, 8, 8, e->profile->reset_types);
-    hws_bits_put(r->data + 4, 16, 4, e->reset_at_ms != UINT64_MAX ? STATE_IN_PROGRESS : STATE_IDLE);
+    hws_bits_put(r->data + 4, 16, 4,
+                 e->reset_at_ms != UINT64_MAX ? HWS_EMU__RESET_IN_PROGRESS : e->reset_state);
+}
+
+/* ---- a reset that the driver is asked about ---- */
+
+static void sync_step(struct hws_emu *e, uint8_t event)
+{
+    uint8_t data[HWS_SYNC_RESET_AT + 1] = {0};
+
+    data[HWS_SYNC_RESET_AT] = event;
+    hws_emu__eq_post(e, HWS_EVENT_GENERAL, HWS_EVENT_SYNC_RESET, data, sizeof(data));
+}
+
+static void sync_wait(struct hws_emu *e, enum hws_emu__reset_state state)
+{
+    uint64_t ms = e->profile->timeouts_ms[ROW_pci_sync];
+
+    e->reset_state = (uint8_t)state;
+    e->sync_until_ms = e->now_ms + (ms != 0 ? ms : DEFAULT_SYNC_MS);
+}
+
+static void sync_end(struct hws_emu *e, enum hws_emu__reset_state state)
+{
+    e->reset_state = (uint8_t)state;
+    e->sync_until_ms = UINT64_MAX;
+    HWS_EMU__TRACE(e, "emu: reset not agreed upon, state %u", e->reset_state);
+}
+
+static void sync_answer(struct hws_emu *e, struct hws_emu__reg *r, uint32_t answer)
+{
+    if (e->reset_state != HWS_EMU__RESET_NEGOTIATED) {
+        hws_emu__reg_refuse(r, HWS_FW_BAD_RES_STATE, HWS_EMU__SYND_RESET_ANSWER);
+    } else if (answer == ANSWER_YES) {
+        sync_wait(e, HWS_EMU__RESET_IN_PROGRESS);
+        sync_step(e, HWS_SYNC_RESET_NOW);
+    } else {
+        sync_end(e, HWS_EMU__RESET_REFUSED);
+    }
+}
+
+void hws_emu__sync_released(struct hws_emu *e)
+{
+    if (e->reset_state == HWS_EMU__RESET_IN_PROGRESS) {
+        e->sync_until_ms = UINT64_MAX;
+        e->reset_at_ms = e->now_ms + e->profile->reset_delay_ms;
+    }
+}
+
+void hws_emu__sync_timeout(struct hws_emu *e)
+{
+    bool agreed = e->reset_state == HWS_EMU__RESET_IN_PROGRESS;
+
+    sync_end(e, agreed ? HWS_EMU__RESET_NOT_RELEASED : HWS_EMU__RESET_NO_ANSWER);
+    sync_step(e, HWS_SYNC_RESET_ABORT);
+}
+
+static bool reset_is_busy(const struct hws_emu *e)
+{
+    return e->reset_at_ms != UINT64_MAX || e->reset_state == HWS_EMU__RESET_NEGOTIATED ||
+           e->reset_state == HWS_EMU__RESET_IN_PROGRESS;
 }
 
 void hws_emu__mfrl_write(struct hws_emu *e, struct hws_emu__reg *r)
 {
     uint32_t level = hws_bits_get(r->data + 4, 0, 8);
     uint32_t start = hws_bits_get(r->data + 4, 29, 2);
+    uint32_t answer = hws_bits_get(r->data + 4, 27, 2);
     uint32_t type = hws_bits_get(r->data + 4, 24, 3);
 
     if ((e->profile->reset_types >> type & 1) == 0 || level == 0 ||
@@ -36,12 +113,22 @@ void hws_emu__mfrl_write(struct hws_emu *e, struct hws_emu__reg *r)
         hws_emu__reg_refuse(r, HWS_FW_BAD_PARAM, HWS_EMU__SYND_RESET_LEVEL);
         return;
     }
+    if (answer != 0) {
+        sync_answer(e, r, answer);
+        return;
+    }
     if (start == 0 || (level & LEVEL_3) == 0) {
         e->mfrl_level = level;
         return;
     }
-    if (e->reset_at_ms != UINT64_MAX) {
+    if (reset_is_busy(e)) {
         hws_emu__reg_refuse(r, HWS_FW_RES_BUSY, HWS_EMU__SYND_RESET_BUSY);
+        return;
+    }
+    if (start == START_DRIVER && hws_emu__host_syncs_resets(e)) {
+        sync_wait(e, HWS_EMU__RESET_NEGOTIATED);
+        sync_step(e, HWS_SYNC_RESET_REQUEST);
+        HWS_EMU__TRACE(e, "emu: reset: the driver is asked");
         return;
     }
     e->reset_at_ms = e->now_ms + e->profile->reset_delay_ms;

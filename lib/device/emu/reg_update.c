@@ -127,7 +127,7 @@ void hws_emu__update_boot(struct hws_emu *e)
     u->handle =
         u->handle == 0 ? 1 + (uint32_t)(e->profile->base_mac & 0xffff) : next_handle(u->handle);
     u->error = HWS_EMU_VERDICT_OK;
-    u->component = HWS_EMU_COMPONENT_ACTIVE;
+    u->component = HWS_EMU_COMPONENT_IDLE; /* what the driver takes for: nothing is pending */
     u->touched = false;
     go(e, HWS_EMU_UPDATE_IDLE);
 }

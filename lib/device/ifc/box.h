@@ -50,8 +50,12 @@
 #define HWS_ENABLE_HCA_OUT_BYTES 12u
 #define HWS_BOX_FUNCTION_ID      0x0au
 
-/* INIT_HCA 0x102, 32 in / 16 out; TEARDOWN_HCA 0x103: profile u16@0x0a (0 graceful). */
-#define HWS_INIT_HCA_IN_BYTES 32u
+/* INIT_HCA 0x102, 32 in / 16 out; TEARDOWN_HCA 0x103: profile u16@0x0a (0 graceful, 1 force,
+ * 2 prepare fast teardown), out state u32@0x0c (1 failed). */
+#define HWS_INIT_HCA_IN_BYTES     32u
+#define HWS_TEARDOWN_PROFILE      0x0au
+#define HWS_TEARDOWN_GRACEFUL     0u
+#define HWS_TEARDOWN_PREPARE_FAST 2u
 
 /* QUERY_ISSI 0x10a: current u16@0x0a, supported bitmap dword 0 @0x6c; SET_ISSI 0x10b: current
  * u16@0x0a. */

@@ -26,7 +26,16 @@
 #define HWS_EQE_DATA_BYTES 28u
 #define HWS_EQE_OWNER      0x3fu
 
-#define HWS_EVENT_CMD 0x0au /* data: u32, bit i = entry i of the command queue */
+#define HWS_EVENT_CMD     0x0au /* data: u32, bit i = entry i of the command queue */
+#define HWS_EVENT_GENERAL 0x22u /* sub types below */
+
+/* Of HWS_EVENT_GENERAL: the steps of a firmware reset that the drivers agree upon. data: [3:0] of
+ * byte 3. */
+#define HWS_EVENT_SYNC_RESET   0x08u
+#define HWS_SYNC_RESET_AT      3u
+#define HWS_SYNC_RESET_REQUEST 0u
+#define HWS_SYNC_RESET_NOW     1u
+#define HWS_SYNC_RESET_ABORT   2u
 
 #define HWS_CREATE_EQ_CTX      0x10u
 #define HWS_CREATE_EQ_MASK     0x58u

@@ -80,6 +80,23 @@ static void link_is_the_profiles(void **state)
     assert_int_equal(get16(at + 0x12) >> 4 & 0x3f, g.profile.pcie_width);
 }
 
+static void a_function_level_reset_is_offered_and_seen(void **state)
+{
+    const uint8_t dword[4] = {0, 0x80, 0, 0};
+
+    (void)state;
+    unsigned at = find_cap(0x10);
+    assert_int_equal(get16(at + 0x06) >> 12 & 1, 1);
+    assert_true(hws_emu_pci_is_reset(at + 8, dword, 2));
+    assert_true(hws_emu_pci_is_reset(at + 8, dword, 4));
+    assert_true(hws_emu_pci_is_reset(at + 9, dword + 1, 1));
+    assert_false(hws_emu_pci_is_reset(at + 8, dword, 1));
+    assert_false(hws_emu_pci_is_reset(at + 9, dword, 1));
+    assert_false(hws_emu_pci_is_reset(at + 10, dword + 1, 2));
+    put16(at + 8, 0x8000 | 0x2810);
+    assert_int_equal(get16(at + 8), 0x2810);
+}
+
 static void msix_table_is_behind_the_doorbell_pages(void **state)
 {
     (void)state;
@@ -196,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(identity_is_the_profiles),
         CASE(link_is_the_profiles),
+        CASE(a_function_level_reset_is_offered_and_seen),
         CASE(msix_table_is_behind_the_doorbell_pages),
         CASE(only_writable_bits_change),
         CASE(a_write_of_one_byte_changes_one_byte),

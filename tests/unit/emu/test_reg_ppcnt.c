@@ -65,10 +65,13 @@ static void every_group_counts_what_the_profile_says(void **state)
     assert_true(hws_load_be64(group(0x02, 0, false) + 0x60) == rx); /* 65 to 127 bytes */
     assert_true(hws_load_be64(group(0x03, 0, false) + 0x60) == errors);
     assert_true(hws_load_be64(group(0x05, 0, false) + 0x58) == tx);
-    assert_true(hws_load_be64(group(0x06, 0, false) + 0x78) == 0);
+    assert_true(hws_load_be64(group(0x01, 0, false) + 0x10) == 140);
+    assert_true(hws_load_be64(group(0x06, 0, false) + 0x00) == 140);
+    assert_true(hws_load_be64(group(0x06, 0, false) + 0x78) == 140);
     assert_true(hws_load_be64(group(0x10, 0, false) + 0x20) == rx);
     assert_true(hws_load_be64(group(0x10, 1, false) + 0x20) == 0);
-    assert_true(hws_load_be64(group(0x11, 0, false) + 0x00) == 0);
+    assert_true(hws_load_be64(group(0x11, 0, false) + 0x08) == 140);
+    assert_true(hws_load_be64(group(0x11, 1, false) + 0x08) == 0);
     assert_true(hws_load_be64(group(0x12, 0, false) + 0x00) == 20000);
     assert_true(hws_load_be64(group(0x12, 0, false) + 0x98) == corrected);
     assert_true(hws_load_be64(group(0x12, 0, false) + 0xb8) == corrected / 4); /* lane 3 */
