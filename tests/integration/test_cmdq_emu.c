@@ -266,6 +266,19 @@ static void close_ends_everything_once_whatever_the_card_does(void **state)
     }
 }
 
+static void close_does_not_wait_for_an_event_that_is_lost(void **state)
+{
+    (void)state;
+    begin(true, "faults: [{opcode: NOP, action: drop_event}]\n");
+    submit(0, 16, 16, 60000);
+    hws_cmdq_close(&card.q, NULL);
+    card_step(&card, 1); /* cancelled while the card had it */
+    card_step(&card, HWS_CMDQ_POLL_MS);
+    assert_int_equal(card.q.state, HWS_CMDQ_CLOSED);
+    assert_int_equal(calls[0].n_cb, 1);
+    card_close(&card);
+}
+
 static void nothing_is_allocated_on_the_command_path(bool events)
 {
     begin(events,
@@ -315,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_fatal_error_aborts_what_is_in_flight),
         cmocka_unit_test(spoiled_replies_are_refused_and_the_slot_is_free),
         cmocka_unit_test(close_ends_everything_once_whatever_the_card_does),
+        cmocka_unit_test(close_does_not_wait_for_an_event_that_is_lost),
         cmocka_unit_test(polled_commands_allocate_nothing),
         cmocka_unit_test(event_driven_commands_allocate_nothing),
     };

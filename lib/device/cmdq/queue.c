@@ -498,8 +498,9 @@ static uint64_t next_deadline(const struct hws_cmdq *q, uint64_t card_ms)
         uint64_t deadline_ms = q->slots[lowest_bit(mask)].call->deadline_ms;
         next_ms = deadline_ms < next_ms ? deadline_ms : next_ms;
     }
-    if (q->state == HWS_CMDQ_CLOSING && q->close_deadline_ms < next_ms) {
-        next_ms = q->close_deadline_ms;
+    if (q->state == HWS_CMDQ_CLOSING) {
+        next_ms = q->close_deadline_ms < next_ms ? q->close_deadline_ms : next_ms;
+        next_ms = q->now_ms + q->config.poll_ms < next_ms ? q->now_ms + q->config.poll_ms : next_ms;
     }
     return next_ms;
 }
@@ -523,7 +524,9 @@ uint64_t hws_cmdq_turn(struct hws_cmdq *q, uint64_t now_ms)
         q->submitted = false;
         card_ms = q->bar->ops->turn(q->bar, now_ms);
     }
-    reap(q, q->events.on ? hws_cmdq_events_take(&q->events) : UINT32_MAX);
+    uint32_t told = q->events.on ? hws_cmdq_events_take(&q->events) : UINT32_MAX;
+    /* A close asks the entries themselves: an event may have been lost. */
+    reap(q, q->state == HWS_CMDQ_CLOSING ? UINT32_MAX : told);
     check_card(q);
     expire(q);
     run_callbacks(q);

@@ -20,8 +20,6 @@
 #include "cmdq/entry.h"
 #include "drv/fwctl_abi.h"
 
-#define KEEP_BYTES 65536u /* buffers up to this size stay with their slot */
-
 struct errno_row {
     int value;
     enum hws_code code;
@@ -135,6 +133,28 @@ static void run_close(struct hws_job *job)
 
 static const struct hws_ctl_ops ops;
 
+static void free_buffers(struct hws_ctl_fwctl *c)
+{
+    for (size_t i = 0; i < HWS_CTL_FWCTL_DEPTH; i++) {
+        hws_mem_free(c->slots[i].in);
+        hws_mem_free(c->slots[i].out);
+    }
+}
+
+/* As large as a command may be, so that no submit allocates; the kernel gives pages to what is
+ * used. */
+static enum hws_code make_buffers(struct hws_ctl_fwctl *c, struct hws_err *err)
+{
+    for (size_t i = 0; i < HWS_CTL_FWCTL_DEPTH; i++) {
+        c->slots[i].in = hws_mem_alloc(HWS_CALL_MAX_BYTES);
+        c->slots[i].out = hws_mem_alloc(HWS_CALL_MAX_BYTES);
+        if (c->slots[i].in == NULL || c->slots[i].out == NULL) {
+            return hws_err_set(err, HWS_E_NOMEM, "no memory for the commands of %s", c->node);
+        }
+    }
+    return HWS_OK;
+}
+
 enum hws_code hws_ctl_fwctl_open(struct hws_ctl_fwctl *c, const struct hws_sys *sys,
                                  const char *node, void (*on_state)(struct hws_ctl_fwctl *c),
                                  void *data, struct hws_err *err)
@@ -155,14 +175,19 @@ enum hws_code hws_ctl_fwctl_open(struct hws_ctl_fwctl *c, const struct hws_sys *
     if (!hws_str_copy(c->node, sizeof c->node, node)) {
         return hws_err_set(err, HWS_E_INVALID, "fwctl node \"%.80s\": too long", node);
     }
-    code = hws_pool_open(&c->pool, HWS_CTL_FWCTL_DEPTH, err);
+    code = make_buffers(c, err);
+    if (code == HWS_OK) {
+        code = hws_pool_open(&c->pool, HWS_CTL_FWCTL_DEPTH, err);
+    }
     if (code != HWS_OK) {
+        free_buffers(c);
         return code;
     }
     c->node_job.run = run_open;
     code = hws_pool_submit(&c->pool, &c->node_job, err);
     if (code != HWS_OK) {
         hws_pool_deinit(&c->pool);
+        free_buffers(c);
         return code;
     }
     c->node_busy = true;
@@ -173,10 +198,7 @@ enum hws_code hws_ctl_fwctl_open(struct hws_ctl_fwctl *c, const struct hws_sys *
 void hws_ctl_fwctl_deinit(struct hws_ctl_fwctl *c)
 {
     hws_assert(c->state == HWS_CTL_FWCTL_CLOSED);
-    for (size_t i = 0; i < HWS_CTL_FWCTL_DEPTH; i++) {
-        hws_mem_free(c->slots[i].in);
-        hws_mem_free(c->slots[i].out);
-    }
+    free_buffers(c);
     hws_pool_deinit(&c->pool);
     memset(c, 0, sizeof *c);
 }
@@ -224,15 +246,6 @@ static void give_up(struct hws_ctl_fwctl_slot *slot, enum hws_code code, const c
     end_call(c, call, &err);
 }
 
-static void free_large(uint8_t **bytes, size_t *cap)
-{
-    if (*cap > KEEP_BYTES) {
-        hws_mem_free(*bytes);
-        *bytes = NULL;
-        *cap = 0;
-    }
-}
-
 static void set_gone(struct hws_ctl_fwctl *c)
 {
     if (c->state != HWS_CTL_FWCTL_UP) {
@@ -270,8 +283,6 @@ static void slot_ended(struct hws_ctl_fwctl_slot *slot)
         call->out_bytes = 0;
         end_call(c, call, &err);
     }
-    free_large(&slot->in, &slot->in_cap);
-    free_large(&slot->out, &slot->out_cap);
     if (slot->result == -ENODEV) {
         set_gone(c);
     }
@@ -295,23 +306,6 @@ static void node_ended(struct hws_ctl_fwctl *c)
 }
 
 /* ---- the channel ---- */
-
-static enum hws_code grow(uint8_t **bytes, size_t *cap, size_t need, struct hws_err *err)
-{
-    uint8_t *more;
-
-    if (need <= *cap) {
-        return HWS_OK;
-    }
-    more = hws_mem_alloc(need);
-    if (more == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "no memory for a command of %zu bytes", need);
-    }
-    hws_mem_free(*bytes);
-    *bytes = more;
-    *cap = need;
-    return HWS_OK;
-}
 
 static struct hws_ctl_fwctl_slot *free_slot(struct hws_ctl_fwctl *c)
 {
@@ -346,13 +340,6 @@ static enum hws_code start(struct hws_ctl_fwctl *c, struct hws_ctl_call *call, s
     if (slot == NULL) {
         return hws_err_set(err, HWS_E_BUSY, "%s has its %u commands in flight, %u of them stalled",
                            c->node, HWS_CTL_FWCTL_DEPTH, op_stalled(&c->ctl, &since_ms));
-    }
-    code = grow(&slot->in, &slot->in_cap, call->in_bytes, err);
-    if (code == HWS_OK) {
-        code = grow(&slot->out, &slot->out_cap, call->out_cap_bytes, err);
-    }
-    if (code != HWS_OK) {
-        return code;
     }
     memcpy(slot->in, call->in, call->in_bytes);
     memset(slot->out, 0, call->out_cap_bytes);

@@ -45,11 +45,9 @@ struct hws_ctl_fwctl_slot {
     bool busy;                 /* the job is with the pool */
     uint64_t stalled_ms;       /* while busy without a call: since when */
     uint8_t scope;
-    uint8_t *in; /* owned */
-    size_t in_cap;
+    uint8_t *in; /* owned; HWS_CALL_MAX_BYTES */
     size_t in_bytes;
-    uint8_t *out; /* owned */
-    size_t out_cap;
+    uint8_t *out;     /* owned; HWS_CALL_MAX_BYTES */
     size_t out_bytes; /* asked for; then produced */
     int result;       /* 0 or -errno */
 };
@@ -77,7 +75,8 @@ struct hws_ctl_fwctl {
 
 /*
  * Starts to open the node; on_state tells the outcome. sys is borrowed. HWS_E_INVALID: node too
- * long; HWS_E_IO: no pool. A failed open needs no undo.
+ * long; HWS_E_IO: no pool; HWS_E_NOMEM: buffers, all of which are made here (2 * 2 MiB of address
+ * space a slot): no submit allocates. A failed open needs no undo.
  */
 enum hws_code hws_ctl_fwctl_open(struct hws_ctl_fwctl *c, const struct hws_sys *sys,
                                  const char *node, void (*on_state)(struct hws_ctl_fwctl *c),
