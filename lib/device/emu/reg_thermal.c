@@ -12,6 +12,7 @@ void hws_emu__thermal_reset(struct hws_emu *e)
     }
 }
 
+/* Counts what its map names, as the driver's hwmon takes it: sensors of modules are beside them. */
 void hws_emu__mtcap(struct hws_emu *e, struct hws_emu__reg *r)
 {
     uint64_t map = 0;
@@ -25,7 +26,7 @@ void hws_emu__mtcap(struct hws_emu *e, struct hws_emu__reg *r)
         }
     }
     memset(r->data, 0, 0x10);
-    hws_bits_put(r->data, 0, 7, e->profile->n_sensors);
+    hws_bits_put(r->data, 0, 7, n_internal);
     r->data[7] = (uint8_t)n_internal;
     hws_store_be64(r->data + 8, map);
 }
