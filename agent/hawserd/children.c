@@ -317,6 +317,30 @@ static uint64_t turn_one(struct hws_process *p, uint64_t now_ms)
     return next_ms;
 }
 
+/* Whether an adopted process is there that is not the connected one. Its exit status is another's;
+ * that its number belongs to nobody of our user any more tells its end. */
+static bool foreign_lingers(const struct hws_process *p)
+{
+    bool connected = hws_child_connected(&p->child) && (int)p->child.pid == p->foreign;
+
+    return p->foreign != 0 && !connected && uv_kill(p->foreign, 0) == 0;
+}
+
+/* Looks for the end of an adopted process; returns when to look again. */
+static uint64_t turn_foreign(struct hws_process *p, uint64_t now_ms)
+{
+    if (p->foreign == 0 || (hws_child_connected(&p->child) && (int)p->child.pid == p->foreign)) {
+        return UINT64_MAX;
+    }
+    if (foreign_lingers(p)) {
+        return now_ms + HWS_CHILD_POLL_MS;
+    }
+    hws_log("process_ended", "name=%s pid=%d adopted=yes", p->name, p->foreign);
+    p->foreign = 0;
+    hws_devices_process_ended(&p->all->agent->devices);
+    return UINT64_MAX;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     turn(timer->data);
@@ -330,8 +354,10 @@ static void turn(struct hws_children *c)
     uint64_t now_ms = hws_agent_now(c->agent);
     uint64_t a = turn_one(&c->wire, now_ms);
     uint64_t b = turn_one(&c->device, now_ms);
+    uint64_t f = turn_foreign(&c->device, now_ms);
     uint64_t next_ms = a < b ? a : b;
 
+    next_ms = f < next_ms ? f : next_ms;
     if (next_ms == UINT64_MAX) {
         (void)uv_timer_stop(&c->timer);
         return;
@@ -356,6 +382,7 @@ void hws_children_hello(struct hws_children *c, const struct hws_link_hello *hel
     struct hws_process *p = by_role(c, (enum hws_link_role)hello->role);
     bool ours = p->spawned && p->pid == (int)hello->pid;
 
+    p->foreign = ours ? p->foreign : (int)hello->pid;
     hws_child_hello(&p->child, hello->pid, hello->generation, hws_agent_now(c->agent));
     hws_log("process_connected", "name=%s pid=%u generation=%016llx adopted=%s running=%u", p->name,
             hello->pid, (unsigned long long)hello->generation, ours ? "no" : "yes",
@@ -376,10 +403,15 @@ void hws_children_lost(struct hws_children *c, enum hws_link_role role, const st
     turn(c);
 }
 
+bool hws_children_device_is_watched(const struct hws_children *c)
+{
+    return c->device.spawned || c->device.foreign != 0;
+}
+
 bool hws_children_device_lingers(const struct hws_children *c)
 {
     const struct hws_process *p = &c->device;
-    bool lingers = p->spawned && p->child.state == HWS_CHILD_AWAY;
+    bool lingers = (p->spawned && p->child.state == HWS_CHILD_AWAY) || foreign_lingers(p);
 
     for (size_t i = 0; i < HWS_CHILDREN_MAX_LEFT; i++) {
         lingers = lingers || p->left[i] != 0;

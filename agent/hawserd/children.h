@@ -38,6 +38,7 @@ struct hws_process {
     bool spawned; /* we asked for its start, and it has neither failed nor ended since */
     int pid;      /* of what we started; 0 until the spawner has said so */
     int left[HWS_CHILDREN_MAX_LEFT]; /* pids: replaced, but not reaped yet; 0 = none */
+    int foreign; /* pid of the last one that came and that another hawserd had started; 0 = none */
 };
 
 struct hws_children {
@@ -67,9 +68,12 @@ void hws_children_start(struct hws_children *c);
 void hws_children_hello(struct hws_children *c, const struct hws_link_hello *hello);
 void hws_children_lost(struct hws_children *c, enum hws_link_role role, const struct hws_err *why);
 
-/* True while a device process that we started has lost its connection and has not been reaped: the
- * kernel may still be at work for it. */
+/* True while a device process has lost its connection and has not ended (one that we started: has
+ * not been reaped): the kernel may still be at work for it. */
 bool hws_children_device_lingers(const struct hws_children *c);
+
+/* Whether the device process can be seen to end: ours, or one that was adopted. */
+bool hws_children_device_is_watched(const struct hws_children *c);
 
 /* No restarts from now on. */
 void hws_children_stop(struct hws_children *c);

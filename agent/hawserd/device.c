@@ -358,7 +358,8 @@ static void on_adapter(void *data, struct hws_ctl_ipc_adapter *port)
         a->n_tries = 0;
         hws_err_clear(&a->identify_err);
     }
-    if (!port->present && a->sched.n_stalled > a->n_orphaned && d->agent->children.device.spawned) {
+    if (!port->present && a->sched.n_stalled > a->n_orphaned &&
+        hws_children_device_is_watched(&d->agent->children)) {
         a->n_orphaned = a->sched.n_stalled; /* the process is gone, what it waited for is not */
     }
     take_stalled(a);
