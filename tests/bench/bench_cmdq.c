@@ -2,7 +2,8 @@
  * What a command costs through the command queue and the emulated adapter: entry, mailboxes, token,
  * signatures, doorbell, execution, ownership bit, event and completion, in one thread and virtual
  * time; by bytes each way and by commands in flight. Beside it the floor: the same bytes copied and
- * checksummed once each way, without a queue.
+ * checksummed once each way, without a queue; as many places as there are commands in flight, so
+ * that both need the same cache.
  *
  *     bench_cmdq PROFILE.yaml [ROUNDS]   "name value unit floor" lines: the median of the rounds
  *     bench_cmdq PROFILE.yaml count      runs each load once, for a profiler that counts run_load
@@ -54,7 +55,8 @@ struct state {
 
 static uint8_t inbox[MAX_BYTES];
 static uint8_t outboxes[MAX_DEPTH][MAX_BYTES];
-static uint8_t staging[MAX_BYTES];
+static uint8_t staged_in[MAX_DEPTH][MAX_BYTES]; /* as the mailboxes of the commands in flight */
+static uint8_t staged_out[MAX_DEPTH][MAX_BYTES];
 
 static void die(const char *what, const struct hws_err *err)
 {
@@ -118,16 +120,21 @@ HWS_NOINLINE static void run_load(struct hws_cmdq *queue, uint32_t bytes, uint32
     }
 }
 
-/* The same bytes, copied and checksummed once each way. */
-HWS_NOINLINE static void run_floor(uint32_t bytes, uint32_t n)
+/* The same bytes, copied and checksummed once each way, `depth` commands at a time. */
+HWS_NOINLINE static void run_floor(uint32_t bytes, uint32_t depth, uint32_t n)
 {
     volatile uint8_t sum;
 
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(staging, inbox, bytes);
-        sum = hws_sig_xor(staging, bytes);
-        memcpy(outboxes[0], staging, bytes);
-        sum = hws_sig_xor(outboxes[0], bytes);
+    for (uint32_t i = 0; i < n; i += depth) {
+        uint32_t n_here = n - i < depth ? n - i : depth;
+        for (uint32_t k = 0; k < n_here; k++) {
+            memcpy(staged_in[k], inbox, bytes);
+            sum = hws_sig_xor(staged_in[k], bytes);
+        }
+        for (uint32_t k = 0; k < n_here; k++) {
+            memcpy(outboxes[k], staged_out[k], bytes);
+            sum = hws_sig_xor(outboxes[k], bytes);
+        }
     }
     (void)sum;
 }
@@ -157,7 +164,7 @@ static void measure(struct hws_cmdq *queue, const struct load *load, uint32_t de
         uint64_t began = now_ns();
         run_load(queue, load->bytes, depth, load->n_timed);
         uint64_t between = now_ns();
-        run_floor(load->bytes, load->n_timed);
+        run_floor(load->bytes, depth, load->n_timed);
         queued[i] = (double)(between - began) / load->n_timed;
         floors[i] = (double)(now_ns() - between) / load->n_timed;
     }
@@ -171,10 +178,10 @@ static void count_all(struct hws_cmdq *queue)
     for (size_t i = 0; i < N_OF(loads); i++) {
         for (size_t k = 0; k < N_OF(depths); k++) {
             run_load(queue, loads[i].bytes, depths[k], loads[i].n_counted);
-            run_floor(loads[i].bytes, loads[i].n_counted);
+            run_floor(loads[i].bytes, depths[k], loads[i].n_counted);
         }
     }
-    run_floor(1, 1); /* where the floor of the last load ends */
+    run_floor(1, 1, 1); /* where the floor of the last load ends */
     for (size_t i = 0; i < N_OF(loads); i++) {
         for (size_t k = 0; k < N_OF(depths); k++) {
             (void)printf("cmdq.%s.d%u.instr %u\n", loads[i].name, depths[k], loads[i].n_counted);

@@ -13,6 +13,7 @@ import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
+import guestlog
 import initramfs
 import machine
 import vendor
@@ -21,14 +22,46 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BIN = os.environ.get("HAWSER_BIN", f"{TOP}/build/dev/bin")
 EMU = os.environ.get("HAWSER_EMU", f"{BIN}/hawser-emu")
-SECONDS = int(os.environ.get("HAWSER_KERNEL_SECONDS", "300"))
+SECONDS = int(os.environ.get("HAWSER_KERNEL_SECONDS", "600"))
 SEED = int(os.environ.get("HAWSER_TEST_SEED", "0"), 0) or random.SystemRandom().randrange(1, 1 << 63)
 RNG = random.Random(SEED)
 DOMAIN = "kernel.test"
 BOOTS_AT_A_TIME = 2
+TAINT_FWCTL = 1 << 19  # the kernel's: somebody had full access to a device
 AGENT = (
     f"host: guest\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 0.0.0.0:{machine.AGENT_PORT}\n"
     "tls: {cert: agent.crt, key: agent.key, ca: ca.crt}\ndevices: {backend: fwctl}\n")
+
+
+def draw_default(field):
+    """A field of a parameter record with a default of its own, where no other value depends on it and it can have several."""
+    of = {k: int(v, 0) for k, v in re.findall(r"(bits|default|min|max): (\w+)", field[0])}
+    if of["bits"] < 4 or re.search(r"needs|max_from|name: \w*(VALID|NUM_OF_PF|LINK_TYPE|MSIX|BAR_SIZE)", field[0]):
+        return field[0]
+    bare = re.sub(r", default: \w+", "", field[0])
+    value = RNG.randint(of.get("min", 0), of.get("max", (1 << of["bits"]) - 1))
+    return bare.replace(f", bits: {of['bits']}", f", bits: {of['bits']}, default: {value}")
+
+
+def draw_values(text):
+    """A profile with sensors, modules, rates and parameters of its own."""
+    head, parameters = text.split("\nparameters:")
+    for expression, draw in (
+        (r"(celsius:) [0-9.]+", lambda: RNG.randrange(8 * 25, 8 * 65) / 8),
+        (r"(^    serial:) \S+", lambda: "MT%04dFT%05d" % (RNG.randrange(1900, 2599), RNG.randrange(100000))),
+        (r"(millivolt:) \d+", lambda: RNG.randrange(3200, 3400)),
+        (r"(rx_uw:|tx_uw:) \d+", lambda: RNG.randrange(400, 1500)),
+        (r"(bias_ua:) \d+", lambda: RNG.randrange(5000, 9000)),
+        (r"(length_m:) \d+", lambda: RNG.randrange(1, 90)),
+        (r"(rx_frames_per_s:|tx_frames_per_s:) \d+", lambda: RNG.randrange(20000, 200000)),
+        (r"(rx_discards_per_s:) \d+", lambda: RNG.randrange(5, 500)),
+        (r"(symbol_errors_per_h:) \d+", lambda: RNG.randrange(36000, 360000)),
+        (r"(corrected_bits_per_s:) \d+", lambda: RNG.randrange(9000, 90000)),
+    ):
+        head = re.sub(expression, lambda m, draw=draw: f"{m[1]} {draw()}", head, flags=re.M)
+    records = re.split(r"(?=^  - name: )", parameters, flags=re.M)
+    fields = [r if "read_only: true" in r else re.sub(r"^      - \{.*\}$", draw_default, r, flags=re.M) for r in records]
+    return head + "\nparameters:" + "".join(fields)
 
 
 class Adapter:
@@ -50,6 +83,7 @@ class Adapter:
         }
         with open(f"{TOP}/agent/emu/profiles/{base}") as f:
             text = f.read()
+        text = draw_values(text)
         text = edit(text, number) if edit else text
         for key, value in values.items():
             text, n = re.subn(rf"^(\s*{key}:)[^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
@@ -58,9 +92,20 @@ class Adapter:
             text = re.sub(r"^faults:.*$", "", text, flags=re.M) + "faults:\n" + "".join(f"  - {{{f}}}\n" for f in faults)
         self.device_id = int(re.search(r"^\s*pci_device_id: (0x[0-9a-f]+)", text, re.M)[1], 16)
         self.hw_id = int(re.search(r"^\s*hw_device_id: (0x[0-9a-f]+)", text, re.M)[1], 16)
+        lane = re.search(r"^pcie: {width: (\d+),.* generation: (\d+),", text, re.M)
+        self.pcie_width, self.pcie_generation = int(lane[1]), int(lane[2])
+        self.speed = re.search(r"^    speed: (\S+)", text, re.M)[1]
         self.text = text
         with open(self.path, "w") as f:
             f.write(text)
+
+    def starts(self, *firmware):
+        """What each start of the driver says: with the profile's firmware, or with one of those."""
+        return [guestlog.of_a_start("%d.%d.%d" % f, self.pcie_generation, self.pcie_width) for f in firmware or (self.firmware,)]
+
+    def sensors(self):
+        """Name -> degrees Celsius."""
+        return {name: float(c) for name, c in re.findall(r"^  - {index: \d+, name: (\w+), celsius: ([0-9.]+)", self.text, re.M)}
 
     def parameters(self):
         """The profile's parameters that can be set, name -> default."""
@@ -103,36 +148,6 @@ class Pki:
     def environment(self, who, ca):
         base = f"{self.folder}/{ca}/{who}"
         return {"HAWSER_CERT": f"{base}.crt", "HAWSER_KEY": f"{base}.key", "HAWSER_CA": f"{self.folder}/both.crt"}
-
-
-def allowed(scenario):
-    """The allow-list's expressions for a scenario: what every probe says, what its faults bring, what the tools it runs do."""
-    with open(f"{HERE}/guest/{scenario}") as f:
-        tools = re.search(r"^[^#\n]*\bmst(reg|config|link) ", f.read(), re.M)
-    rows, when = [], {"every probe", scenario} | ({"mstflint"} if tools else set())
-    with open(f"{HERE}/guest-log.allow") as f:
-        for line in f:
-            if line.startswith("#") or not line.strip():
-                continue
-            scenarios, expression, reason = line.rstrip("\n").split("\t")
-            assert reason
-            if scenarios in when:
-                rows.append(re.compile(expression))
-    return rows
-
-
-def foreign_lines(scenario, dmesg):
-    """Lines of the drivers, and any of the kernel about itself being broken, that no expression allows."""
-    rows = allowed(scenario)
-    bad = []
-    for line in dmesg.splitlines():
-        line = re.sub(r"^\[ *[0-9.]+\] ", "", line)
-        own = re.search(r"mlx5|fwctl", line) and not line.startswith("Linux version")
-        broken = re.search(r"WARNING:|BUG:|Oops|Call Trace|hung_task|blocked for more than", line)
-        text = re.sub(r"^(mlx5_core|fwctl) \S+: ", "", line)
-        if (own or broken) and not any(r.fullmatch(text) for r in rows):
-            bad.append(line)
-    return bad
 
 
 class Run:
@@ -184,6 +199,9 @@ class Boot(unittest.TestCase):
     after = None  # another class, whose adapters and their state this one gets
     cost = 20  # about how many seconds it takes; the long ones start first
     powers_off = True
+    kernel = ""  # what its kernel is told beside the scenario
+    taints = False  # somebody beside the vendor's tools asks for a scope that taints the kernel
+    says = {}  # lines of the drivers that the scenario itself brings: expression -> how often
 
     @classmethod
     def draw(cls, run):
@@ -211,7 +229,8 @@ class Boot(unittest.TestCase):
             f.write(run.base + initramfs.files(files))
         cards = cls.cards = machine.Cards(EMU, cls.folder, [a.path for a in cls.adapters])
         try:
-            guest = machine.Machine(run.parts, image, cls.scenario, cards.sockets, SECONDS, f"{cls.folder}/{cls.scenario}.log")
+            ports = [(s, a.pcie_generation, a.pcie_width) for s, a in zip(cards.sockets, cls.adapters)]
+            guest = machine.Machine(run.parts, image, f"{cls.scenario} {cls.kernel}", ports, SECONDS, f"{cls.folder}/{cls.scenario}.log")
             try:
                 guest.serve(lambda name, m: getattr(cls, f"host_{name}")(m))
             finally:
@@ -259,7 +278,19 @@ class Boot(unittest.TestCase):
         self.assertEqual(self.emu_status, 0)
         if self.powers_off:
             self.assertTrue(self.report.powered_off, "the drivers did not shut down")
-        self.assertEqual(foreign_lines(self.scenario, self.ok("dmesg")), [])
+            self.assertIn("reboot: Power down", self.report.console)
+        log = guestlog.whole(self.ok("dmesg"), self.report.console)
+        self.assertEqual(guestlog.judge(self.scenario, log, self.starts(), self.says, self.uses_tools(), self.powers_off), [])
+        self.assertEqual(int(self.ok("taint")), TAINT_FWCTL if self.taints or self.uses_tools() else 0)
+
+    def starts(self):
+        """By PCI address, what the driver says of each adapter at a start."""
+        return {f"0000:{n + 1:02x}:00.0": adapter.starts() for n, adapter in enumerate(self.adapters)}
+
+    @classmethod
+    def uses_tools(cls):
+        with open(f"{HERE}/guest/{cls.scenario}") as f:
+            return re.search(r"^[^#\n]*\bmst\w+ ", f.read(), re.M) is not None
 
     def judge_identity(self, fields, adapter):
         self.assertEqual(fields["device_id"], adapter.device_id)

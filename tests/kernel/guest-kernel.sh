@@ -8,7 +8,7 @@ cd "$1"
 make -s tinyconfig
 cat fragment >>.config
 make -s olddefconfig # the fragment overrides values of tinyconfig, of which kconfig warns
-for option in MLX5_CORE=m FWCTL_MLX5=m 'FWCTL=[my]' PVH=y SERIAL_8250_CONSOLE=y VIRTIO_NET=y MODULE_SIG=y; do
+for option in MLX5_CORE=m MLXFW=y FW_LOADER=y HWMON=y FWCTL_MLX5=m 'FWCTL=[my]' PVH=y SERIAL_8250_CONSOLE=y VIRTIO_NET=y MODULE_SIG=y; do
   grep -q "^CONFIG_$option\$" .config || { echo "E: the kernel's configuration has no CONFIG_$option"; exit 1; }
 done
 make -s -j "$(nproc)" vmlinux modules

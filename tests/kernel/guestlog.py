@@ -24,8 +24,8 @@ Line = collections.namedtuple("Line", "level at device text")  # level None: of 
 def lines(text):
     """Lines of the drivers, and any that says that the kernel itself is broken."""
     found = []
-    for m in re.finditer(r"^(?:<(\d+)>)?\[ *([0-9.]+)\] (.*)$", text, re.M):
-        own = re.search(r"mlx5|mlxfw|fwctl", m[3]) and not re.match(r"Linux version|.*ommand line", m[3])
+    for m in re.finditer(r"^(?:<(\d+)>)?\[ *(\d+\.\d{6})\] (.*)$", text, re.M):
+        own = re.search(r"mlx5|mlxfw|fwctl", m[3]) and not re.match(r"Linux version|.*ommand line| +hawser=", m[3])
         if own or BROKEN.search(m[3]):
             named = re.fullmatch(r"(?:mlx5_core|fwctl) (\S+): (.*)", m[3])
             level = int(m[1]) & 7 if m[1] else None

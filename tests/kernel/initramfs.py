@@ -7,6 +7,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOADER = "lib64/ld-linux-x86-64.so.2"
+TOOLS = {"mstreg": "bin", "mstconfig": "bin", "mstlink": "bin", "devlink": "sbin"}
 
 
 class Archive:
@@ -75,8 +76,8 @@ def add_tools(archive, tools, tree):
     loader = f"{tree}/{LOADER}"
     search = [f"{tools}/usr/lib/x86_64-linux-gnu", f"{tree}/lib/x86_64-linux-gnu", f"{tree}/usr/lib/x86_64-linux-gnu"]
     archive.copy("tools/ld.so", loader)
-    for name in ("mstreg", "mstconfig", "mstlink"):
-        program = f"{tools}/usr/bin/{name}"
+    for name, folder in TOOLS.items():
+        program = f"{tools}/usr/{folder}/{name}"
         for lib in libraries(loader, search, program):
             archive.copy(f"tools/lib/{os.path.basename(lib)}", lib)
         archive.copy(f"tools/bin/{name}", program)
@@ -112,7 +113,7 @@ def base(parts, bin_folder):
     for name in ("mlx5_core.ko", "mlx5_fwctl.ko"):
         archive.copy(f"modules/{name}", f"{parts['MODULES']}/{name}")
     add_tools(archive, parts["TOOLS"], parts["QEMU"])
-    add_programs(archive, bin_folder, ("hawserd", "hawser-wire", "hawser-dev", "hawser"))
+    add_programs(archive, bin_folder, ("hawserd", "hawser-wire", "hawser-dev", "hawser", "fwctl-probe"))
     return archive.bytes()
 
 

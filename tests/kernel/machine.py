@@ -9,6 +9,7 @@ import time
 
 LOADER = "lib64/ld-linux-x86-64.so.2"
 MEMORY = "512"
+SPEEDS = {1: "2_5", 2: "5", 3: "8", 4: "16", 5: "32"}  # of a port, by generation, as QEMU names them
 OFF_SECONDS = 10  # from the end of a scenario to the power-off, in which the drivers shut down
 AGENT_PORT = 7443  # of the agent in the guest
 
@@ -72,16 +73,18 @@ class Machine:
     """A guest that runs. The host's part of a scenario: where the guest prints "@@ host NAME", step(NAME, machine) runs, and
     the guest goes on when it has returned."""
 
-    def __init__(self, parts, initramfs, scenario, sockets, seconds, log):
+    def __init__(self, parts, initramfs, boot, ports, seconds, log):
+        """boot: the scenario and what else its kernel is told; ports: of the PCIe root complex, each as (socket of the card in
+        it, generation, lanes)."""
         self.port = free_port()  # of the agent, on this host's loopback
         self.log, self.limit = log, time.monotonic() + seconds
         self.n_read, self.text = 0, ""
         with open(log, "wb") as out:
             self.process = subprocess.Popen(
-                self.command(parts, initramfs, scenario, sockets, seconds),
+                self.command(parts, initramfs, boot, ports, seconds),
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
 
-    def command(self, parts, initramfs, scenario, sockets, seconds):
+    def command(self, parts, initramfs, boot, ports, seconds):
         tree = parts["QEMU"]
         command = [
             "timeout", "-k", "2", str(seconds + OFF_SECONDS), f"{tree}/{LOADER}",
@@ -89,17 +92,22 @@ class Machine:
             f"{tree}/usr/bin/qemu-system-x86_64", "-L", f"{tree}/usr/share/qemu", "-L", f"{tree}/usr/share/seabios",
             "-L", f"{tree}/usr/lib/ipxe/qemu", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY,
+            # Ports with a PCIe slot of their own, whose links are up, not slots of ACPI.
+            "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
             "-machine", "q35,memory-backend=mem", "-object", f"memory-backend-memfd,id=mem,size={MEMORY}M,share=on",
             "-serial", "stdio", "-kernel", parts["KERNEL"], "-initrd", initramfs,
-            # On a loaded host the kernel's test of the timer interrupt fails, and then no interrupt of the console comes.
-            "-append", f"console=ttyS0 quiet no_timer_check panic=-1 hawser={scenario}",
+            # On a loaded host the kernel's test of the timer interrupt fails, and then no interrupt of the console comes; and what
+            # it measures the time stamp counter to be is wrong, so that its clock may run several times too fast.
+            "-append", "console=ttyS0 quiet no_timer_check clocksource=hpet tsc=unstable lapic=notscdeadline panic=-1 "
+            f"hawser={boot}",
             # The guest reaches nothing; the host reaches the agent in it.
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:{AGENT_PORT}",
             "-device", "virtio-net-pci,netdev=net,romfile=",
         ]
-        for i, path in enumerate(sockets):
+        for i, (path, generation, width) in enumerate(ports):
             device = '{"driver":"vfio-user-pci","bus":"port%d","socket":{"path":"%s","type":"unix"}}' % (i, path)
-            command += ["-device", f"pcie-root-port,id=port{i},slot={i + 1}", "-device", device]
+            port = f"pcie-root-port,id=port{i},slot={i + 1},x-speed={SPEEDS[generation]},x-width={width}"  # as fast as its card
+            command += ["-device", port, "-device", device]
         return command
 
     def read(self):

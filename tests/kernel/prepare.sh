@@ -2,7 +2,7 @@
 # Prepares what the kernel test bed needs, once, in a cache outside the tree, and prints where each part is:
 #   QEMU    QEMU >= 11 with the vfio-user client, in a Debian tree of its own, run through that tree's loader
 #   KERNEL  an ELF vmlinux with mlx5_core and fwctl as modules, and MODULES, the folder of those modules, signed
-#   TOOLS   mstflint (mstreg, mstconfig, mstlink) with its libraries, unpacked
+#   TOOLS   mstflint (mstreg, mstconfig, mstlink, mstfwreset) and iproute2 (devlink) with their libraries, unpacked
 # A part is keyed by what it is made from and has a .ready file, written last; a ready part is taken as it is, after its
 # checksums were compared; an interrupted run goes on with the part it was in, the kernel where its build was.
 # Everything comes from Debian packages: debootstrap and apt check their signatures against Debian's own keys.
@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 . tests/packages.sh
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/hawser/kernel
 TREE=$CACHE/qemu-tree
+TOOLS=$CACHE/tools-2 # another name for another set of packages
 RECIPE=$(cat tests/kernel/guest.config tests/kernel/guest-kernel.sh | sha256sum | cut -c1-12) # of the guest kernel
 export LC_ALL=C
 umask 022
@@ -75,15 +76,20 @@ make_tree() {
 }
 
 make_tools() {
-  local began
+  local began packages
   began=$(date +%s)
-  say "mstflint from Debian sid, with the libraries it needs (a few seconds)"
-  rm -rf "$CACHE/tools" "$TREE/debs"
-  mkdir -p "$CACHE/tools/root" "$TREE/debs/arch/partial"
-  in_tree apt-get install -y -q --no-install-recommends --download-only -o Dir::Cache::archives=/debs/arch -t sid mstflint \
-    >"$CACHE/tools.log" 2>&1 || failed "mstflint" "$CACHE/tools.log"
-  for deb in "$TREE"/debs/arch/*.deb; do dpkg-deb -x "$deb" "$CACHE/tools/root"; done
-  seal "$CACHE/tools" root/usr/bin/mstreg root/usr/bin/mstconfig root/usr/bin/mstlink
+  say "mstflint from Debian sid and iproute2, with the libraries they need (a few seconds)"
+  rm -rf "$TOOLS" "$TREE/debs"
+  mkdir -p "$TOOLS/root" "$TREE/debs/arch/partial"
+  # The tree may be older than what the mirror still has.
+  in_tree apt-get update -q >"$CACHE/tools.log" 2>&1 || failed "apt-get update in the Debian 13 tree" "$CACHE/tools.log"
+  for packages in "-t sid mstflint" iproute2; do
+    # shellcheck disable=SC2086 # an option and a name
+    in_tree apt-get install -y -q --no-install-recommends --download-only -o Dir::Cache::archives=/debs/arch $packages \
+      >"$CACHE/tools.log" 2>&1 || failed "$packages" "$CACHE/tools.log"
+  done
+  for deb in "$TREE"/debs/arch/*.deb; do dpkg-deb -x "$deb" "$TOOLS/root"; done
+  seal "$TOOLS" root/usr/bin/mstreg root/usr/bin/mstconfig root/usr/bin/mstlink root/usr/bin/mstfwreset root/usr/sbin/devlink
   took "$began"
 }
 
@@ -117,7 +123,7 @@ source_of() { in_tree apt-cache search --names-only '^linux-source-7\.[0-9]+$' |
 ready() {
   [ -f "$CACHE/current-$RECIPE" ] || return 1
   key=$(cat "$CACHE/current-$RECIPE")
-  sound "$TREE" && sound "$CACHE/tools" && sound "$CACHE/$key"
+  sound "$TREE" && sound "$TOOLS" && sound "$CACHE/$key"
 }
 
 if ! ready; then
@@ -127,7 +133,7 @@ if ! ready; then
   need_packages debootstrap gpgv debian-archive-keyring flex bison bc libelf-dev libssl-dev openssl cpio zstd xz-utils make busybox-static gcc libc6-dev >/dev/null ||
     { echo "$why" >"$CACHE/packages.log"; failed "the build's packages" "$CACHE/packages.log"; }
   sound "$TREE" || make_tree
-  sound "$CACHE/tools" || make_tools
+  sound "$TOOLS" || make_tools
   package=$(source_of)
   [ -n "$package" ] || give_up 3 "no linux-source-7.x in Debian 13's backports or sid"
   key=$package-$RECIPE
@@ -138,4 +144,4 @@ fi
 echo "QEMU=$TREE"
 echo "KERNEL=$CACHE/$key/vmlinux"
 echo "MODULES=$CACHE/$key/modules"
-echo "TOOLS=$CACHE/tools/root"
+echo "TOOLS=$TOOLS/root"

@@ -1,7 +1,8 @@
 """The kernel's driver and the vendor's tools judge the emulated adapter. Prints `pass NAME` or `fail NAME` a line.
 
 Arguments: name filters. HAWSER_BIN: the programs for the guest and the command line of this host; HAWSER_EMU: hawser-emu
-(default: of HAWSER_BIN); HAWSER_KERNEL_SECONDS: limit of one boot; HAWSER_TEST_SEED repeats a run.
+(default: of HAWSER_BIN); HAWSER_KERNEL_SECONDS: limit of one boot; HAWSER_KERNEL_KEEP: the run's
+folder is kept, as that of a failed run is; HAWSER_TEST_SEED repeats a run.
 """
 import os
 import re
@@ -10,13 +11,13 @@ import sys
 import unittest
 
 import bed
-from cases import fault, life, link, registers, remote, tools
+from cases import devlink, fault, fwctl, life, link, profiles, registers, remote, tools
 
 FAILED = 4  # exit status: cases failed, and each was reported
 UNREACHABLE, NOT_HERE = 3, 5  # of prepare.sh: a package cannot be reached; this machine lacks what only its owner can give
 BOOTS = (
     tools.Tools, tools.Reboot, registers.Walk, link.Link, remote.Remote, remote.Reload, life.Replug, life.Two, fault.Fault, fault.Killed,
-    fault.Health,
+    fault.Health, devlink.Devlink, fwctl.Fwctl, profiles.Profiles,
 )
 
 
@@ -84,7 +85,7 @@ def main():
         run.start(classes_of(suite))
         suite.run(result)
     finally:
-        run.close(keep=not result.wasSuccessful())
+        run.close(keep=not result.wasSuccessful() or "HAWSER_KERNEL_KEEP" in os.environ)
     sys.exit(0 if result.wasSuccessful() else FAILED)
 
 

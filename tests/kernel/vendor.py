@@ -42,6 +42,11 @@ def parameters(text):
     return dict(re.findall(r"^ {8}(\S+) +(\S+) *$", text, re.M))
 
 
+def numbers(text):
+    """Parameters of `mstconfig query`: name -> number, of "NAME(number)", too."""
+    return {name: int(re.search(r"(\d+)\)?$", value)[1]) for name, value in parameters(text).items()}
+
+
 def images(text, name):
     """A parameter of `mstconfig -e query`: its default, running and stored value."""
     return re.search(rf"\b{name} +(\S+) +(\S+) +(\S+)", text).groups()

@@ -11,13 +11,18 @@ def judge_unanswered(boot, name):
 
 
 class Fault(bed.Boot):
+    """The registers are such as the driver itself has no use for."""
+
     scenario = "fault"
-    powers_off = False  # while a lost command is out, shutting down takes minutes
     syndrome = bed.RNG.randrange(1, 1 << 32)
     cost = 90
-    faults = (f"register: MTCAP, action: status, repeat: 0, status: BAD_PARAM, syndrome: 0x{syndrome:x}",
-              "register: MTMP, action: drop, countdown: 1, repeat: 1",
+    faults = (f"register: MTRC_CTRL, action: status, repeat: 0, status: BAD_PARAM, syndrome: 0x{syndrome:x}",
+              "register: MROQ, action: drop, countdown: 1, repeat: 1",
               "register: MPEIN, action: drop_event, countdown: 1, repeat: 1")
+
+    @classmethod
+    def host_late(cls, guest):
+        cls.cards.tell("late", "0")
 
     def test_refused_command_shows_status_and_syndrome(self):
         self.ok("agent")
@@ -49,6 +54,9 @@ class Fault(bed.Boot):
         self.assertGreater(int(self.ok("lost_event_seconds")), 50)
         self.assertEqual(self.ok("dmesg").count("Will cause a leak of a command resource"), 2)
 
+    def test_late_answers_free_the_slots(self):
+        self.ok("late")
+
     def test_driver_complains_about_the_planted_faults_only(self):
         self.judge_log()
 
@@ -56,9 +64,22 @@ class Fault(bed.Boot):
 class Killed(bed.Boot):
     scenario = "killed"
     profiles = ("connectx7.yaml", "connectx6dx.yaml")
-    faults = ("register: MTMP, action: drop, countdown: 1, repeat: 1",)
-    powers_off = False  # as above
+    faults = ("register: MROQ, action: drop, countdown: 1, repeat: 1",)
     cost = 90
+
+    @classmethod
+    def host_late(cls, guest):
+        cls.cards.tell("late", "0")
+        cls.cards.tell("late", "1")
+
+    def test_adopted_device_process_is_seen_to_linger_as_one_of_ours_is(self):
+        for name in ("boss_killed", "boss_back", "adopted", "adopted_pid"):
+            self.ok(name)
+        judge_unanswered(self, "hang2")
+        for name in ("waiting2", "killed2", "replaced2", "other2", "still_waiting2", "given_up2", "returned2"):
+            self.ok(name)
+        self.assertNotEqual(self.report.status("same2"), 0)
+        self.assertIn("stuck in the kernel since", self.report.output("same2"))
 
     def test_killed_device_process_is_replaced_while_the_kernel_keeps_a_thread_of_it(self):
         self.ok("agent")
@@ -69,7 +90,7 @@ class Killed(bed.Boot):
     def test_its_adapter_takes_nothing_until_the_kernel_has_returned_the_command(self):
         self.assertNotEqual(self.report.status("same"), 0)
         self.assertIn("stuck in the kernel since", self.report.output("same"))
-        for name in ("given_up", "returned", "after"):
+        for name in ("given_up", "returned", "after", "late"):
             self.ok(name)
 
     def test_driver_complains_about_the_planted_faults_only(self):

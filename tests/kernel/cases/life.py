@@ -45,6 +45,25 @@ class Two(bed.Boot):
         rows = {r["pci_address"]: r["serial"] for r in json.loads(self.ok("devices"))["devices"]}
         self.assertEqual(rows, {f"0000:0{n + 1}:00.0": a.serial for n, a in enumerate(self.adapters)})
 
+    def defaults(self, card):
+        of = self.adapters[card].parameters()
+        self.assertEqual(of["CQE_COMPRESSION"], 0)
+        return {"NUM_OF_VFS": str(of["NUM_OF_VFS"]), "SRIOV_EN": str(bool(of["SRIOV_EN"])), "CQE_COMPRESSION": "BALANCED"}
+
+    def stored(self, name):
+        """Parameter -> what runs from the next start on."""
+        return {key: row["next_boot"] for key, row in vendor.our_values(self.ok(name)).items()}
+
+    def test_mstconfig_resets_every_record(self):
+        for name in ("set0", "reset0"):
+            self.ok(name)
+        self.assertEqual(self.stored("after0"), self.defaults(0))
+
+    def test_mstconfig_resets_one_record(self):
+        for name in ("set1", "reset1"):
+            self.ok(name)
+        self.assertEqual(self.stored("after1"), self.defaults(1) | {"CQE_COMPRESSION": "AGGRESSIVE"})
+
     def test_a_change_hits_the_adapter_it_names(self):
         self.ok("set")
         self.assertEqual(vendor.parameters(self.ok("query1"))["NUM_OF_VFS"], str(self.values["OUR_VFS"]))

@@ -45,11 +45,16 @@ class Link(bed.Boot):
                     self.assertLess(first, last)
                     self.assertTrue(first <= seen <= last, (lane, first, seen, last))
 
+    def test_a_function_has_port_1_alone(self):
+        """As on every such card: mstlink sends who asks for port 2 to the other function."""
+        self.assertNotEqual(self.report.status("other_port"), 0)
+        self.assertIn("Please Provide the Physical Device of Port 2", self.report.output("other_port"))
+
     def test_modules_are_the_profiles(self):
         for port, pci in enumerate(self.functions, 1):
             with self.subTest(port=port):
                 rows = self.rows("module", pci)
-                module = re.search(rf"^  - index: {port - 1}\n(.*?)(?=^  - |^\S)", self.adapters[0].text, re.M | re.S)[1]
+                module = re.search(rf"^  - index: {port - 1}\n(.*?)(?=^  - |^\S)", self.adapters[port - 1].text, re.M | re.S)[1]
                 for row, key in (("Vendor Serial Number", "serial"), ("Vendor Part Number", "part"),
                                  ("Transfer Distance [m]", "length_m"), ("Rev", "revision")):
                     self.assertEqual(rows[row], re.search(rf"^    {key}: (\S+)", module, re.M)[1])

@@ -35,8 +35,7 @@ class Tools(bed.Boot):
         text = self.ok("tool_query")
         self.assertEqual(re.search(r"^Name: +(.*?) *$", text, re.M)[1], self.adapters[0].part)
         self.assertEqual(re.search(r"^Description: +(.*?) *$", text, re.M)[1], self.adapters[0].product)
-        values = vendor.parameters(text)
-        shown = {name: int(re.search(r"(\d+)\)?$", value)[1]) for name, value in values.items()}
+        shown = vendor.numbers(text)
         wanted = self.adapters[0].parameters()
         self.assertEqual(sorted(set(wanted) - set(shown)), sorted(HIDDEN))
         self.assertEqual({n: shown[n] for n in wanted if n in shown}, {n: v for n, v in wanted.items() if n in shown})
