@@ -233,6 +233,11 @@ enum hws_code hws_log_check_record(struct hws_log_check *c, const struct hws_rec
         return told(c, err);
     }
     enum hws_code rc = hws_verify_feed(&c->walk, r, &c->err);
+    if (rc == HWS_E_PROTO && c->walk.fault == HWS_VERIFY_REORDERED) {
+        /* What stands there says any number of itself: the place is what is wrong. */
+        return blame(c, hws_verify_fault_name(c->walk.fault), c->walk.next_seq,
+                     "is out of order or repeated", err);
+    }
     if (rc == HWS_E_PROTO) {
         c->fault = hws_verify_fault_name(c->walk.fault);
         c->bad_seq = c->walk.bad_seq;
