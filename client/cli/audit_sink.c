@@ -210,6 +210,20 @@ static enum hws_code syslog_text(const struct hws_sink *s, const struct hws_line
     return rc == HWS_OK ? put_message(out, line) : rc;
 }
 
+/* HAWSER_NAME=value */
+static enum hws_code put_entry(struct hws_buf *out, const struct named *f)
+{
+    char name[32];
+    size_t len = 0;
+
+    for (const char *p = f->name; *p != '\0' && len + 1 < sizeof(name); p++) {
+        name[len++] = (char)toupper((unsigned char)*p);
+    }
+    name[len] = '\0';
+    return f->text == NULL ? hws_buf_printf(out, "HAWSER_%s=%" PRIu64 "\n", name, f->number)
+                           : hws_buf_printf(out, "HAWSER_%s=%s\n", name, f->text);
+}
+
 /* NAME=value lines; no value holds a newline, since records are cleaned of control characters. */
 static enum hws_code journald_text(const struct hws_sink *s, const struct hws_line *line,
                                    struct hws_buf *out)
@@ -224,15 +238,7 @@ static enum hws_code journald_text(const struct hws_sink *s, const struct hws_li
                                       warns(line) ? 4u : 5u, s->host);
 
     for (size_t i = 0; i < n && rc == HWS_OK; i++) {
-        char name[32];
-        size_t len = 0;
-        for (const char *p = fields[i].name; *p != '\0' && len + 1 < sizeof(name); p++) {
-            name[len++] = (char)toupper((unsigned char)*p);
-        }
-        name[len] = '\0';
-        rc = fields[i].text == NULL
-                 ? hws_buf_printf(out, "HAWSER_%s=%" PRIu64 "\n", name, fields[i].number)
-                 : hws_buf_printf(out, "HAWSER_%s=%s\n", name, fields[i].text);
+        rc = put_entry(out, &fields[i]);
     }
     rc = rc == HWS_OK ? hws_buf_printf(out, "MESSAGE=") : rc;
     rc = rc == HWS_OK ? put_message(out, line) : rc;
