@@ -1,6 +1,7 @@
 /* Finding an adapter by what a caller calls it, and saying whether it takes commands. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/str.h"
 #include "hawserd/device.h"
 
@@ -45,6 +46,7 @@ static enum hws_code not_found(const struct hws_devices *d, const char *text, st
     hws_str_quote(quoted, sizeof(quoted), text, strlen(text));
     for (size_t i = 0; i < d->n; i++) {
         const struct hws_adapter *a = d->adapters[i];
+        hws_assert(a != NULL);
         if (!a->known && a->state != HWS_DEVICE_FAILED) {
             hws_err_set(err, HWS_E_GONE,
                         "no device \"%s\" among those identified; the adapter at %.40s is %s: "

@@ -1,7 +1,6 @@
 /* Audit records as JSON lines, syslog and journal entries. */
 #include "cli/audit_sink.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -217,7 +216,7 @@ static enum hws_code put_entry(struct hws_buf *out, const struct named *f)
     size_t len = 0;
 
     for (const char *p = f->name; *p != '\0' && len + 1 < sizeof(name); p++) {
-        name[len++] = (char)toupper((unsigned char)*p);
+        name[len++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
     }
     name[len] = '\0';
     return f->text == NULL ? hws_buf_printf(out, "HAWSER_%s=%" PRIu64 "\n", name, f->number)

@@ -26,7 +26,7 @@ struct hws_store {
     uint64_t n_lost; /* notes that could not be stored */
     char why_failed[HWS_ERR_MSG_BYTES];
 
-    uint32_t n_on_loan; /* the owner's from here on */
+    uint32_t n_on_loan;  /* the owner's from here on */
     uint32_t n_reserved; /* places kept for requests to come */
     uint32_t max_jobs;
     uint64_t n_jobs;
