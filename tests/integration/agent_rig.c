@@ -523,13 +523,13 @@ void hws_rig_reply_free(struct hws_rig_reply *reply)
     hws_buf_deinit(&reply->bytes);
 }
 
-uint64_t hws_rig_commands(struct hws_rig *rig)
+uint64_t hws_rig_counter(struct hws_rig *rig, const char *name)
 {
     Hawser__V1__InfoRequest q = HAWSER__V1__INFO_REQUEST__INIT;
     struct hws_rig_reply r;
     uint64_t n = UINT64_MAX;
 
-    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 10000, &r);
     if (r.code != HWS_GRPC_OK) {
         fail_msg("Info: %s: %s", hws_grpc_code_name(r.code), r.message);
     }
@@ -537,7 +537,7 @@ uint64_t hws_rig_commands(struct hws_rig *rig)
         hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_non_null(info);
     for (size_t i = 0; i < info->n_counters; i++) {
-        n = strcmp(info->counters[i]->name, "commands") == 0 ? info->counters[i]->value : n;
+        n = strcmp(info->counters[i]->name, name) == 0 ? info->counters[i]->value : n;
     }
     hawser__v1__info_response__free_unpacked(info, NULL);
     hws_rig_reply_free(&r);
@@ -569,7 +569,7 @@ static pid_t pid_now(struct hws_rig *rig, const char *name)
     struct hws_rig_reply r;
     pid_t pid = 0;
 
-    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
+    hws_rig_call(rig, "/hawser.v1.AgentService/Info", &q.base, 10000, &r);
     assert_int_equal(r.code, HWS_GRPC_OK);
     Hawser__V1__InfoResponse *info =
         hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));

@@ -109,8 +109,9 @@ void hws_rig_reply_free(struct hws_rig_reply *reply);
  */
 pid_t hws_rig_pid(struct hws_rig *rig, const char *name);
 
-/* Firmware commands handed to the device process since hawserd's start, by AgentService.Info. */
-uint64_t hws_rig_commands(struct hws_rig *rig);
+/* A counter of AgentService.Info, from hawserd's start: "commands" (handed to the device process),
+ * "mutations" (intents stored), ... */
+uint64_t hws_rig_counter(struct hws_rig *rig, const char *name);
 
 /* Calls until it is OK or ms have passed; returns how long it took, UINT64_MAX if never. */
 uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,

@@ -310,12 +310,12 @@ static void info_says_how_each_process_is_confined(void **state)
 static uint64_t wait_quiet(void)
 {
     uint64_t before = UINT64_MAX;
-    uint64_t now = hws_rig_commands(&rig);
+    uint64_t now = hws_rig_counter(&rig, "commands");
 
     for (int i = 0; i < 100 && now != before; i++) {
         before = now;
         hws_rig_idle(&rig, 100);
-        now = hws_rig_commands(&rig);
+        now = hws_rig_counter(&rig, "commands");
     }
     assert_int_equal(now, before);
     return now;
@@ -365,7 +365,7 @@ static void value_over_the_adapters_maximum_is_refused_without_a_command(void **
     assert_non_null(strstr(r.message, "0..127"));
     hws_rig_reply_free(&r);
 
-    assert_int_equal(hws_rig_commands(&rig), before);
+    assert_int_equal(hws_rig_counter(&rig, "commands"), before);
 }
 
 static void limits_are_read_again_when_the_card_comes_back(void **state)
@@ -385,7 +385,7 @@ static void limits_are_read_again_when_the_card_comes_back(void **state)
 
     assert_true(after > before);
     plan_is_refused("9999", "0..127");
-    assert_int_equal(hws_rig_commands(&rig), after);
+    assert_int_equal(hws_rig_counter(&rig, "commands"), after);
 }
 
 static void change_without_mutation_or_with_an_old_fence_is_refused(void **state)

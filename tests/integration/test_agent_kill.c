@@ -73,12 +73,12 @@ static void begin_slow_read(struct hws_rig_async *call, uint64_t timeout_ms, con
     q.device = PCI_A;
     q.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
     q.register_ = &a;
-    uint64_t before = hws_rig_commands(&rig);
+    uint64_t before = hws_rig_counter(&rig, "commands");
     uint64_t until_ms = hws_rig_now_ms() + RETURN_MS;
     hws_rig_begin(&rig, "/hawser.v1.CommandService/Execute", HWS_GRPC_UNARY, &q.base, timeout_ms,
                   call);
     assert_non_null(call->call);
-    while (hws_rig_commands(&rig) == before && hws_rig_now_ms() < until_ms) {
+    while (hws_rig_counter(&rig, "commands") == before && hws_rig_now_ms() < until_ms) {
         hws_rig_idle(&rig, 5);
     }
     hws_rig_idle(&rig, 50); /* from the device process to the card */

@@ -123,6 +123,20 @@ static void free_change(struct change *c)
     hawser__v1__plan_config_response__free_unpacked(c->plan, NULL);
 }
 
+/* Begins the change; returns when its intent is on record: its first write comes at once. */
+static void begin_change(const struct change *c, struct hws_rig_async *call)
+{
+    uint64_t before = hws_rig_counter(&rig, "mutations");
+    uint64_t until_ms = hws_rig_now_ms() + 10000;
+
+    hws_rig_begin(&rig, "/hawser.v1.ConfigService/Apply", HWS_GRPC_UNARY, &c->apply.base, 20000,
+                  call);
+    while (hws_rig_counter(&rig, "mutations") == before) {
+        assert_true(hws_rig_now_ms() < until_ms);
+        hws_rig_idle(&rig, 5);
+    }
+}
+
 static void cut_off_change_is_read_back_and_its_repeat_answered(void **state)
 {
     struct hws_rig_async call;
@@ -131,9 +145,8 @@ static void cut_off_change_is_read_back_and_its_repeat_answered(void **state)
     (void)state;
     wait_card();
     make_change(&c, "NUM_OF_VFS", "20", "cut-000001");
-    hws_rig_begin(&rig, "/hawser.v1.ConfigService/Apply", HWS_GRPC_UNARY, &c.apply.base, 10000,
-                  &call);
-    hws_rig_idle(&rig, 300); /* the write is on the card */
+    begin_change(&c, &call);
+    hws_rig_idle(&rig, 300); /* the write is on the card, for a second */
     assert_false(call.done);
 
     assert_int_equal(kill(hws_rig_pid(&rig, "hawserd"), SIGKILL), 0);
@@ -142,7 +155,7 @@ static void cut_off_change_is_read_back_and_its_repeat_answered(void **state)
     assert_int_equal(call.reply.code, HWS_GRPC_UNAVAILABLE);
     assert_non_null(strstr(call.reply.message, "request_id"));
     hws_rig_reply_free(&call.reply);
-    uint64_t until_ms = hws_rig_now_ms() + 8000;
+    uint64_t until_ms = hws_rig_now_ms() + 20000;
     do { /* UNAVAILABLE, then ABORTED while it is being resolved, then the answer */
         hws_rig_idle(&rig, 50);
         hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &c.apply.base, 2000, &r);
@@ -230,8 +243,7 @@ static size_t cut_off(const struct pair *pairs, const char *id, unsigned victims
     assert_int_equal(c.plan->n_writes, 2);
     pid_t keeper = hws_rig_pid(&rig, "hawserd");
     pid_t card = hws_rig_pid(&rig, "hawser-emu");
-    hws_rig_begin(&rig, "/hawser.v1.ConfigService/Apply", HWS_GRPC_UNARY, &c.apply.base, 15000,
-                  &call);
+    begin_change(&c, &call);
     hws_rig_idle(&rig, after_ms);
     assert_false(call.done);
 
@@ -335,7 +347,7 @@ static void change_goes_on_when_its_caller_has_no_more_time(void **state)
 
     hws_rig_assert_overdue(&r);
     hws_rig_reply_free(&r);
-    uint64_t until_ms = hws_rig_now_ms() + 8000;
+    uint64_t until_ms = hws_rig_now_ms() + 20000;
     do {
         hws_rig_idle(&rig, 50);
         hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &c.apply.base, 2000, &r);
