@@ -61,6 +61,7 @@ static enum hws_code copy_options(struct hws_store_db *db, const struct hws_stor
     db->opt.max_audit_bytes = or_default(opt->max_audit_bytes, HWS_STORE_MAX_AUDIT_BYTES);
     db->opt.sign_records = (uint32_t)or_default(opt->sign_records, HWS_STORE_SIGN_RECORDS);
     db->opt.sign_ms = (uint32_t)or_default(opt->sign_ms, HWS_STORE_SIGN_MS);
+    db->opt.max_checkpoints = (uint32_t)or_default(opt->max_checkpoints, HWS_STORE_MAX_CHECKPOINTS);
     db->opt.min_free_bytes = or_default(opt->min_free_bytes, HWS_STORE_MIN_FREE_BYTES);
     return HWS_OK;
 }

@@ -48,6 +48,20 @@ static enum hws_code put_signed(struct hws_store_db *db, enum hws_store_sql id, 
     return hws_store__finish(&q, err);
 }
 
+/* The newest checkpoint covers the whole log; of the older ones only so many stay, or a quiet host,
+ * which signs nearly every record by itself, would gather them without end. */
+static enum hws_code drop_old_checkpoints(struct hws_store_db *db, struct hws_err *err)
+{
+    struct hws_store_q q;
+
+    if (db->marks.n_checkpoints <= db->opt.max_checkpoints) {
+        return HWS_OK;
+    }
+    hws_store__q(&q, db, HWS_SQL_CHECKPOINT_TRIM);
+    hws_store__u64(&q, db->marks.n_checkpoints - db->opt.max_checkpoints);
+    return hws_store__finish(&q, err);
+}
+
 bool hws_store__unsigned(const struct hws_store_db *db)
 {
     return db->marks.signer != NULL && db->marks.head_seq > db->marks.signed_seq;
@@ -78,6 +92,7 @@ enum hws_code hws_store__sign(struct hws_store_db *db, struct hws_err *err)
     if (rc == HWS_OK) {
         db->marks.n_checkpoints++;
         db->marks.signed_seq = c.seq;
+        rc = drop_old_checkpoints(db, err);
     }
     return rc;
 }

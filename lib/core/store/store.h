@@ -43,6 +43,7 @@ struct hws_store_job_ops; /* one per kind of request; internal */
 #define HWS_STORE_MIN_FREE_BYTES  (UINT64_C(16) << 20)
 #define HWS_STORE_SIGN_RECORDS    64u    /* a checkpoint is signed after so many records */
 #define HWS_STORE_SIGN_MS         10000u /* or so long after the first one it does not cover */
+#define HWS_STORE_MAX_CHECKPOINTS 1024u  /* the newest covers the whole log; older ones go */
 
 /* A batch that shares a commit is at most this long, so that a callback is never far away. */
 #define HWS_STORE_MAX_BATCH 256u
@@ -68,6 +69,7 @@ struct hws_store_options {
                                              owner died before it could put it into place) */
     uint32_t sign_records;
     uint32_t sign_ms;
+    uint32_t max_checkpoints; /* kept */
     uint64_t min_free_bytes; /* below this much free disk mutations are refused, the rest goes on */
     uint64_t max_pages;      /* ceiling on the database, 4 KiB pages; 0 = none */
     bool full_check;         /* also walk every page and the whole audit chain at open (slow) */

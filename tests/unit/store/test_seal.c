@@ -137,6 +137,61 @@ static void records_are_signed_in_time_without_further_ones(void **state)
     assert_string_equal(c.host, "host-a");
 }
 
+static int64_t count_checkpoints(struct fixture *f)
+{
+    sqlite3 *sql = NULL;
+    sqlite3_stmt *stmt = NULL;
+
+    assert_int_equal(sqlite3_open(f->path, &sql), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(sql, "SELECT count(*) FROM audit_checkpoint", -1, &stmt, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(sql);
+    return n;
+}
+
+static enum hws_code rotate(struct fixture *f, const struct hws_signer *next)
+{
+    struct hws_store_rotate r;
+
+    hws_store_rotate_init(&r);
+    r.next = next;
+    r.unix_ms = 77;
+    return hws_store_run(f->store, &r.job, NULL);
+}
+
+static void only_so_many_checkpoints_stay_and_the_log_is_sound(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_close(f);
+    f->options.sign_records = 1; /* a checkpoint a record, as on a quiet host */
+    f->options.max_checkpoints = 5;
+    fixture_open(f);
+    fill(f, 20);
+    struct hws_checkpoint early = take_checkpoint(f);
+    assert_code(rotate(f, &s_next), HWS_OK);
+    f->options.signer = &s_next;
+    fill(f, 20); /* no checkpoint of the first key is left */
+    fixture_close(f);
+    assert_int_equal(count_checkpoints(f), 5);
+    struct verdict v = check(f, &early);
+    assert_int_equal(v.code, HWS_OK);
+    assert_int_equal(v.signed_seq, 41);
+
+    f->options.max_checkpoints = 3; /* one that has more than that already */
+    fixture_open(f);
+    assert_int_equal(take_checkpoint(f).seq, 41);
+    fill(f, 1);
+    fixture_close(f);
+    assert_int_equal(count_checkpoints(f), 3);
+    assert_int_equal(check(f, &early).code, HWS_OK);
+    fixture_open(f);
+}
+
 static void a_checkpoint_on_demand_covers_the_newest_record(void **state)
 {
     struct fixture *f = *state;
@@ -368,16 +423,6 @@ static void a_kept_checkpoint_tells_of_a_clean_cut_and_of_another_log(void **sta
 
 /* ---- keys ---- */
 
-static enum hws_code rotate(struct fixture *f, const struct hws_signer *next)
-{
-    struct hws_store_rotate r;
-
-    hws_store_rotate_init(&r);
-    r.next = next;
-    r.unix_ms = 77;
-    return hws_store_run(f->store, &r.job, NULL);
-}
-
 static void rotated_key_is_vouched_for_and_old_checkpoints_stay_good(void **state)
 {
     struct fixture *f = *state;
@@ -545,6 +590,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_log_is_signed_at_the_end_and_every_so_many_records),
         TEST(records_are_signed_in_time_without_further_ones),
+        TEST(only_so_many_checkpoints_stay_and_the_log_is_sound),
         TEST(a_checkpoint_on_demand_covers_the_newest_record),
         TEST(every_byte_of_every_column_of_every_record_is_named),
         TEST(every_byte_of_checkpoints_and_keys_is_noticed),
