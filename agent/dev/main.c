@@ -159,7 +159,7 @@ int main(int argc, char **argv)
     };
     /* Static: it lives as long as the process, also when a worker is stuck at the end. */
     static struct program program;
-    struct options o = {NULL};
+    struct options o = {.socket_path = NULL};
     int option;
 
     hws_log_open("hawser-dev");
