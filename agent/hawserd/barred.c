@@ -156,9 +156,14 @@ enum hws_code hws_barred_remove(struct hws_barred *b, uint64_t id, struct hws_er
         return hws_err_set(err, HWS_E_NOT_FOUND, "no lock and no kill %llu",
                            (unsigned long long)id);
     }
+    struct hws_bar gone = *bar;
     hws_bars_remove(&b->bars, id);
+    enum hws_code code = save(b, err);
+    if (code != HWS_OK) {
+        hws_bars_put_back(&b->bars, &gone);
+    }
     arm(b);
-    return save(b, err);
+    return code;
 }
 
 enum hws_code hws_barred_check(const struct hws_barred *b, const struct hws_adapter *a,

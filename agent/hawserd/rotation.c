@@ -310,9 +310,17 @@ static enum hws_code resume(struct hws_rotation *r, const struct hws_rotation_st
     bool ended = s->trial && now_ms >= s->deadline_unix_ms;
 
     if (!s->trial || ended) {
-        r->rolled_back = ended;
         enum hws_code code = take(path, s->kept, s->n_kept, &r->agent->policy, &r->text, err);
-        return code == HWS_OK && ended ? save(r, err) : code;
+        if (code == HWS_OK && ended) {
+            struct hws_err io;
+            r->rolled_back = true;
+            /* Unsaved it ends once more at the next start; the tried policy is not the way out. */
+            if (save(r, &io) != HWS_OK) {
+                struct hws_log_q q;
+                hws_log("policy_state_unwritten", "reason=%s", hws_log_q(&q, io.msg));
+            }
+        }
+        return code;
     }
     /* A clock that was set back does not lengthen it. */
     uint64_t left_ms = s->deadline_unix_ms - now_ms;

@@ -199,7 +199,7 @@ static void locked_principal_loses_its_streams(void **state)
         (void)hws_rig_wait(&rig, &stream, 20);
     }
     assert_false(stream.done);
-    assert_int_equal(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_PRINCIPAL, "spiffe://d.test/", 3600,
+    assert_int_equal(lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_PRINCIPAL, "spiffe://d.test/rig", 3600,
                           message, sizeof(message)),
                      HWS_GRPC_OK);
     uint64_t locked_ms = hws_rig_now_ms();
@@ -209,7 +209,7 @@ static void locked_principal_loses_its_streams(void **state)
            (unsigned long long)(hws_rig_now_ms() - locked_ms));
     assert_true(hws_rig_now_ms() - locked_ms < CUT_MS);
     assert_int_equal(stream.reply.code, HWS_GRPC_PERMISSION_DENIED);
-    assert_non_null(strstr(stream.reply.message, "lock 2 on principal spiffe://d.test/"));
+    assert_non_null(strstr(stream.reply.message, "lock 2 on principal spiffe://d.test/rig"));
     assert_int_equal(items.reply.code, HWS_GRPC_PERMISSION_DENIED);
     assert_non_null(strstr(items.reply.message, "lock 2 on principal"));
     hws_rig_reply_free(&stream.reply);

@@ -78,6 +78,11 @@ static enum hws_code check_object(const struct hws_bar *bar, struct hws_err *err
     switch (bar->kind) {
     case HWS_BAR_PRINCIPAL:
         why = hws_policy__principal_fault(bar->object, true, false);
+        /* Oneself alone may be locked: somebody else lifts it. Of a whole prefix nobody could. */
+        if (why == NULL && !hws_str_eq(bar->object, bar->who) &&
+            hws_policy__principal_fits(bar->object, bar->who)) {
+            why = "a prefix that covers you and all others who could lift it";
+        }
         break;
     case HWS_BAR_DEVICE:
     case HWS_BAR_ROW:
@@ -153,6 +158,18 @@ void hws_bars_remove(struct hws_bars *b, uint64_t id)
     }
 }
 
+void hws_bars_put_back(struct hws_bars *b, const struct hws_bar *bar)
+{
+    size_t at = b->n;
+
+    while (at > 0 && b->items[at - 1].id > bar->id) {
+        at--;
+    }
+    memmove(&b->items[at + 1], &b->items[at], (b->n - at) * sizeof(*b->items));
+    b->items[at] = *bar;
+    b->n++;
+}
+
 bool hws_bars_expire(struct hws_bars *b, uint64_t now_unix_ms, struct hws_bar *out)
 {
     for (size_t i = 0; i < b->n; i++) {
@@ -185,10 +202,11 @@ static bool covers(const struct hws_bar *bar, const struct hws_policy_request *r
     return bar->kind == HWS_BAR_HOST || (bar->kind == HWS_BAR_DEVICE && covers_device(bar, req));
 }
 
-static bool is_about_locks(const struct hws_policy_request *req)
+/* Whoever else may, still lifts locks, sees the agent and reads what happens there. */
+static bool stays_open(const struct hws_policy_request *req)
 {
     return hws_str_starts(req->permission, "lock.") || hws_str_starts(req->permission, "kill.") ||
-           hws_str_starts(req->permission, "agent.");
+           hws_str_starts(req->permission, "agent.") || hws_str_starts(req->permission, "audit.");
 }
 
 const struct hws_bar *hws_bars_lock(const struct hws_bars *b, const struct hws_policy_request *req)
@@ -199,8 +217,7 @@ const struct hws_bar *hws_bars_lock(const struct hws_bars *b, const struct hws_p
             if (hws_policy__principal_fits(bar->object, req->principal)) {
                 return bar;
             }
-        } else if (covers(bar, req) && !is_about_locks(req) &&
-                   !hws_str_eq(bar->who, req->principal)) {
+        } else if (covers(bar, req) && !stays_open(req) && !hws_str_eq(bar->who, req->principal)) {
             return bar;
         }
     }

@@ -66,6 +66,9 @@ const struct hws_bar *hws_bars_find(const struct hws_bars *b, uint64_t id);
 /* Takes one away; no effect if there is none. */
 void hws_bars_remove(struct hws_bars *b, uint64_t id);
 
+/* Undoes a removal: there is room, and no other has its id. */
+void hws_bars_put_back(struct hws_bars *b, const struct hws_bar *bar);
+
 /* Takes away the first that has ended; copies it to *out. False if none has. */
 bool hws_bars_expire(struct hws_bars *b, uint64_t now_unix_ms, struct hws_bar *out);
 

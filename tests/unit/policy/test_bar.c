@@ -53,8 +53,8 @@ static void lock_bars_whom_it_names_and_nobody_else(void **state)
          {.principal = "spiffe://d/o/mallory", .permission = "lock.remove", NO_CARD},
          true},
         {HWS_BAR_PRINCIPAL,
-         "spiffe://d/o/",
-         {.principal = "spiffe://d/o/mallory", .permission = "device.list", NO_CARD},
+         "spiffe://d/m/",
+         {.principal = "spiffe://d/m/mallory", .permission = "device.list", NO_CARD},
          true},
         {HWS_BAR_PRINCIPAL,
          "spiffe://d/o/mallory",
@@ -95,6 +95,10 @@ static void lock_bars_whom_it_names_and_nobody_else(void **state)
         {HWS_BAR_HOST,
          "",
          {.principal = "spiffe://d/o/oscar", .permission = "agent.info", NO_CARD},
+         false},
+        {HWS_BAR_HOST,
+         "",
+         {.principal = "spiffe://d/o/oscar", .permission = "audit.checkpoint", NO_CARD},
          false},
     };
     (void)state;
@@ -197,6 +201,7 @@ static void what_is_no_bar_is_refused_with_the_field(void **state)
         {bar(HWS_BAR_HOST, "x"), "object \"x\": a lock of the host has no object"},
         {bar(HWS_BAR_PRINCIPAL, "olga"), "object \"olga\": not a principal"},
         {bar(HWS_BAR_PRINCIPAL, "*"), "object \"*\""},
+        {bar(HWS_BAR_PRINCIPAL, "spiffe://d/o/"), "covers you"},
         {bar(HWS_BAR_DEVICE, "card"), "object \"card\": not a device"},
         {kill("", "*", "", ""), "row"},
         {kill("NOTHING", "*", "", ""), "row: no register or command"},
@@ -219,6 +224,27 @@ static void what_is_no_bar_is_refused_with_the_field(void **state)
         }
     }
     assert_int_equal(b.n, 0);
+    hws_bars_deinit(&b);
+}
+
+static void bar_that_is_put_back_stands_where_it_was(void **state)
+{
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_int_equal(add(&b, bar(HWS_BAR_HOST, "")), id);
+    }
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct hws_bar gone = *hws_bars_find(&b, id);
+        hws_bars_remove(&b, id);
+        hws_bars_put_back(&b, &gone);
+        assert_int_equal(b.n, 3);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(b.items[i].id, i + 1);
+        }
+    }
     hws_bars_deinit(&b);
 }
 
@@ -315,6 +341,7 @@ int main(void)
         cmocka_unit_test(who_has_locked_holds),
         cmocka_unit_test(kill_bars_its_row_on_its_adapters_and_firmware),
         cmocka_unit_test(what_is_no_bar_is_refused_with_the_field),
+        cmocka_unit_test(bar_that_is_put_back_stands_where_it_was),
         cmocka_unit_test(bars_end_one_by_one_and_are_limited),
         cmocka_unit_test(bars_come_back_as_they_were),
     };
