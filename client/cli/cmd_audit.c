@@ -362,8 +362,13 @@ static int show_verdict(struct hws_cli *cli, const char *path, const struct hws_
     struct hws_out *out = &cli->out;
     struct hws_err ignored;
     bool sound = err->code == HWS_OK;
+    const struct hws_public *signer = hws_log_check_signer(c);
+    char key[HWS_PUBLIC_HEX_BYTES] = "";
     uint64_t n_unsigned = c->last_seq > c->signed_seq ? c->last_seq - c->signed_seq : 0;
 
+    if (signer != NULL) {
+        hws_public_hex(signer, key);
+    }
     hws_out_begin(out, "hawser.audit.verify", 1, false);
     hws_out_fact(out, "file", "file", hws_cell_text(path));
     hws_out_fact(out, "sound", "sound", hws_cell_bool(sound));
@@ -379,8 +384,26 @@ static int show_verdict(struct hws_cli *cli, const char *path, const struct hws_
     hws_out_fact(out, "unsigned", "chained only", hws_cell_uint(n_unsigned));
     hws_out_fact(out, "gaps", "pruned unseen", hws_cell_uint(c->n_gaps));
     hws_out_fact(out, "pinned", "kept checkpoint", hws_cell_bool(c->pinned));
+    hws_out_fact(out, "key", "signed by key",
+                 signer == NULL ? hws_cell_none() : hws_cell_text(key));
+    hws_out_fact(out, "key_required", "key asked for", hws_cell_bool(c->has_key));
     (void)!hws_out_end(out, &ignored);
     return sound ? HWS_EXIT_OK : hws_cli_fail_err(cli, err);
+}
+
+/* What the caller knows of the log's writer. */
+static enum hws_code take_demands(const struct hws_cli_args *a, struct hws_log_check *c,
+                                  struct hws_err *err)
+{
+    c->has_key = a->given[HWS_OPT_AUDIT_KEY];
+    if (c->has_key && hws_public_from_hex(a->value[HWS_OPT_AUDIT_KEY], &c->must_be_by) != HWS_OK) {
+        return hws_err_set(
+            err, HWS_E_INVALID,
+            "--audit-key: not a public key, which is %u hex digits as \"hawser audit "
+            "checkpoint -o json\" shows them",
+            2 * HWS_PUBLIC_BYTES);
+    }
+    return hws_cli_number(a, HWS_OPT_MAX_UNSIGNED, UINT64_MAX, 0, &c->max_unsigned, err);
 }
 
 int hws_cmd_audit_verify(struct hws_cli *cli)
@@ -401,6 +424,10 @@ int hws_cmd_audit_verify(struct hws_cli *cli)
         return hws_cli_fail_err(cli, &err);
     }
     hws_log_check_init(&c);
+    if (take_demands(&cli->args, &c, &err) != HWS_OK) {
+        hws_log_check_deinit(&c);
+        return hws_cli_fail(cli, HWS_EXIT_INVALID, "%s", err.msg);
+    }
     bool database = hws_audit_file_is_database(path);
     enum hws_code rc = database ? hws_store_check_file(path, pinned ? &pin : NULL, &c, &err)
                                 : hws_audit_file_check(path, after, pinned ? &pin : NULL, &c, &err);

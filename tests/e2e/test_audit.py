@@ -76,6 +76,24 @@ class Audit(FleetCase):
             said = self.verify(bad_copy, code=10)
             self.assertEqual((said["sound"], said["bad_seq"]), (False, bad), (what, said))
 
+    def test_a_log_without_its_signatures_or_by_another_key_is_not_taken_for_the_hosts(self):
+        self.work()
+        key = self.js("audit", "checkpoint", "-t", "host-a")["checkpoints"][0]["key"]
+        self.host.stop()
+        copy = self.copy("stripped.db")
+        self.host.start()
+        said = self.verify(copy, "--audit-key", key)
+        self.assertEqual((said["sound"], said["key"]), (True, key))
+        another = {"02": "03", "03": "02"}[key[:2]] + key[2:]  # the other point of this x
+        said = self.verify(copy, "--audit-key", another, code=10)
+        self.assertEqual(said["fault"], "key", said)
+        self.assertEqual(self.cli("audit", "verify", copy, "--audit-key", "00").code, 3)
+        with sqlite3.connect(copy) as db:
+            db.executescript("DELETE FROM audit_checkpoint")
+        db.close()
+        said = self.verify(copy, "--max-unsigned", "2", code=10)
+        self.assertEqual((said["fault"], said["bad_seq"]), ("unsigned", said["first_seq"]), said)
+
     def test_a_kept_checkpoint_shows_a_clean_cut_and_the_fleet_refuses_it(self):
         pins = self.path("pins")
         os.makedirs(pins, exist_ok=True)

@@ -156,15 +156,44 @@ enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkp
     return HWS_OK;
 }
 
+const struct hws_public *hws_log_check_signer(const struct hws_log_check *c)
+{
+    if (n_checkpoints(c) > 0) {
+        return &checkpoint_at(c, n_checkpoints(c) - 1)->key;
+    }
+    return n_steps(c) > 0 ? &step_at(c, n_steps(c) - 1)->key : NULL;
+}
+
+/* True if must_be_by comes no later among the keys than the newest checkpoint's. That a key merely
+ * stands in the log says nothing: any key can vouch for it. */
+static bool is_by(const struct hws_log_check *c)
+{
+    const struct hws_public *signer = hws_log_check_signer(c);
+    bool led = false;
+
+    for (size_t i = 0; i < n_steps(c); i++) {
+        led = led || hws_public_eq(&step_at(c, i)->key, &c->must_be_by);
+        if (led && hws_public_eq(&step_at(c, i)->key, signer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A log that nothing vouches for is none. */
 static enum hws_code has_keys(struct hws_log_check *c, struct hws_err *err)
 {
     if (c->fault != NULL) {
         return told(c, err);
     }
-    return n_steps(c) > 0
-               ? HWS_OK
-               : blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
+    if (n_steps(c) == 0) {
+        return blame(c, "key", 1, "nothing here is signed: the log's keys are missing", err);
+    }
+    return !c->has_key || is_by(c) ? HWS_OK
+                                   : blame(c, "key", 1,
+                                           "the log is signed by another key than the one asked "
+                                           "for, which does not lead to it either",
+                                           err);
 }
 
 enum hws_code hws_log_check_begin(struct hws_log_check *c, struct hws_err *err)
@@ -287,6 +316,23 @@ static enum hws_code missing(struct hws_log_check *c, const char *text, struct h
     return blame(c, "truncated", next == 0 ? c->last_seq + 1 : next, text, err);
 }
 
+/* Whoever cannot sign can still drop signatures and make a chain anew. */
+static enum hws_code is_signed(struct hws_log_check *c, struct hws_err *err)
+{
+    uint64_t from = c->signed_seq >= c->first_seq ? c->signed_seq + 1 : c->first_seq;
+
+    if (c->max_unsigned == 0 || c->last_seq < from || c->last_seq - from < c->max_unsigned) {
+        return HWS_OK;
+    }
+    c->fault = "unsigned";
+    c->bad_seq = from;
+    (void)hws_err_set(&c->err, HWS_E_PROTO,
+                      "audit record %" PRIu64 ": no signature covers it or the %" PRIu64
+                      " after it; the log's writer leaves at most %" PRIu64 " unsigned",
+                      from, c->last_seq - from, c->max_unsigned);
+    return told(c, err);
+}
+
 enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err)
 {
     size_t n = n_checkpoints(c);
@@ -304,5 +350,5 @@ enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err)
         return missing(c, "is missing: the checkpoint that was kept says that the log goes on",
                        err);
     }
-    return HWS_OK;
+    return is_signed(c, err);
 }

@@ -4,6 +4,10 @@
  *
  *     init -> key* -> checkpoint* -> pin? -> begin -> record* -> end
  *
+ * A chain alone proves nothing: whoever may write the file can make another. What binds is the
+ * signatures, so a log whose writer signs at least every max_unsigned records has no more than that
+ * without one, and a key that the caller knows (must_be_by) tells that they are the host's.
+ *
  * Each step returns HWS_E_PROTO at the first fault and ever after; out->bad_seq is the record where
  * it lies (for a bad key or checkpoint: the record it is about). Thread rule: pure, any thread.
  */
@@ -28,11 +32,15 @@ struct hws_log_check {
     struct hws_buf checkpoints; /* struct hws_checkpoint, in order */
     struct hws_checkpoint pin;
     bool pinned;
-    size_t next_checkpoint; /* the walk's place among the checkpoints */
-    uint64_t bad_seq;       /* 0 while nothing is wrong */
-    const char *fault;      /* hws_verify_fault_name, or "key", "checkpoint", "horizon", "pin" */
-    uint64_t n_records;     /* good ones */
-    uint64_t first_seq;     /* of the records seen */
+    uint64_t max_unsigned; /* the caller's: records behind the newest signature; 0 = any number */
+    bool has_key;          /* the caller's: must_be_by counts */
+    struct hws_public must_be_by; /* it or a key that it leads to signed the newest checkpoint */
+    size_t next_checkpoint;       /* the walk's place among the checkpoints */
+    uint64_t bad_seq;             /* 0 while nothing is wrong */
+    const char *fault;  /* hws_verify_fault_name, or "key", "checkpoint", "pin", "rewritten",
+                           "missing",  "truncated", "unsigned" */
+    uint64_t n_records; /* good ones */
+    uint64_t first_seq; /* of the records seen */
     uint64_t last_seq;
     uint64_t signed_seq;  /* the newest record under a signature */
     uint64_t stated_head; /* the newest record by the log's own word; 0 = it says nothing */
@@ -74,7 +82,11 @@ enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, str
 enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t first_seq, uint64_t last_seq,
                                 struct hws_err *err) HWS_MUST_USE;
 
-/* The end: nothing that is signed or stated may be missing. */
+/* The end: nothing that is signed or stated may be missing, and no more than max_unsigned records
+ * without a signature. */
 enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;
+
+/* The key that signed the newest checkpoint, or will sign the first one; NULL if there is none. */
+const struct hws_public *hws_log_check_signer(const struct hws_log_check *c);
 
 #endif

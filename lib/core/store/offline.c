@@ -188,6 +188,7 @@ enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint
     if (rc != HWS_OK) {
         return rc;
     }
+    c->max_unsigned = c->max_unsigned != 0 ? c->max_unsigned : HWS_STORE_SIGN_RECORDS;
     if (hws_store__uri(path, &uri) == HWS_OK) {
         name = hws_buf_cstr(&uri);
     }

@@ -10,9 +10,10 @@
 
 /*
  * Judges keys, checkpoints and records of the database at path by c (initialised; what it found is
- * in it). pin may be NULL. HWS_OK: sound. HWS_E_PROTO: c->bad_seq and c->fault say where and what,
- * or c->fault is NULL and the file itself cannot be read as a Hawser database. HWS_E_STATE: an
- * agent is using it. HWS_E_IO, HWS_E_NOT_FOUND, HWS_E_NOMEM.
+ * in it; its max_unsigned of 0 becomes HWS_STORE_SIGN_RECORDS, the agent's default). pin may be
+ * NULL. HWS_OK: sound. HWS_E_PROTO: c->bad_seq and c->fault say where and what, or c->fault is NULL
+ * and the file itself cannot be read as a Hawser database. HWS_E_STATE: an agent is using it.
+ * HWS_E_IO, HWS_E_NOT_FOUND, HWS_E_NOMEM.
  */
 enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint *pin,
                                    struct hws_log_check *c, struct hws_err *err) HWS_MUST_USE;

@@ -232,6 +232,39 @@ static enum hws_code choose_signer(struct hws_store_db *db, const struct hws_pub
                        hex);
 }
 
+/* Every commit signs once sign_records wait, so a log that has more of them lost its checkpoints or
+ * was made by another: it would be signed as ours. Nor is one pruned without a checkpoint. */
+static enum hws_code check_unsigned(const struct hws_store_db *db, struct hws_err *err)
+{
+    const struct hws_store_marks *m = &db->marks;
+
+    if (m->head_seq - m->signed_seq <= db->opt.sign_records &&
+        (m->signed_seq != 0 || m->horizon_seq <= 1)) {
+        return HWS_OK;
+    }
+    return hws_err_set(err, HWS_E_PROTO,
+                       "store: no checkpoint covers audit records %" PRIu64 " to %" PRIu64
+                       "; at most %" PRIu32 " may be unsigned (sign_records)",
+                       m->signed_seq + 1, m->head_seq, db->opt.sign_records);
+}
+
+/* The newest checkpoint is always the present key's: a rotation signs once more with the new one.
+ */
+static enum hws_code check_signature(const struct hws_store_db *db, const struct hws_checkpoint *c,
+                                     struct hws_err *err)
+{
+    struct hws_public key;
+    enum hws_code rc = hws_signer_public(db->marks.signer, &key, err);
+
+    if (rc == HWS_OK) {
+        rc = hws_public_eq(&key, &c->key) ? hws_checkpoint_check(c, err) : HWS_E_DENIED;
+    }
+    return rc == HWS_OK || rc == HWS_E_NOMEM
+               ? rc
+               : hws_err_set(err, HWS_E_PROTO,
+                             "store: the last audit checkpoint is not signed by the log's key");
+}
+
 static enum hws_code check_last(struct hws_store_db *db, struct hws_err *err)
 {
     struct hws_checkpoint c = {0};
@@ -239,15 +272,11 @@ static enum hws_code check_last(struct hws_store_db *db, struct hws_err *err)
     struct hws_digest hash = {{0}};
     enum hws_code rc = last_checkpoint(db, &c, &db->marks.n_checkpoints, err);
 
-    if (rc != HWS_OK) {
-        return rc == HWS_E_NOT_FOUND ? HWS_OK : rc;
+    if (rc == HWS_OK) {
+        rc = check_signature(db, &c, err);
     }
-    rc = hws_checkpoint_check(&c, err);
     if (rc != HWS_OK) {
-        return rc == HWS_E_NOMEM ? rc
-                                 : hws_err_set(err, HWS_E_PROTO,
-                                               "store: the last audit checkpoint is not signed by "
-                                               "its key");
+        return rc == HWS_E_NOT_FOUND ? check_unsigned(db, err) : rc;
     }
     hws_store__q(&q, db, HWS_SQL_AUDIT_HASH);
     hws_store__u64(&q, c.seq);
@@ -266,13 +295,17 @@ static enum hws_code check_last(struct hws_store_db *db, struct hws_err *err)
                            db->marks.horizon_seq, db->marks.head_seq, c.horizon_seq, c.seq);
     }
     db->marks.signed_seq = c.seq;
-    return HWS_OK;
+    return check_unsigned(db, err);
 }
 
 /* The first key of a log vouches for itself. */
 static enum hws_code first_key(struct hws_store_db *db, struct hws_err *err)
 {
     struct hws_key_step k = {.from_seq = 1, .unix_ms = unix_ms_now()};
+
+    if (db->marks.head_seq != 0) {
+        return hws_err_set(err, HWS_E_PROTO, "store: the audit log has records and no key");
+    }
     enum hws_code rc = hws_signer_public(db->opt.signer, &k.key, err);
 
     return rc == HWS_OK ? add_key(db, &k, db->opt.signer, err) : rc;

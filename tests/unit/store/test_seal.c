@@ -70,12 +70,18 @@ struct verdict {
     uint64_t last_seq;
 };
 
-static struct verdict check(struct fixture *f, const struct hws_checkpoint *pin)
+static struct verdict check_as(struct fixture *f, const struct hws_checkpoint *pin,
+                               uint64_t max_unsigned, const struct hws_signer *by)
 {
     struct hws_log_check c;
     struct hws_err err;
 
     hws_log_check_init(&c);
+    c.max_unsigned = max_unsigned;
+    c.has_key = by != NULL;
+    if (by != NULL) {
+        assert_ok(hws_signer_public(by, &c.must_be_by, &err), &err);
+    }
     struct verdict v = {.code = hws_store_check_file(f->path, pin, &c, &err)};
     v.bad_seq = c.bad_seq;
     (void)hws_str_copy(v.fault, sizeof(v.fault), c.fault == NULL ? "" : c.fault);
@@ -84,6 +90,11 @@ static struct verdict check(struct fixture *f, const struct hws_checkpoint *pin)
     v.last_seq = c.last_seq;
     hws_log_check_deinit(&c);
     return v;
+}
+
+static struct verdict check(struct fixture *f, const struct hws_checkpoint *pin)
+{
+    return check_as(f, pin, 0, NULL);
 }
 
 static void the_log_is_signed_at_the_end_and_every_so_many_records(void **state)
@@ -421,7 +432,134 @@ static void a_kept_checkpoint_tells_of_a_clean_cut_and_of_another_log(void **sta
     fixture_open(f);
 }
 
+static void refuses_to_open(struct fixture *f, const char *why)
+{
+    struct hws_err err;
+
+    assert_code(hws_store_open(&f->options, &f->store, &err), HWS_E_PROTO);
+    assert_non_null(strstr(err.msg, why));
+    f->store = NULL;
+}
+
+/* The agent takes the log, which is signed to its end then. */
+static void is_taken_and_signed(struct fixture *f, uint64_t head)
+{
+    fixture_open(f);
+    assert_int_equal(take_checkpoint(f).seq, head);
+    fixture_close(f);
+}
+
+/* What whoever may write the file and has no key can always do: drop signatures, and then make any
+ * chain. The agent must not sign it. */
+static void a_log_that_lost_its_signatures_is_named_and_not_signed_again(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_close(f);
+    f->options.sign_records = 10;
+    fixture_open(f);
+    fill(f, 100);
+    fixture_close(f);
+    assert_int_equal(check(f, NULL).code, HWS_OK);
+
+    fixture_sql(f, "DELETE FROM audit_checkpoint WHERE seq>90");
+    assert_int_equal(check(f, NULL).code, HWS_OK); /* as many as a crash may leave */
+    is_taken_and_signed(f, 100);
+    fixture_sql(f, "DELETE FROM audit_checkpoint WHERE seq>80");
+    assert_int_equal(check(f, NULL).code, HWS_OK); /* by the default of 64 */
+    struct verdict v = check_as(f, NULL, 10, NULL);
+    assert_int_equal(v.code, HWS_E_PROTO);
+    assert_string_equal(v.fault, "unsigned");
+    assert_int_equal(v.bad_seq, 81);
+    refuses_to_open(f, "records 81 to 100");
+
+    fixture_sql(f, "DELETE FROM audit_checkpoint WHERE seq>30");
+    v = check(f, NULL);
+    assert_string_equal(v.fault, "unsigned");
+    assert_int_equal(v.bad_seq, 31);
+    fixture_sql(f, "DELETE FROM audit_checkpoint");
+    v = check(f, NULL);
+    assert_string_equal(v.fault, "unsigned");
+    assert_int_equal(v.bad_seq, 1);
+    assert_int_equal(check_as(f, NULL, 99, NULL).code, HWS_E_PROTO);
+    assert_int_equal(check_as(f, NULL, 100, NULL).code, HWS_OK);
+    refuses_to_open(f, "records 1 to 100");
+
+    f->options.sign_records = 1000;
+    fixture_sql(f, "DELETE FROM audit_key"); /* nor a log of nobody */
+    assert_string_equal(check(f, NULL).fault, "key");
+    refuses_to_open(f, "no key");
+    (void)unlink(f->path);
+    fixture_open(f);
+}
+
+static void a_pruned_log_without_a_checkpoint_is_not_signed(void **state)
+{
+    struct fixture *f = *state;
+
+    fill(f, 5);
+    fixture_close(f);
+    fixture_sql(f, "DELETE FROM audit_checkpoint; DELETE FROM audit WHERE seq<3");
+    assert_int_equal(check(f, NULL).code, HWS_E_PROTO);
+    refuses_to_open(f, "no checkpoint covers");
+    (void)unlink(f->path);
+    fixture_open(f);
+}
+
+static void a_checkpoint_of_another_key_is_not_taken_for_the_logs(void **state)
+{
+    struct fixture *f = *state;
+    struct hws_buf body = {0};
+    sqlite3 *sql = NULL;
+
+    fill(f, 5);
+    struct hws_checkpoint c = take_checkpoint(f);
+    fixture_close(f);
+    assert_ok(hws_checkpoint_sign(&c, &s_next, NULL), NULL);
+    assert_ok(hws_checkpoint_encode(&c, &body), NULL);
+    assert_int_equal(sqlite3_open(f->path, &sql), SQLITE_OK);
+    put_blob(sql, "audit_checkpoint", "body", "seq", 5, hws_buf_peek(&body), hws_buf_len(&body));
+    put_blob(sql, "audit_checkpoint", "signature", "seq", 5, c.signature.b, sizeof(c.signature.b));
+    assert_int_equal(sqlite3_close(sql), SQLITE_OK);
+    hws_buf_deinit(&body);
+    assert_string_equal(check(f, NULL).fault, "checkpoint");
+    refuses_to_open(f, "not signed by the log's key");
+    (void)unlink(f->path);
+    fixture_open(f);
+}
+
 /* ---- keys ---- */
+
+static void a_log_is_the_hosts_if_the_known_key_leads_to_its_signatures(void **state)
+{
+    struct fixture *f = *state;
+    struct hws_signer third = {0};
+
+    assert_ok(hws_signer_new(&third, NULL), NULL);
+    fill(f, 5);
+    fixture_close(f);
+    assert_int_equal(check_as(f, NULL, 0, &s_key).code, HWS_OK);
+    struct verdict v = check_as(f, NULL, 0, &s_next);
+    assert_int_equal(v.code, HWS_E_PROTO);
+    assert_string_equal(v.fault, "key");
+    fixture_open(f);
+    assert_code(rotate(f, &s_next), HWS_OK);
+    f->options.signer = &s_next;
+    fill(f, 5);
+    fixture_close(f);
+    assert_int_equal(check_as(f, NULL, 0, &s_key).code, HWS_OK); /* vouched for the next one */
+    assert_int_equal(check_as(f, NULL, 0, &s_next).code, HWS_OK);
+    assert_int_equal(check_as(f, NULL, 0, &third).code, HWS_E_PROTO);
+
+    /* A forger's key that vouches for the host's signs with its own all the same. */
+    fixture_sql(f, "DELETE FROM audit_checkpoint WHERE seq>6 OR n=(SELECT max(n) FROM"
+                   " audit_checkpoint WHERE seq=6)");
+    assert_int_equal(check_as(f, NULL, 0, &s_key).code, HWS_OK);
+    assert_string_equal(check_as(f, NULL, 0, &s_next).fault, "key");
+    hws_signer_deinit(&third);
+    (void)unlink(f->path);
+    fixture_open(f);
+}
 
 static void rotated_key_is_vouched_for_and_old_checkpoints_stay_good(void **state)
 {
@@ -596,6 +734,10 @@ int main(void)
         TEST(every_byte_of_checkpoints_and_keys_is_noticed),
         TEST(dropped_swapped_and_cut_records_are_named),
         TEST(a_kept_checkpoint_tells_of_a_clean_cut_and_of_another_log),
+        TEST(a_log_that_lost_its_signatures_is_named_and_not_signed_again),
+        TEST(a_pruned_log_without_a_checkpoint_is_not_signed),
+        TEST(a_checkpoint_of_another_key_is_not_taken_for_the_logs),
+        TEST(a_log_is_the_hosts_if_the_known_key_leads_to_its_signatures),
         TEST(rotated_key_is_vouched_for_and_old_checkpoints_stay_good),
         TEST(a_key_that_nobody_vouches_for_is_named),
         TEST(pruned_by_count_the_log_says_from_where_and_is_sound),

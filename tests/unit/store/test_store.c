@@ -216,17 +216,29 @@ static void second_owner_is_refused(void **state)
     struct hws_store *other = NULL;
     struct hws_err err;
     int fds[2];
+    int go[2];
+    uint8_t code = 0;
 
-    /* Locks are per process, so the second owner must be another one. */
+    /* Locks are per process, so the second owner must be another one. It is forked while no store's
+     * thread runs, which might hold a lock of SQLite's that the child would wait for. */
+    fixture_close(f);
     assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pipe(go), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        uint8_t code = (uint8_t)hws_store_open(&f->options, &other, &err);
+        (void)close(go[1]);
+        if (read(go[0], &code, 1) != 1) {
+            _exit(1);
+        }
+        code = (uint8_t)hws_store_open(&f->options, &other, &err);
         _exit(write(fds[1], &code, 1) == 1 ? 0 : 1);
     }
     (void)close(fds[1]);
-    uint8_t code = 0;
+    (void)close(go[0]);
+    fixture_open(f);
+    assert_int_equal(write(go[1], &code, 1), 1);
+    (void)close(go[1]);
     assert_int_equal(read(fds[0], &code, 1), 1);
     (void)close(fds[0]);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
