@@ -141,16 +141,15 @@ static void came(struct hws_client_call *call, const ProtobufCMessage *message)
     } else if (m->record != NULL) {
         rc = put_record(x, m->record);
     }
+    uint64_t now_ms = uv_now(&x->host->cli->loop);
+    if (rc == HWS_OK && x->n_since > 0 && now_ms - x->noted_ms >= CURSOR_MS) {
+        x->noted_ms = now_ms;
+        rc = write_cursor(x);
+    }
     if (rc != HWS_OK) {
         x->failed = true;
         x->host->resume = NULL;
         hws_client_cancel(call);
-        return;
-    }
-    uint64_t now_ms = uv_now(&x->host->cli->loop);
-    if (x->n_since > 0 && now_ms - x->noted_ms >= CURSOR_MS) {
-        x->noted_ms = now_ms;
-        x->failed = write_cursor(x) != HWS_OK;
     }
 }
 
@@ -163,6 +162,22 @@ static const ProtobufCMessage *request(struct hws_cli_host *host)
     return &r.base;
 }
 
+/* A log that ends before what was handed over is not the one that the cursor is of. The record is
+ * asked for by itself: a host whose disk is full has newer ones than it could sign. */
+static enum hws_code reaches(const Hawser__V1__CheckpointResponse *a,
+                             const struct hws_checkpoint *now, uint64_t after, struct export *x)
+{
+    if (after <= now->seq || a->at_hash.len != 0) {
+        return HWS_OK;
+    }
+    return hws_err_set(&x->err, HWS_E_PROTO,
+                       "the export came to record %" PRIu64 ", but the log of %.100s ends at "
+                       "%" PRIu64
+                       ": an older one was restored or a new one begun; look at what was "
+                       "lost, then export it anew with --after 0",
+                       after, x->host->name, now->seq);
+}
+
 /* Keys and a checkpoint, from which whoever holds the export can verify it. */
 static enum hws_code put_checkpoint(struct export *x, uint64_t after)
 {
@@ -172,6 +187,7 @@ static enum hws_code put_checkpoint(struct export *x, uint64_t after)
 
     hws_log_check_init(&check);
     enum hws_code rc = hws_audit_take_checkpoint(a, &check, &now, &x->err);
+    rc = rc == HWS_OK ? reaches(a, &now, after, x) : rc;
     size_t n = hws_buf_len(&check.keys) / sizeof(struct hws_key_step);
     const struct hws_key_step *keys = (const void *)hws_buf_peek(&check.keys);
     for (size_t i = 0; i < n && rc == HWS_OK; i++) {
@@ -194,6 +210,7 @@ static int stream(struct hws_cli *cli, struct export *x, uint64_t after)
 {
     Hawser__V1__CheckpointRequest r = HAWSER__V1__CHECKPOINT_REQUEST__INIT;
 
+    r.at_seq = after;
     hws_cli_ask(x->host, &hws_client_method_audit_checkpoint, &r.base);
     hws_cli_wait(cli);
     if (x->host->failed && x->host->status.code == HWS_CLIENT_NOT_FOUND) {

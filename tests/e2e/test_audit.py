@@ -237,3 +237,38 @@ class Audit(FleetCase):
         with open(to) as f:
             seqs = [json.loads(x)["seq"] for x in f if '"type":"record"' in x]
         self.assertEqual(sorted(set(seqs)), list(range(1, max(seqs) + 1)))  # some twice perhaps, none never
+
+    def test_a_follower_that_cannot_note_its_place_ends_and_says_so(self):
+        place = self.path("gone")
+        os.makedirs(place)
+        cursor = os.path.join(place, "cursor")
+        p = subprocess.Popen([f"{BIN}/hawser", "audit", "export", "-t", "host-a", "--to", self.path("gone.jsonl"),
+                              "--cursor", cursor, "--follow"], env=self.cli_env(self.operator),
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            until(lambda: os.path.exists(cursor), "the first cursor", 60)
+            shutil.rmtree(place)
+            until(lambda: self.work(1) or p.poll() is not None, "the export to end", 60)
+            self.assertIn(cursor, p.stderr.read())
+            self.assertNotEqual(p.wait(), 0)
+        finally:
+            p.kill()
+            p.wait()
+            p.stderr.close()
+
+    def test_a_cursor_beyond_the_log_is_refused(self):
+        cursor, to = self.path("beyond.cursor"), self.path("beyond.jsonl")
+        self.work(1)
+        head = int(self.audit("host-a", last=1)[-1]["seq"])
+        with open(cursor, "w") as f:
+            f.write(f"{head + 1000}\n")
+        r = self.cli("audit", "export", "-t", "host-a", "--to", to, "--cursor", cursor)
+        self.assertEqual(r.code, 10, r)
+        self.assertIn(str(head + 1000), r.err)
+        self.assertIn("--after 0", r.err)
+        with open(cursor) as f:
+            self.assertEqual(f.read(), f"{head + 1000}\n")
+        self.ok("audit", "export", "-t", "host-a", "--to", to, "--cursor", cursor, "--after", "0")
+        self.verify(to)
+        self.ok("audit", "export", "-t", "host-a", "--to", to, "--cursor", cursor)  # with nothing but its own calls to tell
+        self.verify(to)
