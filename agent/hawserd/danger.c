@@ -13,8 +13,10 @@
 #include "hawserd/agent.h"
 #include "table/table.h"
 
-#define N_GRANT_TEXTS 8u /* of a stored grant, before its rows */
+#define REVOKED       "revoked" /* no grant: that begins with a text and its NUL */
+#define N_GRANT_TEXTS 8u        /* of a stored grant, before its rows */
 #define LIST_ROWS     1000u
+#define REMOVED_ROWS  512u /* of a namespace at one start: each is a commit of its own */
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
@@ -231,6 +233,36 @@ enum hws_code hws_danger_add_grant(struct hws_danger *d, const struct hws_grant 
     return HWS_OK;
 }
 
+static struct hws_danger_grant *find_id(const struct hws_danger *d, uint64_t id)
+{
+    for (size_t i = 0; i < d->n_grants; i++) {
+        if (d->grants[i]->id == id) {
+            return d->grants[i];
+        }
+    }
+    return NULL;
+}
+
+const struct hws_danger_grant *hws_danger_grant_by_id(const struct hws_danger *d, uint64_t id)
+{
+    return find_id(d, id);
+}
+
+bool hws_danger_revoke_grant(struct hws_danger *d, uint64_t id)
+{
+    struct hws_danger_grant *g = find_id(d, id);
+
+    if (g != NULL) {
+        g->revoked = true;
+    }
+    return g != NULL;
+}
+
+struct hws_span hws_danger_revoked(void)
+{
+    return (struct hws_span){(const uint8_t *)REVOKED, sizeof(REVOKED) - 1};
+}
+
 bool hws_danger_drop_grant(struct hws_danger *d, uint64_t id)
 {
     for (size_t i = 0; i < d->n_grants; i++) {
@@ -250,7 +282,7 @@ enum hws_code hws_danger_find_grant(const struct hws_danger *d, const struct hws
 
     for (size_t i = 0; i < d->n_grants; i++) {
         enum hws_grant_fit fit = hws_grant_fits(&d->grants[i]->g, ask, hws_danger_now(d));
-        if (fit > best) {
+        if (fit > best && !d->grants[i]->revoked) {
             best = fit;
             nearest = d->grants[i];
         }
@@ -360,26 +392,54 @@ enum hws_code hws_danger_store(struct hws_danger *d, struct hws_store_kv *job, c
     return hws_store_submit(d->agent->store, &job->job, err);
 }
 
-static enum hws_code take_grant(struct hws_danger *d, const struct hws_store_pair *p,
+/* Takes in one stored pair. *dead: nothing needs it any more, it may be removed. */
+typedef enum hws_code take_fn(struct hws_danger *d, const struct hws_store_pair *p, bool *dead,
+                              struct hws_err *err);
+
+static enum hws_code take_grant_id(struct hws_danger *d, const struct hws_store_pair *p,
+                                   bool *dead HWS_UNUSED, struct hws_err *err HWS_UNUSED)
+{
+    uint64_t id = strtoull(p->key, NULL, 10);
+
+    d->last_grant_id = id > d->last_grant_id ? id : d->last_grant_id;
+    return HWS_OK;
+}
+
+static bool is_revoked(struct hws_span value)
+{
+    struct hws_span revoked = hws_danger_revoked();
+
+    return value.n == revoked.n && memcmp(value.bytes, revoked.bytes, revoked.n) == 0;
+}
+
+/* The row of the greatest id stays, whatever it says: no id is given twice. */
+static enum hws_code take_grant(struct hws_danger *d, const struct hws_store_pair *p, bool *dead,
                                 struct hws_err *err)
 {
     uint64_t id = strtoull(p->key, NULL, 10);
-    struct hws_danger_grant *g = new_grant(id, p->value.bytes, p->value.n, err);
 
+    *dead = id != d->last_grant_id;
+    if (is_revoked(p->value)) {
+        return HWS_OK;
+    }
+    struct hws_danger_grant *g = new_grant(id, p->value.bytes, p->value.n, err);
     if (g == NULL) {
         return err->code;
     }
-    d->last_grant_id = id > d->last_grant_id ? id : d->last_grant_id;
-    forget_expired(d);
-    if (g->g.until_s < hws_danger_now(d) || d->n_grants == HWS_DANGER_MAX_GRANTS) {
+    if (g->g.until_s < hws_danger_now(d)) {
         free_grant(g);
+        return HWS_OK;
+    }
+    *dead = false;
+    if (d->n_grants == HWS_DANGER_MAX_GRANTS) {
+        free_grant(g); /* by a clock that was set back: it covers nothing until the next start */
         return HWS_OK;
     }
     d->grants[d->n_grants++] = g;
     return HWS_OK;
 }
 
-static enum hws_code take_approval(struct hws_danger *d, const struct hws_store_pair *p,
+static enum hws_code take_approval(struct hws_danger *d, const struct hws_store_pair *p, bool *dead,
                                    struct hws_err *err)
 {
     const uint8_t *nul = memchr(p->value.bytes, '\0', p->value.n);
@@ -391,39 +451,82 @@ static enum hws_code take_approval(struct hws_danger *d, const struct hws_store_
     }
     size_t n_text = (size_t)(nul - p->value.bytes);
     enum hws_code code = hws_warrant_parse(p->value.bytes, n_text, &w, err);
-    if (code != HWS_OK || w.until_s < hws_danger_now(d)) {
+    if (code != HWS_OK) {
         return code;
     }
-    return hws_danger_keep(d, &w, nul + 1, p->value.n - n_text - 1, &ignored, err);
+    *dead = w.until_s < hws_danger_now(d);
+    return *dead ? HWS_OK : hws_danger_keep(d, &w, nul + 1, p->value.n - n_text - 1, &ignored, err);
 }
 
-static enum hws_code take_use(struct hws_danger *d, const struct hws_store_pair *p,
+static enum hws_code read_use(const struct hws_store_pair *p, struct hws_spent *out,
                               struct hws_err *err)
 {
-    struct hws_spent one = {0};
     size_t whole = 0;
 
-    enum hws_code code =
-        hws_spent_load(&one, (const char *)p->value.bytes, p->value.n, &whole, err);
-    if (code != HWS_OK || one.n != 1 || whole != p->value.n) {
+    memset(out, 0, sizeof(*out));
+    enum hws_code code = hws_spent_load(out, (const char *)p->value.bytes, p->value.n, &whole, err);
+    if (code != HWS_OK || out->n != 1 || whole != p->value.n) {
         return hws_err_set(err, HWS_E_PROTO, "a stored use of a warrant cannot be read");
-    }
-    d->spent.high_s = one.high_s > d->spent.high_s ? one.high_s : d->spent.high_s;
-    if (one.uses[0].until_s >= d->spent.high_s && d->spent.n < HWS_SPENT_MAX) {
-        d->spent.uses[d->spent.n++] = one.uses[0];
     }
     return HWS_OK;
 }
 
+static enum hws_code take_use_time(struct hws_danger *d, const struct hws_store_pair *p,
+                                   bool *dead HWS_UNUSED, struct hws_err *err)
+{
+    struct hws_spent one;
+    enum hws_code code = read_use(p, &one, err);
+
+    if (code == HWS_OK && one.high_s > d->spent.high_s) {
+        d->spent.high_s = one.high_s;
+    }
+    return code;
+}
+
+/* Expired by the time of the latest use, not by a clock that may be set back later. The row of the
+ * latest use is what that time is known from. */
+static enum hws_code take_use(struct hws_danger *d, const struct hws_store_pair *p, bool *dead,
+                              struct hws_err *err)
+{
+    struct hws_spent one;
+    enum hws_code code = read_use(p, &one, err);
+
+    if (code != HWS_OK) {
+        return code;
+    }
+    if (one.uses[0].until_s < d->spent.high_s) {
+        *dead = one.high_s < d->spent.high_s;
+        return HWS_OK;
+    }
+    if (d->spent.n == HWS_SPENT_MAX) {
+        return hws_err_set(err, HWS_E_PROTO, "more than %u used warrants have not expired",
+                           HWS_SPENT_MAX);
+    }
+    d->spent.uses[d->spent.n++] = one.uses[0];
+    return HWS_OK;
+}
+
+/* A row that cannot be removed is tried again at the next start. */
+static void remove_row(struct hws_danger *d, const char *ns, const char *key)
+{
+    struct hws_store_kv job;
+    struct hws_err err;
+    struct hws_log_q q;
+
+    hws_store_kv_init(&job, HWS_STORE_KV_DELETE, ns, key);
+    if (hws_store_run(d->agent->store, &job.job, &err) != HWS_OK) {
+        hws_log("expired_stays", "row=%s/%s reason=%s", ns, key, hws_log_q(&q, err.msg));
+    }
+    hws_store_job_deinit(&job.job);
+}
+
 /* Every pair of a namespace. */
-static enum hws_code read_all(struct hws_danger *d, const char *ns,
-                              enum hws_code (*take)(struct hws_danger *,
-                                                    const struct hws_store_pair *,
-                                                    struct hws_err *),
+static enum hws_code read_all(struct hws_danger *d, const char *ns, take_fn *take,
                               struct hws_err *err)
 {
     char after[HWS_DANGER_KEY_BYTES] = "";
     enum hws_code code = HWS_OK;
+    size_t n_removed = 0;
     size_t n = LIST_ROWS;
 
     while (code == HWS_OK && n == LIST_ROWS) {
@@ -433,7 +536,13 @@ static enum hws_code read_all(struct hws_danger *d, const char *ns,
         code = hws_store_run(d->agent->store, &job.job, err);
         n = code == HWS_OK ? job.n_pairs : 0;
         for (size_t i = 0; i < n && code == HWS_OK; i++) {
-            code = take(d, &job.pairs[i], err);
+            bool dead = false;
+
+            code = take(d, &job.pairs[i], &dead, err);
+            if (code == HWS_OK && dead && n_removed < REMOVED_ROWS) {
+                remove_row(d, ns, job.pairs[i].key);
+                n_removed++;
+            }
         }
         if (n > 0) {
             (void)hws_str_copy(after, sizeof(after), job.pairs[n - 1].key);
@@ -452,7 +561,9 @@ void hws_danger_load(struct hws_danger *d)
         hws_log("trust_refused", "reason=%s", hws_log_q(&q, err.msg));
     }
     /* Uses first: the time that they show judges the others. */
-    if (read_all(d, HWS_DANGER_NS_USE, take_use, &err) != HWS_OK ||
+    if (read_all(d, HWS_DANGER_NS_USE, take_use_time, &err) != HWS_OK ||
+        read_all(d, HWS_DANGER_NS_USE, take_use, &err) != HWS_OK ||
+        read_all(d, HWS_DANGER_NS_GRANT, take_grant_id, &err) != HWS_OK ||
         read_all(d, HWS_DANGER_NS_GRANT, take_grant, &err) != HWS_OK ||
         read_all(d, HWS_DANGER_NS_APPROVAL, take_approval, &err) != HWS_OK) {
         hws_log("warrants_off", "reason=%s", hws_log_q(&q, err.msg));

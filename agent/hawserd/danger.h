@@ -38,6 +38,7 @@ struct hws_danger_grant {
     const char *rows[HWS_GRANT_MAX_ROWS];
     char *bytes; /* owned; as stored */
     size_t n_bytes;
+    bool revoked; /* covers nothing; forgotten when the store has it */
 };
 
 /* A warrant as kept. */
@@ -82,6 +83,16 @@ enum hws_code hws_danger_is_on(const struct hws_danger *d, struct hws_err *err) 
 /* Adds a grant: copies it. *out is what to store. HWS_E_BUSY, HWS_E_NOMEM. */
 enum hws_code hws_danger_add_grant(struct hws_danger *d, const struct hws_grant *g,
                                    struct hws_danger_grant **out, struct hws_err *err) HWS_MUST_USE;
+
+/* The grant with this id, revoked or not; NULL if there is none. It lives until it is dropped or
+ * has expired for an hour: not across a wait. */
+const struct hws_danger_grant *hws_danger_grant_by_id(const struct hws_danger *d, uint64_t id);
+
+/* From here on it covers nothing. False if there is none. */
+bool hws_danger_revoke_grant(struct hws_danger *d, uint64_t id);
+
+/* What is stored in place of a revoked grant: the greatest id ever given has to stay known. */
+struct hws_span hws_danger_revoked(void);
 
 /* Forgets one. False if there is none. */
 bool hws_danger_drop_grant(struct hws_danger *d, uint64_t id);

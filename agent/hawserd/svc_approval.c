@@ -19,8 +19,8 @@ struct put {
     struct hws_store_kv kv;
     char key[HWS_DANGER_KEY_BYTES];
     struct hws_buf value;
-    struct hws_danger_grant *grant; /* GRANT: what was added */
-    struct hws_warrant w;           /* REQUEST, SIGN */
+    uint64_t grant_id;    /* GRANT, REVOKE: the grant may go while the store works */
+    struct hws_warrant w; /* REQUEST, SIGN */
 };
 
 /* Puts, or with an empty value removes, under the work's key; done comes unless this fails. */
@@ -129,13 +129,20 @@ static void grant_stored(struct hws_store_job *job)
 
     hws_store_job_deinit(job);
     if (err.code != HWS_OK) {
-        (void)hws_danger_drop_grant(&task->agent->danger, p->grant->id);
+        (void)hws_danger_drop_grant(&task->agent->danger, p->grant_id);
         refuse(task, &err);
         return;
     }
-    task->want.detail = hws_arena_printf(&task->arena, "grant %llu: %s",
-                                         (unsigned long long)p->grant->id, task->want.detail);
-    r.grant = grant_info(task, p->grant);
+    const struct hws_danger_grant *g = hws_danger_grant_by_id(&task->agent->danger, p->grant_id);
+    if (g == NULL || g->revoked) {
+        hws_err_set(&err, HWS_E_CONFLICT, "grant %llu was revoked meanwhile",
+                    (unsigned long long)p->grant_id);
+        refuse(task, &err);
+        return;
+    }
+    task->want.detail = hws_arena_printf(&task->arena, "grant %llu: %s", (unsigned long long)g->id,
+                                         task->want.detail);
+    r.grant = grant_info(task, g);
     hws_svc_reply(task, &r.base);
 }
 
@@ -143,19 +150,27 @@ static void grant_run(struct hws_task *task)
 {
     struct hws_danger *d = &task->agent->danger;
     struct hws_grant g = grant_of(task, hws_danger_now(d));
+    struct hws_danger_grant *added = NULL;
     struct put *p = task->work;
     struct hws_err err;
 
     enum hws_code code = hws_danger_is_on(d, &err);
-    code = code == HWS_OK ? hws_danger_add_grant(d, &g, &p->grant, &err) : code;
+    code = code == HWS_OK ? hws_danger_add_grant(d, &g, &added, &err) : code;
     if (code != HWS_OK) {
         refuse(task, &err);
         return;
     }
-    hws_str_print(p->key, sizeof(p->key), "%020llu", (unsigned long long)p->grant->id);
-    struct hws_span value = {(const uint8_t *)p->grant->bytes, p->grant->n_bytes};
-    if (store(task, HWS_DANGER_NS_GRANT, value, grant_stored, &err) != HWS_OK) {
-        (void)hws_danger_drop_grant(d, p->grant->id);
+    p->grant_id = added->id;
+    hws_str_print(p->key, sizeof(p->key), "%020llu", (unsigned long long)p->grant_id);
+    code = hws_buf_put(&p->value, added->bytes, added->n_bytes);
+    if (code == HWS_OK) {
+        struct hws_span value = {hws_buf_peek(&p->value), hws_buf_len(&p->value)};
+        code = store(task, HWS_DANGER_NS_GRANT, value, grant_stored, &err);
+    } else {
+        hws_err_set(&err, code, "out of memory");
+    }
+    if (code != HWS_OK) {
+        (void)hws_danger_drop_grant(d, p->grant_id);
         refuse(task, &err);
     }
 }
@@ -180,6 +195,7 @@ static void revoke_stored(struct hws_store_job *job)
 {
     Hawser__V1__RevokeResponse r = HAWSER__V1__REVOKE_RESPONSE__INIT;
     struct hws_task *task = job->data;
+    const struct put *p = task->work;
     struct hws_err err = job->err;
 
     hws_store_job_deinit(job);
@@ -187,19 +203,21 @@ static void revoke_stored(struct hws_store_job *job)
         refuse(task, &err);
         return;
     }
+    (void)hws_danger_drop_grant(&task->agent->danger, p->grant_id);
     hws_svc_reply(task, &r.base);
 }
 
-/* It is of no use from here on, whatever becomes of the store: a revocation fails safe. */
+/* It is of no use from here on, whatever becomes of the store: a revocation fails safe. It stays
+ * known until the store has it, so that who is told of a failure can ask again. */
 static void revoke_run(struct hws_task *task)
 {
     const Hawser__V1__RevokeRequest *q = task->request;
     struct hws_danger *d = &task->agent->danger;
     struct put *p = task->work;
-    struct hws_span none = {NULL, 0};
     struct hws_err err;
 
-    if (!hws_danger_drop_grant(d, q->id)) {
+    p->grant_id = q->id;
+    if (!hws_danger_revoke_grant(d, q->id)) {
         task->want.field = "id";
         hws_err_set(&err, HWS_E_NOT_FOUND, "no grant %llu: see hawser grant list",
                     (unsigned long long)q->id);
@@ -207,7 +225,7 @@ static void revoke_run(struct hws_task *task)
         return;
     }
     hws_str_print(p->key, sizeof(p->key), "%020llu", (unsigned long long)q->id);
-    if (store(task, HWS_DANGER_NS_GRANT, none, revoke_stored, &err) != HWS_OK) {
+    if (store(task, HWS_DANGER_NS_GRANT, hws_danger_revoked(), revoke_stored, &err) != HWS_OK) {
         refuse(task, &err);
     }
 }
@@ -234,6 +252,9 @@ static void list_grants_run(struct hws_task *task)
 
     r.grants = hws_arena_ptrs(&task->arena, d->n_grants + 1);
     for (size_t i = 0; r.grants != NULL && i < d->n_grants; i++) {
+        if (d->grants[i]->revoked) {
+            continue;
+        }
         r.grants[r.n_grants] = grant_info(task, d->grants[i]);
         r.n_grants += r.grants[r.n_grants] != NULL ? 1u : 0u;
     }

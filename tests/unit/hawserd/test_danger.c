@@ -1,0 +1,237 @@
+/* Grants, warrants and uses over a real store in a temporary folder. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "hawserd/agent.h"
+#include "hawserd/danger.h"
+#include "test.h"
+
+#define OLGA    "spiffe://d/operator/olga"
+#define OTTO    "spiffe://d/operator/otto"
+#define NIC     "0000:3b:00.0"
+#define N_MANY  (HWS_SPENT_MAX + 4u)
+#define LATE_S  1800000000u /* of the latest use */
+#define LIFE_S  600u
+#define AN_HOUR 3600u
+
+static struct hws_agent *agent;
+static char dir[64];
+
+static int start(void **state)
+{
+    struct hws_store_options o = {0};
+    char path[128];
+    struct hws_err err;
+    (void)state;
+
+    hws_str_copy(dir, sizeof(dir), "/tmp/hawser-danger-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    hws_str_print(path, sizeof(path), "%s/hawser.db", dir);
+    o.path = path;
+    agent = hws_mem_zalloc(1, sizeof(*agent));
+    assert_non_null(agent);
+    agent->danger.agent = agent;
+    assert_ok(hws_store_open(&o, &agent->store, &err), &err);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    static const char *const names[] = {"hawser.db", "hawser.db-wal", "hawser.db-shm",
+                                        "hawser.db-ballast"};
+    char path[128];
+    (void)state;
+
+    hws_danger_deinit(&agent->danger);
+    hws_store_close_wait(agent->store);
+    hws_mem_free(agent);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        hws_str_print(path, sizeof(path), "%s/%s", dir, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(dir);
+    return 0;
+}
+
+static void put(const char *ns, const char *key, const void *bytes, size_t n)
+{
+    struct hws_store_kv job;
+    struct hws_err err;
+
+    hws_store_kv_init(&job, HWS_STORE_KV_PUT, ns, key);
+    job.value = (struct hws_span){bytes, n};
+    assert_ok(hws_store_run(agent->store, &job.job, &err), &err);
+    hws_store_job_deinit(&job.job);
+}
+
+/* How many rows there are; the last one's key. */
+static size_t rows(const char *ns, char last[HWS_DANGER_KEY_BYTES])
+{
+    struct hws_store_kv job;
+    struct hws_err err;
+
+    last[0] = '\0';
+    hws_store_kv_init(&job, HWS_STORE_KV_LIST, ns, "");
+    assert_ok(hws_store_run(agent->store, &job.job, &err), &err);
+    size_t n = job.n_pairs;
+    if (n > 0) {
+        assert_true(hws_str_copy(last, HWS_DANGER_KEY_BYTES, job.pairs[n - 1].key));
+    }
+    hws_store_job_deinit(&job.job);
+    return n;
+}
+
+/* What a restart does. */
+static void load(void)
+{
+    hws_danger_deinit(&agent->danger);
+    memset(&agent->danger, 0, sizeof(agent->danger));
+    agent->danger.agent = agent;
+    hws_danger_load(&agent->danger);
+}
+
+static struct hws_danger_grant *add(uint64_t from_s)
+{
+    struct hws_grant g = {.principal = OLGA,
+                          .device = "*",
+                          .effect = HWS_EFFECT_DEBUG_WRITE,
+                          .from_s = from_s,
+                          .until_s = from_s + AN_HOUR,
+                          .granted_by = OTTO,
+                          .reason = "test"};
+    struct hws_danger_grant *out = NULL;
+    struct hws_err err;
+
+    assert_ok(hws_danger_add_grant(&agent->danger, &g, &out, &err), &err);
+    return out;
+}
+
+static void store_grant(const struct hws_danger_grant *g, bool revoked)
+{
+    struct hws_span value =
+        revoked ? hws_danger_revoked() : (struct hws_span){(const uint8_t *)g->bytes, g->n_bytes};
+    char key[HWS_DANGER_KEY_BYTES];
+
+    hws_str_print(key, sizeof(key), "%020llu", (unsigned long long)g->id);
+    put(HWS_DANGER_NS_GRANT, key, value.bytes, value.n);
+}
+
+static enum hws_code find(struct hws_err *err)
+{
+    struct hws_grant_ask ask = {.principal = OLGA,
+                                .device_id = NIC,
+                                .device_pci = NIC,
+                                .device_serial = "",
+                                .effect = HWS_EFFECT_DEBUG_WRITE,
+                                .target = "MTRC_CTRL",
+                                .target_method = "write"};
+    const struct hws_danger_grant *found = NULL;
+
+    return hws_danger_find_grant(&agent->danger, &ask, &found, err);
+}
+
+static void a_revoked_grant_covers_nothing_and_stays_known_until_it_is_dropped(void **state)
+{
+    struct hws_danger *d = &agent->danger;
+    struct hws_err err;
+
+    (void)state;
+    uint64_t id = add(hws_danger_now(d))->id;
+    assert_ok(find(&err), &err);
+    assert_true(hws_danger_revoke_grant(d, id));
+    assert_code(find(&err), HWS_E_DENIED);
+    assert_non_null(strstr(err.msg, "no grant"));
+    assert_true(hws_danger_revoke_grant(d, id)); /* the store had failed: once more */
+    assert_true(hws_danger_grant_by_id(d, id)->revoked);
+    assert_true(hws_danger_drop_grant(d, id));
+    assert_null(hws_danger_grant_by_id(d, id));
+    assert_false(hws_danger_revoke_grant(d, id));
+}
+
+static void no_grant_id_is_given_twice_and_dead_grants_leave_the_store(void **state)
+{
+    struct hws_danger *d = &agent->danger;
+    char last[HWS_DANGER_KEY_BYTES];
+    struct hws_err err;
+
+    (void)state;
+    uint64_t now_s = hws_danger_now(d);
+    store_grant(add(now_s - AN_HOUR - 60), false); /* 1: expired */
+    store_grant(add(now_s), true);                 /* 2: revoked */
+    store_grant(add(now_s), false);                /* 3: covers */
+    store_grant(add(now_s), true);                 /* 4: revoked, the greatest */
+    for (int i = 0; i < 2; i++) {
+        load();
+        assert_string_equal(d->broken, "");
+        assert_int_equal(d->n_grants, 1);
+        assert_int_equal(d->grants[0]->id, 3);
+        assert_int_equal(rows(HWS_DANGER_NS_GRANT, last), 2);
+        assert_string_equal(last, "00000000000000000004");
+    }
+    assert_ok(find(&err), &err);
+    assert_int_equal(add(now_s)->id, 5);
+}
+
+static void put_use(unsigned number, uint64_t at_s, uint64_t until_s)
+{
+    struct hws_spent_use use = {.until_s = until_s, .at_s = at_s};
+    char line[HWS_SPENT_LINE_BYTES];
+    char key[HWS_DIGEST_HEX_BYTES];
+
+    use.hash.b[0] = (uint8_t)(number >> 8);
+    use.hash.b[1] = (uint8_t)number;
+    hws_digest_hex(&use.hash, key);
+    put(HWS_DANGER_NS_USE, key, line, hws_spent_line(&use, line));
+}
+
+static void expired_uses_leave_the_store_but_the_latest_keeps_the_time(void **state)
+{
+    struct hws_danger *d = &agent->danger;
+    char last[HWS_DANGER_KEY_BYTES];
+
+    (void)state;
+    for (unsigned i = 0; i < N_MANY; i++) {
+        put_use(i, LATE_S - AN_HOUR, LATE_S - AN_HOUR + LIFE_S);
+    }
+    put_use(N_MANY, LATE_S, LATE_S + LIFE_S); /* by its time the others have expired */
+    for (int i = 0; i < 2; i++) {
+        load();
+        assert_string_equal(d->broken, "");
+        assert_int_equal(d->spent.n, 1);
+        assert_int_equal(d->spent.uses[0].at_s, LATE_S);
+        assert_int_equal(d->spent.high_s, LATE_S);
+        assert_int_equal(rows(HWS_DANGER_NS_USE, last), 1);
+    }
+}
+
+static void more_live_uses_than_fit_turn_dangerous_commands_off(void **state)
+{
+    struct hws_danger *d = &agent->danger;
+    struct hws_err err;
+
+    (void)state;
+    for (unsigned i = 0; i < N_MANY; i++) {
+        put_use(i, LATE_S, LATE_S + LIFE_S);
+    }
+    load();
+    assert_non_null(strstr(d->broken, "used warrants have not expired"));
+    assert_code(hws_danger_is_on(d, &err), HWS_E_DENIED);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_revoked_grant_covers_nothing_and_stays_known_until_it_is_dropped),
+        T(no_grant_id_is_given_twice_and_dead_grants_leave_the_store),
+        T(expired_uses_leave_the_store_but_the_latest_keeps_the_time),
+        T(more_live_uses_than_fit_turn_dangerous_commands_off),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
