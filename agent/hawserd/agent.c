@@ -30,6 +30,7 @@
 #include "hawserd/user.h"
 #include "hawserd/walls.h"
 #include "sock/sock.h"
+#include "store/offline.h"
 #include "table/table.h"
 
 #define TURNS_PER_WAIT 4
@@ -159,8 +160,12 @@ static enum hws_code open_database(struct hws_agent *agent, struct hws_err *err)
     if (enrolled && stat(path, &st) != 0) {
         return hws_err_set(err, HWS_E_PROTO, "the database is missing on an enrolled host");
     }
-    enum hws_code code =
-        hws_audit_keys_open(&agent->audit_keys, agent->config.state_dir, !enrolled, err);
+    /* Before the key, which an earlier version had none of: that is not what is wrong. */
+    enum hws_code code = hws_store_check_schema(path, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    code = hws_audit_keys_open(&agent->audit_keys, agent->config.state_dir, !enrolled, err);
     if (code != HWS_OK) {
         return code;
     }
@@ -200,8 +205,17 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
         hws_danger_load(&agent->danger);
         return code == HWS_OK ? hws_recover_start(&agent->recover, agent, err) : code;
     }
+    char why[HWS_ERR_MSG_BYTES];
+    if (code == HWS_E_UNSUPPORTED) {
+        hws_str_print(
+            why, sizeof(why),
+            "%.110s; go back to that version, or move hawser.db* (the -wal file with it), "
+            "audit.key and `enrolled` to an archive to begin anew",
+            err->msg);
+        hws_agent_be_safe(agent, why);
+        return HWS_OK;
+    }
     if (code == HWS_E_PROTO || code == HWS_E_IO || code == HWS_E_CONFLICT) {
-        char why[HWS_ERR_MSG_BYTES];
         hws_str_print(
             why, sizeof(why),
             "%.110s; restore hawser.db and audit.key, or move them and the file `enrolled` "

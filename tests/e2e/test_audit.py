@@ -272,3 +272,27 @@ class Audit(FleetCase):
         self.verify(to)
         self.ok("audit", "export", "-t", "host-a", "--to", to, "--cursor", cursor)  # with nothing but its own calls to tell
         self.verify(to)
+
+    def test_the_database_of_another_version_is_told_from_a_damaged_one(self):
+        def set_schema(version):
+            with sqlite3.connect(self.state("hawser.db")) as db:
+                db.execute(f"PRAGMA user_version={version}")
+            db.close()
+
+        self.work(1)
+        self.host.stop()
+        set_schema(1)
+        os.rename(self.state("audit.key"), self.state("kept"))  # schema 1 was of a time without keys
+        r = self.cli("audit", "verify", self.copy("earlier.db"))
+        self.assertEqual(r.code, 3, r)
+        self.assertIn("earlier.db has schema 1 of another version", r.err)
+        self.host.start()
+        info = self.js("agent", "info", "-t", "host-a")["agents"][0]
+        self.host.stop()
+        set_schema(2)
+        os.rename(self.state("kept"), self.state("audit.key"))
+        self.host.start()
+        self.assertEqual(info["state"], "safe")
+        self.assertIn("hawser.db has schema 1 of another version", info["state_reason"])
+        self.assertIn("-wal", info["state_reason"])
+        self.assertEqual(self.js("agent", "info", "-t", "host-a")["agents"][0]["state"], "serving")

@@ -17,9 +17,7 @@
 #include "base/mem.h"
 #include "store/db_priv.h"
 
-#define SCHEMA_VERSION 2
-#define APPLICATION_ID 0x48575352 /* "HWSR" */
-#define BUSY_MS        2000 /* a predecessor that was just killed may hold the lock this long */
+#define BUSY_MS 2000 /* a predecessor that was just killed may hold the lock this long */
 
 static const char *const s_schema[] = {
 #define HWS_DDL(text) text,
@@ -201,6 +199,17 @@ static enum hws_code create_schema(struct hws_store_db *db, struct hws_err *err)
     return rc;
 }
 
+enum hws_code hws_store__other_schema(const char *path, int64_t version, enum hws_code code,
+                                      struct hws_err *err)
+{
+    const char *slash = strrchr(path, '/');
+
+    return hws_err_set(err, code,
+                       "%.40s has schema %" PRId64 " of another version of the agent; this one "
+                       "knows %d",
+                       slash == NULL ? path : slash + 1, version, HWS_STORE_SCHEMA);
+}
+
 /*
  * BEGIN IMMEDIATE takes the exclusive lock now, so that a second agent fails here and not later.
  * The version is written even where it stands already: a file that may not be written, by its mode
@@ -229,17 +238,15 @@ static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
     }
     if (n_objects == 0 && version == 0) {
         rc = create_schema(db, err);
-    } else if (application != APPLICATION_ID) {
+    } else if (application != HWS_STORE_APPLICATION_ID) {
         rc = hws_err_set(err, HWS_E_PROTO, "store: %s is not a Hawser database", db->opt.path);
-    } else if (version != SCHEMA_VERSION) {
-        rc = hws_err_set(err, HWS_E_PROTO,
-                         "store: %s has schema version %" PRId64 "; this agent knows %d",
-                         db->opt.path, version, SCHEMA_VERSION);
+    } else if (version != HWS_STORE_SCHEMA) {
+        rc = hws_store__other_schema(db->opt.path, version, HWS_E_PROTO, err);
     }
     if (rc == HWS_OK) {
         (void)hws_str_print(stamp, sizeof(stamp),
-                            "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID,
-                            SCHEMA_VERSION);
+                            "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                            HWS_STORE_APPLICATION_ID, HWS_STORE_SCHEMA);
         rc = run_sql(db, stamp, err);
     }
     return rc == HWS_OK ? run_sql(db, "COMMIT", err) : rc;

@@ -18,6 +18,9 @@
 #include "record/chain.h"
 #include "store/store.h"
 
+#define HWS_STORE_SCHEMA         2          /* PRAGMA user_version: schema.def */
+#define HWS_STORE_APPLICATION_ID 0x48575352 /* PRAGMA application_id: "HWSR" */
+
 enum hws_store_sql {
 #define HWS_SQL(name, text) HWS_SQL_##name,
 #include "store/statements.def"
@@ -62,6 +65,10 @@ struct hws_store_db {
 enum hws_code hws_store__db_open(struct hws_store_db *db, const struct hws_store_options *opt,
                                  struct hws_err *err) HWS_MUST_USE;
 void hws_store__db_close(struct hws_store_db *db);
+
+/* Says that the database is another version's; returns code. */
+enum hws_code hws_store__other_schema(const char *path, int64_t version, enum hws_code code,
+                                      struct hws_err *err);
 
 /* Appends the URI by which SQLite opens the file at path. HWS_E_NOMEM. */
 enum hws_code hws_store__uri(const char *path, struct hws_buf *uri) HWS_MUST_USE;

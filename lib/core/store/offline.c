@@ -177,18 +177,35 @@ static enum hws_code check_rows(sqlite3 *sql, const struct hws_checkpoint *pin,
     return rc == HWS_OK ? hws_log_check_end(c, err) : rc;
 }
 
-enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint *pin,
-                                   struct hws_log_check *c, struct hws_err *err)
+/* 0 if it cannot be read. */
+static int64_t pragma_of(sqlite3 *sql, const char *text)
+{
+    sqlite3_stmt *stmt = prepare(sql, text);
+    int64_t value =
+        stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+
+    (void)sqlite3_finalize(stmt); /* repeats the step's error */
+    return value;
+}
+
+/* HWS_E_UNSUPPORTED for a database of ours of another version; whatever else it may be is HWS_OK
+ * here. */
+static enum hws_code is_this_schema(sqlite3 *sql, const char *path, struct hws_err *err)
+{
+    int64_t version = pragma_of(sql, "PRAGMA user_version");
+
+    return pragma_of(sql, "PRAGMA application_id") != HWS_STORE_APPLICATION_ID ||
+                   version == HWS_STORE_SCHEMA
+               ? HWS_OK
+               : hws_store__other_schema(path, version, HWS_E_UNSUPPORTED, err);
+}
+
+/* On failure, too, *out is to be closed. */
+static enum hws_code open_at_rest(const char *path, sqlite3 **out, struct hws_err *err)
 {
     struct hws_buf uri = {0};
     const char *name = NULL;
-    sqlite3 *sql = NULL;
-    enum hws_code rc = is_at_rest(path, err);
 
-    if (rc != HWS_OK) {
-        return rc;
-    }
-    c->max_unsigned = c->max_unsigned != 0 ? c->max_unsigned : HWS_STORE_SIGN_RECORDS;
     if (hws_store__uri(path, &uri) == HWS_OK) {
         name = hws_buf_cstr(&uri);
     }
@@ -197,19 +214,48 @@ enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
     int opened = sqlite3_open_v2(
-        name, &sql,
+        name, out,
         SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, VFS);
     hws_buf_deinit(&uri);
     /* With an exclusive connection the index of the write-ahead log lives in our memory. */
-    if (opened == SQLITE_OK &&
-        sqlite3_exec(sql,
-                     "PRAGMA locking_mode=EXCLUSIVE; PRAGMA trusted_schema=OFF;"
-                     "PRAGMA cell_size_check=ON",
-                     NULL, NULL, NULL) == SQLITE_OK) {
+    if (opened != SQLITE_OK || sqlite3_exec(*out,
+                                            "PRAGMA locking_mode=EXCLUSIVE;"
+                                            "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON",
+                                            NULL, NULL, NULL) != SQLITE_OK) {
+        return hws_err_set(err, HWS_E_IO, "%s: %s", path,
+                           *out == NULL ? "out of memory" : sqlite3_errmsg(*out));
+    }
+    return HWS_OK;
+}
+
+enum hws_code hws_store_check_file(const char *path, const struct hws_checkpoint *pin,
+                                   struct hws_log_check *c, struct hws_err *err)
+{
+    sqlite3 *sql = NULL;
+    enum hws_code rc = is_at_rest(path, err);
+
+    if (rc != HWS_OK) {
+        return rc;
+    }
+    c->max_unsigned = c->max_unsigned != 0 ? c->max_unsigned : HWS_STORE_SIGN_RECORDS;
+    rc = open_at_rest(path, &sql, err);
+    if (rc == HWS_OK) {
+        rc = is_this_schema(sql, path, err);
+    }
+    if (rc == HWS_OK) {
         rc = check_rows(sql, pin, c, err);
-    } else {
-        rc = hws_err_set(err, HWS_E_IO, "%s: %s", path,
-                         sql == NULL ? "out of memory" : sqlite3_errmsg(sql));
+    }
+    (void)sqlite3_close_v2(sql);
+    return rc;
+}
+
+enum hws_code hws_store_check_schema(const char *path, struct hws_err *err)
+{
+    sqlite3 *sql = NULL;
+    enum hws_code rc = HWS_OK;
+
+    if (open_at_rest(path, &sql, NULL) == HWS_OK) {
+        rc = is_this_schema(sql, path, err);
     }
     (void)sqlite3_close_v2(sql);
     return rc;
