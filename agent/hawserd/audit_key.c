@@ -112,6 +112,35 @@ const struct hws_signer *hws_audit_keys_next(const struct hws_audit_keys *k)
     return k->has_next ? &k->slots[other(k)] : NULL;
 }
 
+/* The file of the key in use takes its place. Until that works it is the only copy of this key: the
+ * next reload tries again, and a start finds both files and that the log goes on with the newer. */
+static void put_in_place(const struct hws_audit_keys *k)
+{
+    struct hws_signer there = {0};
+    struct hws_public is;
+    struct hws_public used;
+    struct hws_err err;
+
+    enum hws_code code = load(k->next_path, &there, &err);
+    if (code == HWS_OK) {
+        code = hws_signer_public(&there, &is, &err);
+    }
+    if (code == HWS_OK) {
+        code = hws_signer_public(&k->slots[k->used], &used, &err);
+    }
+    if (code == HWS_OK && !hws_public_eq(&is, &used)) {
+        code = hws_err_set(&err, HWS_E_STATE, "%.100s holds another key", k->next_path);
+    }
+    if (code == HWS_OK && rename(k->next_path, k->path) != 0) {
+        code = hws_err_set(&err, HWS_E_IO, "%.100s: %s", k->path, strerror(errno));
+    }
+    hws_signer_deinit(&there);
+    if (code != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("audit_key_not_renamed", "reason=%s", hws_log_q(&q, err.msg));
+    }
+}
+
 /* The log goes on with the other slot: so do the files. */
 static void take_over(struct hws_audit_keys *k)
 {
@@ -120,10 +149,7 @@ static void take_over(struct hws_audit_keys *k)
 
     k->used = other(k);
     k->has_next = false;
-    if (rename(k->next_path, k->path) != 0) {
-        /* The next start finds both files, and that the log goes on with the newer one. */
-        hws_log("audit_key_not_renamed", "errno=%d", errno);
-    }
+    put_in_place(k);
     if (hws_signer_public(&k->slots[k->used], &key, NULL) == HWS_OK) {
         hws_public_hex(&key, hex);
     }
@@ -140,12 +166,13 @@ static void rotated(struct hws_store_job *job)
         take_over(k);
         return;
     }
+    if (job->err.code == HWS_E_EXISTS) {
+        k->has_next = false; /* it is in use: only its file is not where it should be */
+        put_in_place(k);
+        return;
+    }
     struct hws_log_q q;
     hws_log("audit_key_not_changed", "reason=%s", hws_log_q(&q, job->err.msg));
-    if (job->err.code == HWS_E_EXISTS) {
-        (void)unlink(k->next_path);
-        k->has_next = false;
-    }
 }
 
 void hws_audit_keys_reload(struct hws_agent *agent)

@@ -296,3 +296,29 @@ class Audit(FleetCase):
         self.assertIn("hawser.db has schema 1 of another version", info["state_reason"])
         self.assertIn("-wal", info["state_reason"])
         self.assertEqual(self.js("agent", "info", "-t", "host-a")["agents"][0]["state"], "serving")
+
+    def test_a_key_in_use_is_not_lost_when_its_file_cannot_take_its_place(self):
+        key, waiting = self.state("audit.key"), self.state("audit.key.next")
+
+        def n_said():
+            text = self.host.log_text()
+            return text.count("audit_key_not_renamed") + text.count("audit_key_not_changed")
+
+        begin = n_said()
+        os.rename(key, self.state("earlier"))
+        os.mkdir(key)  # what no file can be renamed to
+        made = subprocess.run([f"{BIN}/hawserd", "--config", self.host.config, "--new-audit-key"], capture_output=True,
+                              text=True, timeout=30)
+        self.assertEqual(made.returncode, 0, made)
+        for n in (1, 2):
+            self.ok("agent", "reload", "-t", "host-a")
+            until(lambda n=n: n_said() >= begin + n, "the change of the key", 60)
+            self.assertTrue(os.path.exists(waiting))
+        self.assertEqual(self.js("audit", "checkpoint", "-t", "host-a")["checkpoints"][0]["key"], made.stdout.strip())
+        os.rmdir(key)
+        self.ok("agent", "reload", "-t", "host-a")
+        until(lambda: os.path.isfile(key) and not os.path.exists(waiting), "the file to take its place", 60)
+        os.unlink(self.state("earlier"))
+        self.restart()
+        self.assertEqual(self.js("agent", "info", "-t", "host-a")["agents"][0]["state"], "serving")
+        self.assertEqual(self.js("audit", "checkpoint", "-t", "host-a")["checkpoints"][0]["key"], made.stdout.strip())
