@@ -334,6 +334,7 @@ static int run(struct hws_cli *cli, const struct hws_cli_box *box, const char *s
     ProtobufCBinaryData inbox = {0, NULL};
     struct hws_cli_mutation m;
     struct hws_warrant w;
+    char question[240];
     char opcode[16];
     int rc = hws_cli_fetch(cli, hash, &w, &inbox);
 
@@ -347,7 +348,10 @@ static int run(struct hws_cli *cli, const struct hws_cli_box *box, const char *s
                             hash);
     }
     rc = hws_cli_mutation(cli, &m);
-    if (rc != HWS_EXIT_OK || !hws_cli_confirm(cli, "Run the dangerous command now?", &rc)) {
+    (void)hws_str_print(question, sizeof(question),
+                        "Run the dangerous command %s on %.60s %.60s now?", box->row->name,
+                        cli->hosts[0].name, cli->hosts[0].device);
+    if (rc != HWS_EXIT_OK || !hws_cli_confirm(cli, question, &rc)) {
         return rc;
     }
     m.mutation.request_id = w.request_id;
@@ -356,7 +360,8 @@ static int run(struct hws_cli *cli, const struct hws_cli_box *box, const char *s
     raw.command = opcode;
     raw.inbox.data = (uint8_t *)box->bytes;
     raw.inbox.len = box->n;
-    q.device = w.device;
+    q.device =
+        cli->hosts[0].device; /* as asked for here: the agent compares it with the warrant's */
     if (hws_str_eq(cli->args.command->area, "reg")) {
         by_fields(cli, &by, &q);
     } else {
