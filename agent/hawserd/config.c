@@ -481,12 +481,50 @@ static enum hws_code read_root(struct reader *r, struct fy_node *root)
     return check_required(r, root_fields, seen, 1);
 }
 
-/* True if path is dir or lies below it. */
+/* True if path is dir or lies below it; both are plain. */
 static bool lies_in(const char *path, const char *dir)
 {
     size_t n = strlen(dir);
 
+    while (n > 0 && dir[n - 1] == '/') {
+        n--;
+    }
     return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* No "." or ".." and no empty component: then where a path lies can be read from its text. A first
+ * "." or ".." is that of a configuration that was named so, and the same in each path. */
+static bool is_plain(const char *path)
+{
+    for (const char *at = strchr(path, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        size_t n = strcspn(at + 1, "/");
+        bool is_last = at[1] == '\0';
+
+        if ((n == 0 && !is_last) || (n == 1 && at[1] == '.') ||
+            (n == 2 && at[1] == '.' && at[2] == '.')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Which of the paths that are compared is not plain; NULL if each is. */
+static const char *not_plain(const struct hws_config *c)
+{
+    const struct {
+        const char *key;
+        const char *path;
+    } paths[] = {{"run_dir", c->run_dir},
+                 {"state_dir", c->state_dir},
+                 {"warrants: trust", c->trust},
+                 {"warrants: memory", c->memory}};
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (!is_plain(paths[i].path)) {
+            return paths[i].key;
+        }
+    }
+    return NULL;
 }
 
 /* hawserd can write run_dir and state_dir: keys and memory of another judge do not belong there. */
@@ -514,6 +552,12 @@ static enum hws_code check_whole(struct reader *r)
     }
     if (c->backend == HWS_BACKEND_FWCTL && c->n_profiles != 0) {
         return refuse(r, 1, "profiles", "belongs to backend emu only");
+    }
+    const char *key = c->trust[0] == '\0' ? NULL : not_plain(c);
+    if (key != NULL) {
+        return refuse(r, 1, key,
+                      "must be a path without \"//\", \".\" and \"..\": with warrants it has to be "
+                      "plain which folder lies in which");
     }
     if (is_ours(c, c->trust) || is_ours(c, c->memory)) {
         return refuse(r, 1, "warrants",

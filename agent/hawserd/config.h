@@ -13,7 +13,7 @@
  *     limits: {max_conns: 512, reset_burst: 200}
  *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
  *     audit: {max_age: 90d, max_records: 100000, max_bytes: 67108864}
- *     warrants: {trust: trust, memory: ../used}
+ *     warrants: {trust: trust, memory: used}
  *
  * `user`, `limits`, `audit` and `warrants` may be left out; common/limits.def has each limit's
 default and

@@ -117,6 +117,45 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
     }
 }
 
+#define WARRANTS(run, state, trust, memory)                                                        \
+    "host: a\nrun_dir: " run "\nstate_dir: " state "\npolicy: p\ndevices: {backend: fwctl}\n"      \
+    "warrants: {trust: " trust ", memory: " memory "}\n"
+
+static void keys_and_memory_lie_where_hawserd_cannot_write(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *message; /* NULL: good */
+    } rows[] = {
+        {WARRANTS("/run/h", "/lib/h", "/etc/h/trust", "/lib/h-dev"), NULL},
+        {WARRANTS("/run/h/", "/lib/h//", "/etc/h/trust", "/lib/h-dev/"), "state_dir must be"},
+        {WARRANTS("/run/h/", "/lib/h/", "/etc/h/trust", "/lib/h-dev/"), NULL},
+        {WARRANTS("/run/h", "/lib/h/", "/lib/h/trust", "/lib/h-dev"), "warrants must lie outside"},
+        {WARRANTS("/run/h/", "/lib/h", "/etc/h/trust", "/run/h"), "warrants must lie outside"},
+        {WARRANTS("/run/h", "/lib/h", "/etc/h/trust", "/lib/h/"), "warrants must lie outside"},
+        {WARRANTS("/", "/lib/h", "/etc/h/trust", "/lib/h-dev"), "warrants must lie outside"},
+        {WARRANTS("/run/h", "/lib/h", "/etc/../lib/h/trust", "/lib/h-dev"),
+         "warrants: trust must be"},
+        {WARRANTS("/run/h", "/lib/h", "/lib/./h/trust", "/lib/h-dev"), "warrants: trust must be"},
+        {WARRANTS("/run/h", "/lib/h", "/etc/h/trust", "/lib//h/dev"), "warrants: memory must be"},
+        {WARRANTS("/run/h", "/lib/h", "/etc/h/trust", "/lib/h-dev/.."), "warrants: memory must be"},
+        {WARRANTS("/run/../lib/h-dev", "/lib/h", "/etc/h/trust", "/lib/h-dev"), "run_dir must be"},
+        {WARRANTS("/run/h", "/lib/..x/h", "/etc/.h/trust", "/lib/h..dev"), NULL},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct hws_config c;
+        struct hws_err err;
+        hws_err_clear(&err);
+        enum hws_code code = parse(rows[i].text, &c, &err);
+        if (code != (rows[i].message == NULL ? HWS_OK : HWS_E_INVALID) ||
+            (rows[i].message != NULL && strstr(err.msg, rows[i].message) == NULL)) {
+            fail_msg("row %zu: got \"%s\"", i, err.msg);
+        }
+    }
+}
+
 static void long_run_dir_and_large_file_are_refused(void **state)
 {
     static char big[HWS_CONFIG_MAX_BYTES + 1];
@@ -152,6 +191,7 @@ int main(void)
         cmocka_unit_test(limits_are_kept_by_name),
         cmocka_unit_test(without_listen_no_tls_is_needed),
         cmocka_unit_test(bad_files_are_refused_with_line_and_reason),
+        cmocka_unit_test(keys_and_memory_lie_where_hawserd_cannot_write),
         cmocka_unit_test(long_run_dir_and_large_file_are_refused),
         cmocka_unit_test(missing_file_is_named),
     };
