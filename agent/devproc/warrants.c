@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,7 +58,7 @@ static enum hws_code load(struct hws_warrants *w, struct hws_err *err)
     struct hws_buf text;
     size_t whole = 0;
 
-    hws_buf_init(&text, HWS_WARRANTS_FILE_BYTES);
+    hws_buf_init(&text, 0); /* the read has the ceiling */
     enum hws_code code = hws_file_read(w->path, HWS_WARRANTS_FILE_BYTES, &text, err);
     if (code == HWS_E_NOT_FOUND) {
         hws_buf_deinit(&text);
@@ -113,7 +114,14 @@ static enum hws_code remember(struct hws_warrants *w, const struct hws_spent_use
 {
     char line[HWS_SPENT_LINE_BYTES];
     size_t n = hws_spent_line(use, line);
+    struct stat st;
 
+    if (fstat(w->fd, &st) == 0 && st.st_size + (off_t)n > (off_t)HWS_WARRANTS_FILE_BYTES) {
+        return hws_err_set(err, HWS_E_BUSY,
+                           "%.200s is full (%zu bytes): restart the device process, which "
+                           "writes it anew",
+                           w->path, HWS_WARRANTS_FILE_BYTES);
+    }
     if (write(w->fd, line, n) != (ssize_t)n || fdatasync(w->fd) != 0) {
         hws_err_set(err, HWS_E_IO, "the use could not be stored (errno %d)", errno);
         break_down(w, err);
@@ -145,18 +153,24 @@ static enum hws_code check_lockdown(const struct hws_warrants *w, uint8_t scope,
                                     struct hws_err *err)
 {
     struct hws_buf text;
+    struct hws_err why;
     bool locked = false;
 
     if (scope < 2) {
         return HWS_OK;
     }
     hws_buf_init(&text, 0);
-    if (hws_file_read(w->lockdown, 4096, &text, NULL) == HWS_OK) {
+    enum hws_code code = hws_file_read(w->lockdown, 4096, &text, &why);
+    if (code == HWS_OK) {
         const char *s = hws_buf_cstr(&text);
         locked =
             s == NULL || strstr(s, "[integrity]") != NULL || strstr(s, "[confidentiality]") != NULL;
     }
     hws_buf_deinit(&text);
+    if (code != HWS_OK && code != HWS_E_NOT_FOUND) {
+        return hws_err_set(err, HWS_E_DENIED,
+                           "whether the kernel is locked down cannot be read: %.150s", why.msg);
+    }
     return locked
                ? hws_err_set(err, HWS_E_DENIED,
                              "the kernel is locked down: commands of scope %u are refused", scope)

@@ -134,7 +134,7 @@ static void info_run(struct hws_task *task)
     struct hws_agent *agent = task->agent;
     char lockdown[32];
 
-    hws_walls_lockdown(lockdown, sizeof(lockdown));
+    hws_walls_lockdown(HWS_WALLS_LOCKDOWN, lockdown, sizeof(lockdown));
     r.lockdown = lockdown;
     r.secure_boot = hws_arena_str(&task->arena, hws_walls_secure_boot());
     r.kernel_taint = hws_walls_taint();

@@ -100,7 +100,7 @@ static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *er
     if (x->row == NULL || x->row->scope < 2) {
         return HWS_OK; /* the file is read for the few that it concerns */
     }
-    hws_walls_lockdown(lockdown, sizeof(lockdown));
+    hws_walls_lockdown(HWS_WALLS_LOCKDOWN, lockdown, sizeof(lockdown));
     return hws_walls_scope(x->row->scope, lockdown, hws_walls_secure_boot(), err);
 }
 

@@ -95,13 +95,16 @@ void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *loc
 }
 
 /* "none [integrity] confidentiality": the one in brackets is in force. */
-void hws_walls_lockdown(char *dst, size_t cap)
+void hws_walls_lockdown(const char *path, char *dst, size_t cap)
 {
     struct hws_buf buf;
-    const char *text = read_text("/sys/kernel/security/lockdown", &buf);
-    const char *from = strchr(text, '[');
 
-    hws_str_copy(dst, cap, "unknown");
+    hws_buf_init(&buf, 0);
+    enum hws_code code = hws_file_read(path, PROC_MAX_BYTES, &buf, NULL);
+    const char *text = code == HWS_OK ? hws_buf_cstr(&buf) : NULL;
+    const char *from = text == NULL ? NULL : strchr(text, '[');
+
+    hws_str_copy(dst, cap, code == HWS_E_NOT_FOUND ? "unknown" : "unreadable");
     if (from != NULL) {
         hws_str_copy_n(dst, cap, from + 1, strcspn(from + 1, "]"));
     }
@@ -139,7 +142,8 @@ enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *s
             "0 to 2",
             scope);
     }
-    bool locked = hws_str_eq(lockdown, "integrity") || hws_str_eq(lockdown, "confidentiality");
+    /* Only a kernel that says so, or that knows of no lockdown, is open. */
+    bool locked = !hws_str_eq(lockdown, "none") && !hws_str_eq(lockdown, "unknown");
 
     if (scope < 2 || !locked) {
         return HWS_OK;

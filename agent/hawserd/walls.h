@@ -27,9 +27,10 @@ enum hws_code hws_walls_enter(struct hws_agent *agent, struct hws_err *err) HWS_
 void hws_walls_look(const struct hws_agent *agent, uint32_t pid, const char *lock,
                     struct hws_walls *out);
 
-/* The kernel's lockdown state: "none", "integrity", "confidentiality"; "unknown" where it has none.
- */
-void hws_walls_lockdown(char *dst, size_t cap);
+/* The kernel's lockdown state: "none", "integrity", "confidentiality"; "unknown" where it has none
+ * (no such file); "unreadable" if the file is there but does not say, which counts as locked. */
+#define HWS_WALLS_LOCKDOWN "/sys/kernel/security/lockdown"
+void hws_walls_lockdown(const char *path, char *dst, size_t cap);
 
 /* What the firmware said of secure boot: "on", "off"; "unknown" without EFI. The second reads n
  * bytes of its variable. */

@@ -203,6 +203,34 @@ static void what_cannot_be_remembered_does_not_run(void **state)
     hws_buf_deinit(&text);
 }
 
+static void a_full_memory_is_not_written_to_but_folded_at_a_restart(void **state)
+{
+    struct hws_spent_use old = {.until_s = T0 - 100000};
+    char line[HWS_SPENT_LINE_BYTES];
+    struct hws_buf text;
+    struct hws_err err;
+
+    (void)state;
+    make(&text);
+    for (size_t n = 0; n + HWS_SPENT_LINE_BYTES < HWS_WARRANTS_FILE_BYTES;) {
+        old.hash.b[0]++;
+        old.at_s = ++old.until_s; /* each later than the one before has expired */
+        size_t length = hws_spent_line(&old, line);
+        assert_int_equal(write(w.fd, line, length), (ssize_t)length);
+        n += length;
+    }
+    while (use(&text, 0, &err) == HWS_OK) { /* one or two lines still fit */
+        hws_buf_deinit(&text);
+        make(&text);
+    }
+    assert_int_equal(err.code, HWS_E_BUSY);
+    assert_non_null(strstr(err.msg, "restart the device process"));
+    restart();
+    assert_string_equal(w.broken, "");
+    assert_ok(use(&text, 0, &err), &err);
+    hws_buf_deinit(&text);
+}
+
 static void keys_change_without_a_restart_and_only_roots_file_counts(void **state)
 {
     struct hws_buf text;
@@ -243,6 +271,10 @@ static void lockdown_is_obeyed_whatever_was_signed(void **state)
         refused(&text, 2, "locked down");
         refused(&text, 3, "locked down");
     }
+    assert_int_equal(unlink(lockdown_path), 0);
+    assert_int_equal(mkdir(lockdown_path, 0700), 0);
+    refused(&text, 2, "cannot be read"); /* there, but not to be read: not "no lockdown" */
+    assert_int_equal(rmdir(lockdown_path), 0);
     put_file(lockdown_path, "[none] integrity confidentiality\n", 0600);
     assert_ok(use(&text, 2, &err), &err);
     hws_buf_deinit(&text);
@@ -318,6 +350,7 @@ int main(void)
         TEST(a_clock_set_back_revives_nothing),
         TEST(a_cut_line_counts_for_nothing_and_a_damaged_memory_stops_everything),
         TEST(what_cannot_be_remembered_does_not_run),
+        TEST(a_full_memory_is_not_written_to_but_folded_at_a_restart),
         TEST(keys_change_without_a_restart_and_only_roots_file_counts),
         TEST(lockdown_is_obeyed_whatever_was_signed),
         TEST(without_a_trust_file_or_a_warrant_nothing_runs),

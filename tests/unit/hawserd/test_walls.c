@@ -36,9 +36,26 @@ static void state_of_this_kernel_is_one_word(void **state)
     char text[32];
 
     (void)state;
-    hws_walls_lockdown(text, sizeof text);
+    hws_walls_lockdown(HWS_WALLS_LOCKDOWN, text, sizeof text);
     assert_true(strcmp(text, "none") == 0 || strcmp(text, "integrity") == 0 ||
                 strcmp(text, "confidentiality") == 0 || strcmp(text, "unknown") == 0);
+}
+
+/* What is there but cannot be read, or says nothing, is no open kernel. */
+static void unreadable_lockdown_refuses_scopes_that_write(void **state)
+{
+    char text[32];
+    struct hws_err err;
+
+    (void)state;
+    hws_walls_lockdown("/nonexistent/lockdown", text, sizeof text);
+    assert_string_equal(text, "unknown");
+    hws_walls_lockdown("/", text, sizeof text);
+    assert_string_equal(text, "unreadable");
+    assert_code(hws_walls_scope(2, text, "off", &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(1, text, "off", &err), &err);
+    hws_walls_lockdown("/dev/null", text, sizeof text);
+    assert_string_equal(text, "unreadable");
 }
 
 /* A child that has no filter but the one that the spawner hands down: what its lock file says. */
@@ -103,6 +120,7 @@ int main(void)
         cmocka_unit_test(secure_boot_is_the_last_byte_of_its_variable),
         cmocka_unit_test(open_kernel_refuses_nothing_here),
         cmocka_unit_test(state_of_this_kernel_is_one_word),
+        cmocka_unit_test(unreadable_lockdown_refuses_scopes_that_write),
         cmocka_unit_test(filter_that_was_handed_down_is_no_wall),
     };
 
