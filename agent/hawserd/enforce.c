@@ -213,8 +213,12 @@ static enum hws_code use(struct use_job *u, struct hws_exec *x, const char *appr
     (void)hws_str_copy(u->key, sizeof(u->key), kept->hash);
     u->kv.job.cb = use_stored;
     u->kv.job.data = u;
-    return hws_danger_store(d, &u->kv, HWS_DANGER_NS_USE, u->key,
+    code = hws_danger_store(d, &u->kv, HWS_DANGER_NS_USE, u->key,
                             (struct hws_span){(const uint8_t *)u->line, n}, err);
+    if (code != HWS_OK) {
+        hws_spent_forget(&d->spent, &used.hash); /* the store has not heard of it */
+    }
+    return code;
 }
 
 void hws_enforce_use(struct hws_task *task, struct hws_exec *x, const char *approval,

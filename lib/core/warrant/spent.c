@@ -49,6 +49,16 @@ void hws_spent_add(struct hws_spent *s, const struct hws_spent_use *use)
     s->uses[s->n++] = *use;
 }
 
+void hws_spent_forget(struct hws_spent *s, const struct hws_digest *hash)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (hws_digest_eq(&s->uses[i].hash, hash)) {
+            s->uses[i] = s->uses[--s->n];
+            return;
+        }
+    }
+}
+
 size_t hws_spent_line(const struct hws_spent_use *use, char dst[HWS_SPENT_LINE_BYTES])
 {
     char hex[HWS_DIGEST_HEX_BYTES];

@@ -52,6 +52,9 @@ enum hws_code hws_spent_check(const struct hws_spent *s, const struct hws_digest
 /* Remembers a use that check allows; expired ones are forgotten. */
 void hws_spent_add(struct hws_spent *s, const struct hws_spent_use *use);
 
+/* Takes back the use of a command that was never sent; unknown: nothing. The time stays. */
+void hws_spent_forget(struct hws_spent *s, const struct hws_digest *hash);
+
 /* The line of a use, with its end and a NUL; returns its length. */
 size_t hws_spent_line(const struct hws_spent_use *use, char dst[HWS_SPENT_LINE_BYTES]);
 

@@ -47,6 +47,24 @@ static void a_clock_that_goes_back_makes_nothing_young_again(void **state)
     assert_true(hws_spent_now(&s, T0 - 1000) > u.until_s);
 }
 
+static void a_use_that_was_taken_back_is_none_and_the_others_stay(void **state)
+{
+    struct hws_spent s = {0};
+    struct hws_spent_use u = use_of(1, T0 + 10, T0);
+    struct hws_spent_use v = use_of(2, T0 + 10, T0 + 1);
+    struct hws_spent_use w = use_of(3, T0 + 10, T0 + 1);
+
+    (void)state;
+    hws_spent_add(&s, &u);
+    hws_spent_add(&s, &v);
+    hws_spent_forget(&s, &u.hash);
+    hws_spent_forget(&s, &w.hash); /* never used: nothing */
+    assert_code(hws_spent_check(&s, &u.hash, NULL), HWS_OK);
+    assert_code(hws_spent_check(&s, &v.hash, NULL), HWS_E_DENIED);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(hws_spent_now(&s, 0), T0 + 1);
+}
+
 static void lines_bring_it_back(void **state)
 {
     struct hws_spent s = {0};
@@ -134,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_use_is_a_replay),
         cmocka_unit_test(a_clock_that_goes_back_makes_nothing_young_again),
+        cmocka_unit_test(a_use_that_was_taken_back_is_none_and_the_others_stay),
         cmocka_unit_test(lines_bring_it_back),
         cmocka_unit_test(a_damaged_line_is_refused),
         cmocka_unit_test(over_the_limit_nothing_more_is_used),
