@@ -163,7 +163,8 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
     conn->woken = false;
     conn->retry_ms = HWS_GRPC_NEVER; /* set again by settle, if a call still waits */
     hws_grpc__conn_enter(conn, now_ms);
-    if (conn->state < HWS_GRPC_CONN_CLOSING && !conn->ending) {
+    bool was_closing = conn->state >= HWS_GRPC_CONN_CLOSING;
+    if (!was_closing && !conn->ending) {
         run_timers(conn);
     }
     hws_grpc__conn_leave(conn);
@@ -178,7 +179,7 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
             return stalled_at(conn);
         }
         /* A peer that takes nothing may not keep the GOAWAY, and us, for ever. */
-        conn->stats->conn_stalled++;
+        conn->stats->conn_stalled += was_closing ? 1u : 0u; /* else the timers have counted it */
         hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
     }
     if (conn->state == HWS_GRPC_CONN_CLOSED) {

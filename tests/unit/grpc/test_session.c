@@ -117,6 +117,25 @@ static void a_closing_connection_whose_peer_takes_nothing_is_given_up(void **sta
     assert_int_equal(p->server_stats.conn_stalled, 1);
 }
 
+static void a_peer_that_takes_nothing_is_counted_once(void **state)
+{
+    struct pair *p = *state;
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
+    p->server_limits.conn_progress_ms = 5000;
+    assert_ok(pair_open(p), NULL);
+    (void)hws_grpc_conn_turn(&p->server, p->now_ms);
+    hws_grpc_conn_pull(&p->server, p->now_ms, &bytes, &n);
+    assert_true(n > 0); /* the SETTINGS, which nobody takes */
+
+    for (int i = 0; i < 4 && !hws_grpc_conn_want_close(&p->server); i++) {
+        p->now_ms += 5000;
+        (void)hws_grpc_conn_turn(&p->server, p->now_ms);
+    }
+    assert_true(hws_grpc_conn_want_close(&p->server));
+    assert_int_equal(p->server_stats.conn_stalled, 1);
+}
+
 static void silent_client_is_pinged_then_dropped(void **state)
 {
     struct pair *p = *state;
@@ -203,6 +222,7 @@ int main(void)
         T(drain_with_grace_ends_calls_unavailable),
         T(a_later_drain_may_shorten_the_grace_but_not_stretch_it),
         T(a_closing_connection_whose_peer_takes_nothing_is_given_up),
+        T(a_peer_that_takes_nothing_is_counted_once),
         T(old_connections_are_drained_never_late_and_not_all_at_once),
         T(silent_client_is_pinged_then_dropped),
         T(silence_before_the_preface_ends_the_connection),
