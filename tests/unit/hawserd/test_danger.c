@@ -1,4 +1,5 @@
 /* Grants, warrants and uses over a real store in a temporary folder. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +7,11 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "hawser/v1/approval.pb-c.h"
 #include "hawserd/agent.h"
 #include "hawserd/danger.h"
+#include "hawserd/handler.h"
+#include "hawserd/task.h"
 #include "test.h"
 
 #define OLGA    "spiffe://d/operator/olga"
@@ -222,6 +226,111 @@ static void more_live_uses_than_fit_turn_dangerous_commands_off(void **state)
     assert_code(hws_danger_is_on(d, &err), HWS_E_DENIED);
 }
 
+/* ---- Grant and Revoke on their way to the store ---------------------------------------------- */
+
+static struct hws_caller caller = {
+    .n_refs = 1000, .principal = OTTO, .serial = "01", .peer = "127.0.0.1:1"};
+static struct hws_err ends[2]; /* by the operation's tag */
+static unsigned n_ended;
+
+static void ended(struct hws_task *task)
+{
+    ends[task->tag] = task->err;
+    n_ended++;
+    task->request = NULL; /* the test's own */
+}
+
+/* Runs it as after its intent; its end is ends[tag]. */
+static void begin(uint64_t tag, enum hws_method_id method, void *request)
+{
+    struct hws_task *task = hws_mem_zalloc(1, sizeof(*task));
+    struct hws_err err;
+
+    assert_non_null(task);
+    hws_list_init(&task->link);
+    task->agent = agent;
+    task->caller = &caller;
+    task->row = hws_method_at(method);
+    task->handler = hws_handler_at(method);
+    task->request = request;
+    task->want.target = "";
+    task->want.detail = "";
+    task->ended = ended;
+    task->tag = tag;
+    hws_buf_init(&task->answer, 4096);
+    hws_buf_init(&task->details, 4096);
+    agent->n_ops++;
+    assert_ok(task->handler->prepare(task, &err), &err);
+    task->state = HWS_TASK_RUNNING;
+    task->handler->run(task);
+}
+
+static void wait_for(unsigned n)
+{
+    while (n_ended < n) {
+        struct pollfd p = {.fd = hws_store_fd(agent->store), .events = POLLIN};
+        assert_int_equal(poll(&p, 1, 60000), 1);
+        hws_store_turn(agent->store);
+    }
+}
+
+static void a_grant_revoked_while_it_is_stored_is_refused_and_none(void **state)
+{
+    Hawser__V1__Mutation m = HAWSER__V1__MUTATION__INIT;
+    Hawser__V1__GrantRequest grant = HAWSER__V1__GRANT_REQUEST__INIT;
+    Hawser__V1__RevokeRequest revoke = HAWSER__V1__REVOKE_REQUEST__INIT;
+    char last[HWS_DANGER_KEY_BYTES];
+    struct hws_err err;
+
+    (void)state;
+    agent->danger.trust.n_keys = 1;
+    m.reason = "ticket 4711";
+    grant.principal = OLGA;
+    grant.device = "*";
+    grant.effect = HAWSER__V1__EFFECT__EFFECT_DEBUG_WRITE;
+    grant.seconds = 60;
+    grant.mutation = &m;
+    revoke.id = 1;
+    revoke.mutation = &m;
+    n_ended = 0;
+    begin(0, HWS_METHOD_APPROVAL_GRANT, &grant);
+    assert_ok(find(&err), &err);
+    begin(1, HWS_METHOD_APPROVAL_REVOKE, &revoke);
+    assert_code(find(&err), HWS_E_DENIED); /* at once */
+    wait_for(2);
+    assert_code(ends[0].code, HWS_E_CONFLICT);
+    assert_non_null(strstr(ends[0].msg, "revoked meanwhile"));
+    assert_int_equal(ends[1].code, HWS_OK);
+    assert_null(hws_danger_grant_by_id(&agent->danger, 1));
+    load();
+    assert_int_equal(agent->danger.n_grants, 0);
+    assert_int_equal(agent->danger.last_grant_id, 1);
+    assert_int_equal(rows(HWS_DANGER_NS_GRANT, last), 1);
+}
+
+static void a_revocation_that_was_not_stored_can_be_asked_for_again(void **state)
+{
+    Hawser__V1__Mutation m = HAWSER__V1__MUTATION__INIT;
+    Hawser__V1__RevokeRequest revoke = HAWSER__V1__REVOKE_REQUEST__INIT;
+    struct hws_store *store = agent->store;
+
+    (void)state;
+    store_grant(add(hws_danger_now(&agent->danger)), false);
+    revoke.id = 1;
+    revoke.mutation = &m;
+    n_ended = 0;
+    agent->store = NULL;
+    begin(0, HWS_METHOD_APPROVAL_REVOKE, &revoke);
+    agent->store = store;
+    assert_int_equal(n_ended, 1);
+    assert_code(ends[0].code, HWS_E_STATE);
+    begin(1, HWS_METHOD_APPROVAL_REVOKE, &revoke);
+    wait_for(2);
+    assert_int_equal(ends[1].code, HWS_OK);
+    load();
+    assert_int_equal(agent->danger.n_grants, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -230,6 +339,8 @@ int main(void)
         T(a_revoked_grant_covers_nothing_and_stays_known_until_it_is_dropped),
         T(no_grant_id_is_given_twice_and_dead_grants_leave_the_store),
         T(expired_uses_leave_the_store_but_the_latest_keeps_the_time),
+        T(a_grant_revoked_while_it_is_stored_is_refused_and_none),
+        T(a_revocation_that_was_not_stored_can_be_asked_for_again),
         T(more_live_uses_than_fit_turn_dangerous_commands_off),
     };
 
