@@ -275,7 +275,7 @@ static enum hws_code take_warrant(struct hws_task *task, const char *text, struc
     struct put *p = task->work;
 
     if (hws_warrant_parse(text, strlen(text), &p->w, err) != HWS_OK) {
-        (void)hws_err_set(err, HWS_E_INVALID, "%.200s", err->msg);
+        err->code = HWS_E_INVALID; /* whatever the parser calls it */
         return hws_svc_blame(task, "warrant", err);
     }
     task->want.detail =

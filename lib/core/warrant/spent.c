@@ -118,6 +118,7 @@ enum hws_code hws_spent_load(struct hws_spent *s, const char *text, size_t n, si
         hws_spent_add(s, &use);
         at += length;
     }
+    forget_expired(s); /* a line may be older than the one before it */
     *out_n = at;
     return HWS_OK;
 }
