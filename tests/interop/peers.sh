@@ -48,7 +48,7 @@ interop_rust_build() {
     HAWSER_PROTOS=$interop_here CARGO_TARGET_DIR=$1/target cargo build --release --quiet && cp target/release/peer . && rm -rf target
 }
 
-# Rust tonic, through crates.io.
+# Rust tonic, through cargo.
 interop_rust() {
   export -f interop_rust_build
   export interop_here
