@@ -70,7 +70,7 @@ class Connection:
         try:
             self.sock.sendall(b"".join(parts))
         except OSError:
-            self.ended = True
+            pass  # the peer reads no more; what it said before is still to be read, then the end
 
     def fill(self, n, until):
         while len(self.pending) < n and not self.ended:
