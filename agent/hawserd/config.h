@@ -16,11 +16,9 @@
  *     warrants: {trust: trust, memory: used}
  *
  * `user`, `limits`, `audit` and `warrants` may be left out; common/limits.def has each limit's
-default and
- * range, and without `warrants` dangerous commands are off (decision record 10). Without `listen`
- * the agent serves the local Unix socket only; with it, `tls` is required. Thread rule: none,
- * everything is local to the call.
-key changes on reload)
+ * default and range, and without `warrants` dangerous commands are off (decision record 10).
+ * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required. Thread
+ * rule: none, everything is local to the call.
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H

@@ -596,3 +596,22 @@ pid_t hws_rig_pid(struct hws_rig *rig, const char *name)
     assert_true(pid > 1);
     return pid;
 }
+
+char *hws_rig_text(const char *s)
+{
+    return (char *)(uintptr_t)s; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+Hawser__V1__Mutation *hws_rig_mutate(struct hws_rig_mutation *m)
+{
+    static unsigned number;
+
+    hawser__v1__mutation__init(&m->mutation);
+    hawser__v1__fence__init(&m->fence);
+    (void)hws_str_print(m->id, sizeof(m->id), "rig-request-%u", number++);
+    m->fence.role = hws_rig_text("operator");
+    m->fence.election_low = HWS_RIG_FENCE;
+    m->mutation.fence = &m->fence;
+    m->mutation.request_id = m->id;
+    return &m->mutation;
+}

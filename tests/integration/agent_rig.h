@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "grpc/client.h"
+#include "hawser/v1/common.pb-c.h"
 #include "net/net.h"
 #include "pki.h"
 #include "tls/bundle.h"
@@ -121,5 +122,18 @@ uint64_t hws_rig_now_ms(void);
 
 /* Writes a file into the rig's folder. */
 void hws_rig_write(const struct hws_rig *rig, const char *name, const char *text);
+
+/* protobuf-c's strings are not const; it does not write to them. */
+char *hws_rig_text(const char *s);
+
+/* What every changing request has; the caller's while the request is used. */
+struct hws_rig_mutation {
+    Hawser__V1__Mutation mutation;
+    Hawser__V1__Fence fence;
+    char id[32];
+};
+
+/* Fills it with the rig's fence and a request_id of its own. */
+Hawser__V1__Mutation *hws_rig_mutate(struct hws_rig_mutation *m);
 
 #endif

@@ -26,12 +26,6 @@
 static struct hws_rig rig;
 static uint64_t s_random;
 
-/* protobuf-c's strings are not const; it does not write to them. */
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s; /* NOLINT(performance-no-int-to-ptr) */
-}
-
 static size_t draw(size_t n)
 {
     return (size_t)(hws_test_rand(&s_random) % n);
@@ -265,12 +259,12 @@ static void ask_the_file(void)
 static void ask_the_agent(const struct question *q, struct hws_rig_async *out)
 {
     Hawser__V1__ProbeRequest r = HAWSER__V1__PROBE_REQUEST__INIT;
-    char *fields[2] = {text(q->fields[0]), text(q->fields[1])};
+    char *fields[2] = {hws_rig_text(q->fields[0]), hws_rig_text(q->fields[1])};
 
-    r.principal = text(q->principal);
-    r.method = text(q->method);
-    r.device = text(q->device);
-    r.target = text(q->object);
+    r.principal = hws_rig_text(q->principal);
+    r.method = hws_rig_text(q->method);
+    r.device = hws_rig_text(q->device);
+    r.target = hws_rig_text(q->object);
     r.effect = (Hawser__V1__Effect)q->effect;
     r.fields = fields;
     r.n_fields = q->n_fields;
@@ -317,10 +311,10 @@ static void reload(void)
     Hawser__V1__Fence fence = HAWSER__V1__FENCE__INIT;
     struct hws_rig_reply reply;
 
-    fence.role = text("operator");
+    fence.role = hws_rig_text("operator");
     fence.election_low = HWS_RIG_FENCE;
     m.fence = &fence;
-    m.request_id = text("authz-reload");
+    m.request_id = hws_rig_text("authz-reload");
     r.mutation = &m;
     hws_rig_call(&rig, "/hawser.v1.AgentService/Reload", &r.base, CALL_MS, &reply);
     if (reply.code != HWS_GRPC_OK) {

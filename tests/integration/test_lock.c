@@ -23,31 +23,6 @@
 #define PCI_B   "0000:81:00.0"
 
 static struct hws_rig rig;
-static unsigned s_number;
-
-/* protobuf-c's strings are not const; it does not write to them. */
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s; /* NOLINT(performance-no-int-to-ptr) */
-}
-
-struct mutation {
-    Hawser__V1__Mutation mutation;
-    Hawser__V1__Fence fence;
-    char id[32];
-};
-
-static Hawser__V1__Mutation *mutate(struct mutation *m)
-{
-    hawser__v1__mutation__init(&m->mutation);
-    hawser__v1__fence__init(&m->fence);
-    (void)hws_str_print(m->id, sizeof(m->id), "lock-test-%u", s_number++);
-    m->fence.role = text("operator");
-    m->fence.election_low = HWS_RIG_FENCE;
-    m->mutation.fence = &m->fence;
-    m->mutation.request_id = m->id;
-    return &m->mutation;
-}
 
 /* The rig's user, and whoever comes over TLS, may do everything that the tests do. */
 static const char s_policy[] =
@@ -72,22 +47,22 @@ static enum hws_grpc_code lock(Hawser__V1__LockKind kind, const char *object, ui
                                char *message, size_t cap)
 {
     Hawser__V1__AddLockRequest r = HAWSER__V1__ADD_LOCK_REQUEST__INIT;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
+    r.mutation = hws_rig_mutate(&m);
     r.kind = kind;
-    r.object = text(object);
+    r.object = hws_rig_text(object);
     r.for_s = for_s;
-    r.reason = text("cable work");
+    r.reason = hws_rig_text("cable work");
     return call("/hawser.v1.LockService/Add", &r.base, message, cap);
 }
 
 static enum hws_grpc_code unlock(uint64_t id, char *message, size_t cap)
 {
     Hawser__V1__RemoveLockRequest r = HAWSER__V1__REMOVE_LOCK_REQUEST__INIT;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
+    r.mutation = hws_rig_mutate(&m);
     r.id = id;
     return call("/hawser.v1.LockService/Remove", &r.base, message, cap);
 }
@@ -116,8 +91,8 @@ static enum hws_grpc_code read_register(const char *device, const char *name, ch
     Hawser__V1__ExecuteRequest r = HAWSER__V1__EXECUTE_REQUEST__INIT;
     Hawser__V1__RegisterAccess a = HAWSER__V1__REGISTER_ACCESS__INIT;
 
-    a.register_ = text(name);
-    r.device = text(device);
+    a.register_ = hws_rig_text(name);
+    r.device = hws_rig_text(device);
     r.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
     r.register_ = &a;
     return call("/hawser.v1.CommandService/Execute", &r.base, message, cap);
@@ -268,23 +243,23 @@ static enum hws_grpc_code add_kill(const char *row, const char *from, const char
                                    size_t cap)
 {
     Hawser__V1__AddKillRequest r = HAWSER__V1__ADD_KILL_REQUEST__INIT;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
-    r.row = text(row);
-    r.firmware_from = text(from);
-    r.firmware_to = text(to);
+    r.mutation = hws_rig_mutate(&m);
+    r.row = hws_rig_text(row);
+    r.firmware_from = hws_rig_text(from);
+    r.firmware_to = hws_rig_text(to);
     r.for_s = 3600;
-    r.reason = text("firmware bug 17");
+    r.reason = hws_rig_text("firmware bug 17");
     return call("/hawser.v1.KillService/Add", &r.base, message, cap);
 }
 
 static enum hws_grpc_code unkill(uint64_t id, char *message, size_t cap)
 {
     Hawser__V1__RemoveKillRequest r = HAWSER__V1__REMOVE_KILL_REQUEST__INIT;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
+    r.mutation = hws_rig_mutate(&m);
     r.id = id;
     return call("/hawser.v1.KillService/Remove", &r.base, message, cap);
 }
@@ -297,11 +272,11 @@ static enum hws_grpc_code apply(char *message, size_t cap)
     Hawser__V1__Setting setting = HAWSER__V1__SETTING__INIT;
     Hawser__V1__Setting *settings[] = {&setting};
     struct hws_rig_reply reply;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    setting.name = text("NUM_OF_VFS");
-    setting.value = text("4");
-    q.device = text(PCI_A);
+    setting.name = hws_rig_text("NUM_OF_VFS");
+    setting.value = hws_rig_text("4");
+    q.device = hws_rig_text(PCI_A);
     q.settings = settings;
     q.n_settings = 1;
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, CALL_MS, &reply);
@@ -310,8 +285,8 @@ static enum hws_grpc_code apply(char *message, size_t cap)
         NULL, hws_buf_len(&reply.bytes), hws_buf_peek(&reply.bytes));
     assert_non_null(plan);
     hws_rig_reply_free(&reply);
-    r.mutation = mutate(&m);
-    r.device = text(PCI_A);
+    r.mutation = hws_rig_mutate(&m);
+    r.device = hws_rig_text(PCI_A);
     r.settings = settings;
     r.n_settings = 1;
     r.plan_hash = plan->plan_hash;
@@ -352,7 +327,7 @@ static int start(void **state)
 {
     struct hws_rig_options options = {.tls = true};
     Hawser__V1__ReloadRequest r = HAWSER__V1__RELOAD_REQUEST__INIT;
-    struct mutation m;
+    struct hws_rig_mutation m;
     char message[512];
     char policy[1024];
     (void)state;
@@ -360,7 +335,7 @@ static int start(void **state)
     hws_rig_start(&rig, &options);
     (void)snprintf(policy, sizeof(policy), s_policy, (unsigned)getuid());
     hws_rig_write(&rig, "policy.yaml", policy);
-    r.mutation = mutate(&m);
+    r.mutation = hws_rig_mutate(&m);
     assert_int_equal(call("/hawser.v1.AgentService/Reload", &r.base, message, sizeof(message)),
                      HWS_GRPC_OK);
     /* The principal changed: the calls to come are the new one's. */

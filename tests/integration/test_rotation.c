@@ -15,31 +15,6 @@
 #define WAIT_MS 60000u /* for a trial's end, on a loaded machine */
 
 static struct hws_rig rig;
-static unsigned s_number;
-
-/* protobuf-c's strings are not const; it does not write to them. */
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s; /* NOLINT(performance-no-int-to-ptr) */
-}
-
-struct mutation {
-    Hawser__V1__Mutation mutation;
-    Hawser__V1__Fence fence;
-    char id[32];
-};
-
-static Hawser__V1__Mutation *mutate(struct mutation *m)
-{
-    hawser__v1__mutation__init(&m->mutation);
-    hawser__v1__fence__init(&m->fence);
-    (void)hws_str_print(m->id, sizeof(m->id), "rotation-%u", s_number++);
-    m->fence.role = text("operator");
-    m->fence.election_low = HWS_RIG_FENCE;
-    m->mutation.fence = &m->fence;
-    m->mutation.request_id = m->id;
-    return &m->mutation;
-}
 
 /* A policy in which the rig's user may do what the rule says, and which differs by its remark. */
 static void policy(char *dst, size_t cap, const char *remark, const char *methods)
@@ -55,12 +30,12 @@ static enum hws_grpc_code reload(const char *pushed, uint32_t trial_ms, char *me
 {
     Hawser__V1__ReloadRequest r = HAWSER__V1__RELOAD_REQUEST__INIT;
     struct hws_rig_reply reply;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
+    r.mutation = hws_rig_mutate(&m);
     r.trial_ms = trial_ms;
     if (pushed != NULL) {
-        r.policy = (ProtobufCBinaryData){strlen(pushed), (uint8_t *)text(pushed)};
+        r.policy = (ProtobufCBinaryData){strlen(pushed), (uint8_t *)hws_rig_text(pushed)};
     }
     hws_rig_call(&rig, "/hawser.v1.AgentService/Reload", &r.base, CALL_MS, &reply);
     hws_str_copy(message, cap, reply.message);
@@ -72,10 +47,10 @@ static enum hws_grpc_code finalize(const char *hash, bool roll_back, char *messa
 {
     Hawser__V1__FinalizeRequest r = HAWSER__V1__FINALIZE_REQUEST__INIT;
     struct hws_rig_reply reply;
-    struct mutation m;
+    struct hws_rig_mutation m;
 
-    r.mutation = mutate(&m);
-    r.policy_hash = text(hash);
+    r.mutation = hws_rig_mutate(&m);
+    r.policy_hash = hws_rig_text(hash);
     r.roll_back = roll_back;
     hws_rig_call(&rig, "/hawser.v1.AgentService/Finalize", &r.base, CALL_MS, &reply);
     hws_str_copy(message, cap, reply.message);
