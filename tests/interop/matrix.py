@@ -56,6 +56,7 @@ def peers(cache):
                               {**cannot("client_compressed", NO_FLAG), **cannot("server_compressed", NO_COMPRESS)},
                               {**cannot("client_compressed", "its case library has no such case"),
                                **cannot("server_compressed", "its case library has no such case")}),
+        "java": lambda at: Peer(*(["java", "-cp", f"{at}/classes:{at}/lib/*", "Peer", "--side", side] for side in ("client", "server"))),
         "rust": lambda at: Peer([f"{at}/peer", "--side", "client"], [f"{at}/peer", "--side", "server"],
                                 {**cannot("client_compressed", NO_FLAG), **cannot("server_compressed_streaming", ALL_OR_NONE),
                                  **cannot("custom_metadata", "its handlers cannot send trailing metadata with a unary answer")},

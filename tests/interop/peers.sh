@@ -1,11 +1,12 @@
-# Foreign stacks of the interop matrix. Each function prints where the peer is, or nothing and a reason in $why. What they
-# make is cached below ${XDG_CACHE_HOME:-$HOME/.cache}/hawser, keyed by their sources. Sourced by the suite.
+# Foreign stacks of the interop matrix. Each function prints where the peer is; status 1: it does not build, 75: its registry
+# does not give what it needs, says the last line of $interop_cache/NAME-KEY.log (interop_reason). What they make is cached
+# below ${XDG_CACHE_HOME:-$HOME/.cache}/hawser, keyed by their sources. Sourced by the suite.
 interop_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 interop_cache=${XDG_CACHE_HOME:-$HOME/.cache}/hawser
 
 # interop_cached NAME KEY COMMAND...: the folder NAME-KEY, made by COMMAND FOLDER when it is not there.
 interop_cached() {
-  local at=$interop_cache/$1-$2
+  local status at=$interop_cache/$1-$2
   shift 2
   mkdir -p "$interop_cache"
   if [ ! -f "$at/.ready" ]; then
@@ -15,9 +16,17 @@ interop_cached() {
       rm -rf "$at"
       mkdir -p "$at"
       timeout 1800 "$@" "$at" && touch "$at/.ready"
-    ) 9>"$at.lock" >"$at.log" 2>&1 || { tail -n 5 "$at.log" >&2; return 1; }
+    ) 9>"$at.lock" >"$at.log" 2>&1
+    status=$?
+    [ "$status" = 0 ] || { tail -n 5 "$at.log" >&2; return "$status"; }
   fi
   echo "$at"
+}
+
+# interop_reason NAME: why the latest try to make NAME failed, on one line, without addresses.
+interop_reason() {
+  # shellcheck disable=SC2012
+  grep -hiE 'error|fail|timed|refused|could not|lookup' "$(ls -t "$interop_cache/$1"-*.log | head -n 1)" | tail -n 1 | sed -E 's#[a-z]+://[^ )]*##g' | cut -c1-160
 }
 
 interop_key() { cat "$@" | sha256sum | cut -c1-16; }
@@ -40,12 +49,15 @@ interop_js() {
 }
 
 interop_go_build() {
-  cp "$interop_here"/peers/go/* "$1/" && cd "$1" && go mod tidy && go build -o peer .
+  cp "$interop_here"/peers/go/* "$1/" && cd "$1" || return 1
+  go mod tidy || return 75
+  go build -o peer .
 }
 
 interop_rust_build() {
-  cp -r "$interop_here"/peers/rust/* "$1/" && cd "$1" &&
-    HAWSER_PROTOS=$interop_here CARGO_TARGET_DIR=$1/target cargo build --release --quiet && cp target/release/peer . && rm -rf target
+  cp -r "$interop_here"/peers/rust/* "$1/" && cd "$1" || return 1
+  cargo fetch --quiet || return 75
+  HAWSER_PROTOS=$interop_here CARGO_TARGET_DIR=$1/target cargo build --release --quiet && cp target/release/peer . && rm -rf target
 }
 
 # Rust tonic, through cargo.
@@ -58,6 +70,21 @@ interop_rust() {
 
 interop_h2spec_build() {
   cp "$interop_here"/peers/h2spec/* "$1/" && cd "$1" && go build -mod=mod -o h2spec github.com/summerwind/h2spec/cmd/h2spec
+}
+
+interop_java_build() {
+  local maven=(mvn -B -ntp dependency:copy-dependencies -DoutputDirectory=lib)
+  cp "$interop_here/peers/java/pom.xml" "$1/" && cd "$1" && mkdir -p generated classes || return 1
+  "${maven[@]}" || "${maven[@]}" -U || return 75
+  protoc -I "$interop_here" --java_out=generated "$interop_here/grpc_testing.proto" &&
+    find generated "$interop_here/peers/java" -name '*.java' -exec javac -nowarn -cp 'lib/*' -d classes {} +
+}
+
+# gRPC Java, through Maven.
+interop_java() {
+  export -f interop_java_build
+  export interop_here
+  interop_cached java "$(interop_key "$interop_here"/peers/java/* "$interop_here/grpc_testing.proto")" bash -c 'interop_java_build "$1"' _
 }
 
 # h2spec, through the module proxy.

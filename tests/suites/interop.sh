@@ -1,6 +1,6 @@
 # what: our gRPC client and server against stock ones (C++, Python, grpc-js), all of gRPC's interop cases; HTTP/2's rules by hand; every method of an agent from Python
 # needs: the build packages, libgrpc++-dev, protobuf-compiler-grpc, nodejs, npm, python3-venv, openssl; grpcio and grpc-js from their registries (cached)
-# time: 2 min, the first time 3 more; with --long the full sizes of the soaks, grpc-go, Rust tonic, and h2spec beside nghttpd: 30 min, and 5 once
+# time: 2 min, the first time 3 more; with --long the full sizes of the soaks, grpc-go, Rust tonic, gRPC Java, and h2spec beside nghttpd: 30 min, and 5 once
 
 need_packages $BUILD_PACKAGES python3 python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { skip "all" "$why"; return; }
 command -v npm >/dev/null || need_packages nodejs npm || { skip "all" "$why"; return; }
@@ -59,22 +59,30 @@ rm -rf "$work"
 stacks="python=$python"
 at=$(interop_cpp) && stacks="$stacks,cpp=$at"
 at=$(interop_js) && stacks="$stacks,js=$at" && export NODE_PATH=$at/node_modules
-if [ "$HAWSER_LONG" = 1 ]; then
-  if ! command -v go >/dev/null; then
-    skip "matrix: grpc-go" "there is no go"
-  elif at=$(interop_go); then
-    stacks="$stacks,go=$at"
+# far_stack NAME TITLE: a stack whose registry or toolchain may be missing; without either it is skipped, with the reason.
+far_stack() {
+  local at
+  if at=$("interop_$1"); then
+    stacks="$stacks,$1=$at"
+  elif [ $? = 75 ]; then
+    skip "matrix: $2" "its registry does not give what it needs: $(interop_reason "$1")"
   else
-    fail "matrix: grpc-go does not build"
+    fail "matrix: $2 does not build"
   fi
+}
+if [ "$HAWSER_LONG" = 1 ]; then
+  if command -v go >/dev/null; then far_stack go grpc-go; else skip "matrix: grpc-go" "there is no go"; fi
   if ! command -v cargo >/dev/null; then
     skip "matrix: Rust tonic" "there is no cargo"
-  elif ! need_packages protobuf-compiler; then
-    skip "matrix: Rust tonic" "$why"
-  elif at=$(interop_rust); then
-    stacks="$stacks,rust=$at"
+  elif need_packages protobuf-compiler; then
+    far_stack rust "Rust tonic"
   else
-    fail "matrix: Rust tonic does not build"
+    skip "matrix: Rust tonic" "$why"
+  fi
+  if { command -v javac && command -v mvn; } >/dev/null || need_packages default-jdk-headless maven; then
+    far_stack java "gRPC Java"
+  else
+    skip "matrix: gRPC Java" "$why"
   fi
 fi
 sizes="--calls 60 --rpcs 10 --dials 5"
