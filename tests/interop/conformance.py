@@ -116,6 +116,18 @@ def stream_error(codes, *parts, stream=1):
     return run
 
 
+def own_stream_only(code, *parts):
+    """The error costs stream 1, with this code; the connection serves on."""
+
+    def run(path):
+        judge = Judge(path, *parts)
+        lives = judge.lives() and judge.lives()
+        judge.connection.close()
+        return None if lives and judge.resets.get(1) == code else f"{judge.goaway or judge.resets.get(1)}, where RST_STREAM {code} alone is due"
+
+    return run
+
+
 def goaway_ends(path):
     judge = Judge(path)
     if not judge.lives():
@@ -272,11 +284,11 @@ CASES = {
     "5.1.headers_after_end_stream": stream_error(f"{STREAM}|{PROTOCOL}", headers(1, GRPC, END_HEADERS | END_STREAM), headers(1, GRPC)),
     "5.1.continuation_after_end_stream": connection_error(
         f"{STREAM}|{PROTOCOL}", headers(1, GRPC, END_HEADERS | END_STREAM), frame(CONTINUATION, END_HEADERS, 1, block(GRPC))),
-    "5.1.headers_after_its_reset": connection_error(
-        f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), headers(1, GRPC)),
+    "5.1.headers_after_its_reset": own_stream_only(
+        STREAM, headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), headers(1, GRPC)),
     "5.1.continuation_after_its_reset": connection_error(
         f"{STREAM}|{PROTOCOL}", headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(CONTINUATION, END_HEADERS, 1, literal("a", "b"))),
-    "5.1.data_after_its_reset": connection_error(
+    "5.1.data_after_its_reset": own_stream_only(
         STREAM, headers(1, DUPLEX), frame(RST_STREAM, 0, 1, bytes([0, 0, 0, 8])), frame(DATA, 0, 1, EMPTY)),
     "5.1.headers_after_the_end_of_a_call": after_the_end(headers(1, GRPC)),
     "5.1.data_after_the_end_of_a_call": after_the_end(frame(DATA, END_STREAM, 1, EMPTY)),

@@ -8,19 +8,51 @@
 enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, CONTINUATION = 9 };
 enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8 };
 
+_Static_assert(HWS_GRPC_OVER_STREAMS == 32, "a bit of reset and of late for each");
+
 void hws_grpc_scan_init(struct hws_grpc_scan *s, uint32_t n_preface)
 {
     *s = (struct hws_grpc_scan){.skip = n_preface, .opens = n_preface > 0};
 }
 
-static bool is_over(const struct hws_grpc_scan *s, uint32_t stream)
+/* Where the stream is remembered; HWS_GRPC_OVER_STREAMS when it is not. */
+static uint32_t place_of(const struct hws_grpc_scan *s, uint32_t stream)
 {
-    for (size_t i = 0; i < HWS_GRPC_OVER_STREAMS; i++) {
-        if (s->over[i] == stream) {
-            return true;
-        }
+    uint32_t i = 0;
+
+    while (i < HWS_GRPC_OVER_STREAMS && s->over[i] != stream) {
+        i++;
     }
-    return false;
+    return i;
+}
+
+static void remember(struct hws_grpc_scan *s, uint32_t stream, bool reset)
+{
+    uint32_t i = s->n_over++ % HWS_GRPC_OVER_STREAMS;
+    uint32_t bit = UINT32_C(1) << i;
+
+    s->over[i] = stream;
+    s->reset = reset ? s->reset | bit : s->reset & ~bit;
+    s->late &= ~bit;
+}
+
+/* HEADERS or DATA on a stream that is over: of one that was reset they may come, of one that ended
+ * not. */
+static enum hws_grpc_scan_fault judge_late(struct hws_grpc_scan *s, uint32_t i,
+                                           struct hws_grpc_scanned *out)
+{
+    uint32_t bit = UINT32_C(1) << i;
+
+    if (((s->reset | s->late) & bit) == 0) {
+        return HWS_GRPC_SCAN_AFTER_END;
+    }
+    if ((s->reset & bit) != 0 && out->n_late < HWS_GRPC_OVER_STREAMS) {
+        out->late[out->n_late++] = s->over[i];
+    }
+    s->reset &= ~bit;
+    s->late |= bit;
+    out->n_control += s->head[3] == DATA ? 1 : 0; /* HEADERS are counted where they are decoded */
+    return HWS_GRPC_SCAN_GOOD;
 }
 
 /* A client's HEADERS: they open a stream, or are trailers. Even numbers are not a client's, and the
@@ -45,7 +77,7 @@ static enum hws_grpc_scan_fault judge_headers(struct hws_grpc_scan *s, uint32_t 
 }
 
 /* A frame within a header block is the library's to judge. */
-static enum hws_grpc_scan_fault judge(struct hws_grpc_scan *s)
+static enum hws_grpc_scan_fault judge(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
 {
     uint8_t type = s->head[3];
     uint32_t stream = hws_load_be32(s->head + 5) & INT32_MAX;
@@ -53,18 +85,19 @@ static enum hws_grpc_scan_fault judge(struct hws_grpc_scan *s)
     if (stream == 0 || s->head_goes_on || type > RST_STREAM) {
         return HWS_GRPC_SCAN_GOOD;
     }
-    bool over = is_over(s, stream);
+    uint32_t place = place_of(s, stream);
+    bool over = place < HWS_GRPC_OVER_STREAMS;
     if (type == RST_STREAM && !over) {
-        s->over[s->n_over++ % HWS_GRPC_OVER_STREAMS] = stream;
+        remember(s, stream, true);
     }
     if (type != HEADERS && type != DATA) {
         return HWS_GRPC_SCAN_GOOD;
     }
     if (over) {
-        return HWS_GRPC_SCAN_AFTER_END;
+        return judge_late(s, place, out);
     }
     if ((s->head[4] & END_STREAM) != 0) {
-        s->over[s->n_over++ % HWS_GRPC_OVER_STREAMS] = stream;
+        remember(s, stream, false);
     }
     return type == HEADERS ? judge_headers(s, stream) : HWS_GRPC_SCAN_GOOD;
 }
@@ -74,7 +107,7 @@ static void count(struct hws_grpc_scan *s, struct hws_grpc_scanned *out)
     uint8_t type = s->head[3];
     uint8_t flags = s->head[4];
 
-    out->fault = judge(s);
+    out->fault = judge(s, out);
     if (out->fault != HWS_GRPC_SCAN_GOOD) {
         return;
     }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Streams of which a peer's last word is remembered. */
+/* Streams of which a peer's last word is remembered: as many as a word has bits. */
 #define HWS_GRPC_OVER_STREAMS 32u
 
 struct hws_grpc_scan {
@@ -23,6 +23,8 @@ struct hws_grpc_scan {
     bool opens;                           /* the peer is a client: its HEADERS may open streams */
     uint32_t over[HWS_GRPC_OVER_STREAMS]; /* the latest that the peer has ended or reset */
     uint32_t n_over;                      /* ever */
+    uint32_t reset;                       /* bit i: over[i] was reset, and nothing came since */
+    uint32_t late;                        /* bit i: over[i] was reset, and more came */
     uint32_t newest;                      /* the highest stream that it opened */
     uint32_t gap_from; /* what it last left out on the way up, which it may not open any more */
     uint32_t gap_to;
@@ -30,10 +32,10 @@ struct hws_grpc_scan {
 
 /*
  * What a peer may not send, whatever has become of the stream; the library ignores it where it has
- * forgotten the stream. AFTER_END: HEADERS or DATA after END_STREAM or RST_STREAM (RFC 9113,
- * section 5.1). OUT_OF_ORDER: a stream below those opened (5.1.1). NO_TRAILERS: a second header
- * block of a request that does not end it (8.1). What we reset ourselves is no fault: its frames
- * may be on their way.
+ * forgotten the stream. AFTER_END: HEADERS or DATA after END_STREAM (RFC 9113, section 5.1).
+ * OUT_OF_ORDER: a stream below those opened (5.1.1). NO_TRAILERS: a second header block of a
+ * request that does not end it (8.1). What we reset ourselves is no fault: its frames may be on
+ * their way.
  */
 enum hws_grpc_scan_fault {
     HWS_GRPC_SCAN_GOOD,
@@ -44,7 +46,13 @@ enum hws_grpc_scan_fault {
 
 struct hws_grpc_scanned {
     uint32_t n_headers; /* HEADERS */
-    uint32_t n_control; /* all but HEADERS, CONTINUATION and DATA that has bytes or ends a stream */
+    uint32_t n_control; /* all but HEADERS, CONTINUATION and DATA that has bytes or ends a stream;
+                           and DATA after RST_STREAM */
+    /* Streams on which HEADERS or DATA came after the peer's own RST_STREAM, each once. It is an
+     * error of the stream, not of the connection (5.1): netty sends so where a deadline passes
+     * while it writes. More of them at once than there is room for are only counted. */
+    uint32_t late[HWS_GRPC_OVER_STREAMS];
+    uint32_t n_late;
     enum hws_grpc_scan_fault fault;
     size_t n_good; /* bytes in front of the frame at fault; all of them when there is none */
 };

@@ -398,17 +398,30 @@ static void time_block(struct hws_grpc_conn *conn, uint32_t n_headers)
     }
 }
 
-static void feed(struct hws_grpc_conn *conn, const uint8_t *bytes, size_t n, uint32_t n_headers)
+/* A peer that talks on past its own reset is told so; the library has dropped what it said. */
+static void reset_again(struct hws_grpc_conn *conn, const struct hws_grpc_scanned *seen)
+{
+    for (uint32_t i = 0; i < seen->n_late && !conn->ending; i++) {
+        if (nghttp2_submit_rst_stream(conn->h2, NGHTTP2_FLAG_NONE, (int32_t)seen->late[i],
+                                      NGHTTP2_STREAM_CLOSED) != 0) {
+            (void)hws_grpc__conn_end(conn, NGHTTP2_INTERNAL_ERROR, HWS_E_NOMEM, "out of memory");
+        }
+    }
+}
+
+static void feed(struct hws_grpc_conn *conn, const uint8_t *bytes,
+                 const struct hws_grpc_scanned *seen)
 {
     conn->n_blocks_begun = 0;
-    ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, n);
+    ssize_t rc = nghttp2_session_mem_recv(conn->h2, bytes, seen->n_good);
     if (rc < 0) {
         (void)hws_grpc__conn_end_by_h2(conn, (int)rc);
     }
+    reset_again(conn, seen);
     (void)hws_grpc__outbound_check(conn);
     /* Header blocks of streams that are gone are decoded and dropped. */
-    if (n_headers > conn->n_blocks_begun) {
-        (void)hws_grpc__count_control(conn, n_headers - conn->n_blocks_begun);
+    if (seen->n_headers > conn->n_blocks_begun) {
+        (void)hws_grpc__count_control(conn, seen->n_headers - conn->n_blocks_begun);
     }
 }
 
@@ -447,7 +460,7 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     struct hws_grpc_scanned seen = hws_grpc_scan(&conn->scan, bytes, n);
     time_block(conn, seen.n_headers);
     if (hws_grpc__count_control(conn, seen.n_control) == 0) {
-        feed(conn, bytes, seen.n_good, seen.n_headers);
+        feed(conn, bytes, &seen);
         end_at_fault(conn, seen.fault);
     }
     bool ended = conn->ending;

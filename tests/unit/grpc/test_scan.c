@@ -98,9 +98,9 @@ static void a_stream_is_over_when_its_peer_said_so(void **state)
          {{HEADERS, END_HEADERS, 1}, {DATA, END_STREAM, 1}, {DATA, NO_FLAGS, 1}, {PRIORITY, 0, 1}}},
         {1, {{HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 1}, {HEADERS, WHOLE, 3}, {PRIORITY, 0, 1}}},
         {1, {{HEADERS, WHOLE, 1}, {DATA, END_STREAM, 1}, {HEADERS, WHOLE, 3}, {PRIORITY, 0, 1}}},
-        {2,
+        {4,
          {{HEADERS, END_HEADERS, 1}, {RST_STREAM, 0, 1}, {DATA, END_STREAM, 1}, {PRIORITY, 0, 1}}},
-        {2, {{HEADERS, END_HEADERS, 1}, {RST_STREAM, 0, 1}, {HEADERS, WHOLE, 1}, {PRIORITY, 0, 1}}},
+        {4, {{HEADERS, END_HEADERS, 1}, {RST_STREAM, 0, 1}, {HEADERS, WHOLE, 1}, {DATA, 0, 1}}},
         {3, {{HEADERS, WHOLE, 1}, {RST_STREAM, 0, 1}, {RST_STREAM, 0, 1}, {DATA, 0, 1}}},
         {4, {{HEADERS, WHOLE, 1}, {RST_STREAM, 0, 1}, {RST_STREAM, 0, 1}, {PRIORITY, 0, 1}}},
         {4, {{HEADERS, END_HEADERS, 1}, {DATA, 0, 1}, {DATA, 0, 1}, {HEADERS, WHOLE, 1}}},
@@ -121,6 +121,74 @@ static void a_stream_is_over_when_its_peer_said_so(void **state)
                                                              : HWS_GRPC_SCAN_AFTER_END);
         }
     }
+}
+
+/* Puts a frame without bytes, a HEADERS frame with its END_HEADERS. */
+static size_t put(uint8_t *at, uint8_t type, uint8_t flags, uint32_t stream)
+{
+    memset(at, 0, FRAME_BYTES - 1);
+    at[3] = type;
+    at[4] = flags;
+    at[7] = (uint8_t)(stream >> 8);
+    at[8] = (uint8_t)stream;
+    return FRAME_BYTES - 1;
+}
+
+static void what_comes_after_its_own_reset_is_told_once_for_each_stream(void **state)
+{
+    struct hws_grpc_scan s;
+    uint8_t bytes[8 * FRAME_BYTES];
+    size_t n = 0;
+
+    (void)state;
+    hws_grpc_scan_init(&s, 0);
+    n += put(bytes + n, RST_STREAM, 0, 1);
+    n += put(bytes + n, DATA, 0, 1);
+    n += put(bytes + n, RST_STREAM, 0, 3);
+    n += put(bytes + n, DATA, END_STREAM, 1);
+    n += put(bytes + n, HEADERS, WHOLE, 3);
+    struct hws_grpc_scanned one = hws_grpc_scan(&s, bytes, n);
+    assert_int_equal(one.fault, HWS_GRPC_SCAN_GOOD);
+    assert_int_equal(one.n_good, n);
+    assert_int_equal(one.n_late, 2);
+    assert_int_equal(one.late[0], 1);
+    assert_int_equal(one.late[1], 3);
+    assert_int_equal(one.n_headers, 1);
+
+    n = put(bytes, DATA, 0, 1);
+    one = hws_grpc_scan(&s, bytes, n);
+    assert_int_equal(one.fault, HWS_GRPC_SCAN_GOOD);
+    assert_int_equal(one.n_late, 0);    /* and not again */
+    assert_int_equal(one.n_control, 2); /* late, and without bytes */
+}
+
+static void many_late_streams_are_bounded_and_counted(void **state)
+{
+    enum { STREAMS = 3 * HWS_GRPC_OVER_STREAMS };
+    uint8_t bytes[2 * STREAMS * FRAME_BYTES];
+    struct hws_grpc_scan s;
+    size_t n = 0;
+
+    (void)state;
+    hws_grpc_scan_init(&s, 0);
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        n += put(bytes + n, RST_STREAM, 0, 2 * i + 1);
+        n += put(bytes + n, DATA, END_STREAM, 2 * i + 1);
+    }
+    struct hws_grpc_scanned one = hws_grpc_scan(&s, bytes, n);
+    assert_int_equal(one.fault, HWS_GRPC_SCAN_GOOD);
+    assert_int_equal(one.n_late, HWS_GRPC_OVER_STREAMS);
+    assert_int_equal(one.n_control, 2 * STREAMS);
+
+    /* A number that is ended in the place of one that was reset is over for good. */
+    n = 0;
+    for (uint32_t i = 0; i < HWS_GRPC_OVER_STREAMS; i++) {
+        n += put(bytes + n, DATA, END_STREAM, 1001 + 2 * i);
+    }
+    n += put(bytes + n, DATA, 0, 1001);
+    one = hws_grpc_scan(&s, bytes, n);
+    assert_int_equal(one.fault, HWS_GRPC_SCAN_AFTER_END);
+    assert_int_equal(one.n_late, 0);
 }
 
 static void a_client_opens_streams_upwards_and_once(void **state)
@@ -165,6 +233,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_are_counted_wherever_the_bytes_are_cut),
         cmocka_unit_test(a_stream_is_over_when_its_peer_said_so),
+        cmocka_unit_test(what_comes_after_its_own_reset_is_told_once_for_each_stream),
+        cmocka_unit_test(many_late_streams_are_bounded_and_counted),
         cmocka_unit_test(a_client_opens_streams_upwards_and_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
