@@ -163,7 +163,7 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms);
  * What to write: at most cap spans, in order; returns how many, 0 when there is nothing. The bytes
  * stay where they are, and the same until hws_grpc_conn_sent has taken all of them or the
  * connection is deinitialised, whatever else is called; calling it again before that gives the rest
- * of the same bytes. At most some 256 KiB at a time; message bytes lie where their producer put
+ * of the same bytes. At most some 512 KiB at a time; message bytes lie where their producer put
  * them.
  */
 size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, struct hws_span *spans,

@@ -12,8 +12,10 @@
 #include "session_priv.h"
 
 #define FRAME_HEAD_BYTES 9u
-#define TOKENS_PER_DATA  3u /* control frames that a DATA frame of ours may cost the peer */
-#define RESET_BACKSTOP   2u /* nghttp2's own rate limits stand behind ours */
+#define SEND_FRAME_BYTES 262144u /* a DATA frame of ours at most, if the peer takes it */
+#define TOKENS_PER_DATA  3u      /* control frames that a DATA frame may cost the peer, */
+#define TOKENS_EVERY     16384u  /* and as many more for each such piece of it */
+#define RESET_BACKSTOP   2u      /* nghttp2's own rate limits stand behind ours */
 
 static struct hws_grpc_call *call_of(nghttp2_session *h2, int32_t stream_id)
 {
@@ -268,10 +270,10 @@ static ssize_t on_data_length(nghttp2_session *h2, uint8_t type, int32_t stream_
                               int32_t conn_window, int32_t stream_window, uint32_t peer_frame,
                               void *data)
 {
-    const struct hws_grpc_conn *conn = data;
     const struct hws_grpc_call *call = call_of(h2, stream_id);
-    uint32_t n = conn->cfg.limits.max_frame_bytes;
+    uint32_t n = SEND_FRAME_BYTES;
 
+    (void)data;
     (void)type;
     /* nghttp2 makes room for what is said here: no more than there is. */
     if (call != NULL && call->tx.n_bytes < n) {
@@ -326,7 +328,8 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
         conn->sent_since_ping = true;
-        conn->control.milli_tokens += (uint64_t)TOKENS_PER_DATA * 1000;
+        conn->control.milli_tokens +=
+            (uint64_t)TOKENS_PER_DATA * 1000 * (1 + frame->hd.length / TOKENS_EVERY);
         break;
     case NGHTTP2_HEADERS:
         conn->sent_since_ping = true;

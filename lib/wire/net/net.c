@@ -12,7 +12,7 @@ enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err 
 {
     memset(net, 0, sizeof(*net));
     net->read = hws_mem_alloc(HWS_NET_READ_BYTES);
-    net->plain = hws_mem_alloc(HWS_NET_READ_BYTES);
+    net->plain = hws_mem_alloc(HWS_NET_PLAIN_BYTES);
     if (net->read == NULL || net->plain == NULL) {
         hws_net_deinit(net);
         return hws_err_set(err, HWS_E_NOMEM, "read buffers");

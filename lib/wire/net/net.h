@@ -18,7 +18,8 @@
 #include "grpc/limits.h"
 #include "tls/reason.h"
 
-#define HWS_NET_READ_BYTES     ((size_t)64 * 1024) /* one read of the transport, one decrypted run */
+#define HWS_NET_READ_BYTES     ((size_t)256 * 1024) /* one read of the transport */
+#define HWS_NET_PLAIN_BYTES    ((size_t)128 * 1024) /* one decrypted run; both stay in cache */
 #define HWS_NET_UNSENT_BYTES   ((size_t)64 * 1024) /* above this nothing more is read from a peer */
 #define HWS_NET_PEER_BYTES     128u                /* peer address as text */
 #define HWS_NET_PROGRESS_MS    60000u /* a dialed connection whose write moves nothing ends */
@@ -40,7 +41,7 @@ struct hws_net_stats {
 struct hws_net {
     uv_loop_t *loop;                          /* borrowed */
     uint8_t *read;                            /* owned: HWS_NET_READ_BYTES from the transport */
-    uint8_t *plain;                           /* owned: HWS_NET_READ_BYTES decrypted */
+    uint8_t *plain;                           /* owned: HWS_NET_PLAIN_BYTES decrypted */
     struct hws_buf spare[HWS_NET_SPARE_BUFS]; /* owned: empty output buffers */
     uint32_t n_spare;
     struct hws_net_stats stats;

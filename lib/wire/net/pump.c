@@ -252,7 +252,7 @@ static void take_tls(struct hws_net_conn *conn, const uint8_t *bytes, size_t n)
         if (rc != HWS_OK || conn->hung_up) {
             break;
         }
-        rc = hws_tls_conn_read(&conn->tls, conn->net->plain, HWS_NET_READ_BYTES, &got, &err);
+        rc = hws_tls_conn_read(&conn->tls, conn->net->plain, HWS_NET_PLAIN_BYTES, &got, &err);
         if (rc == HWS_OK && got > 0) {
             feed(conn, conn->net->plain, got);
         }

@@ -30,10 +30,12 @@ struct fixture {
     struct hws_grpc_stats stats;
     struct hws_grpc_account account;
     struct hws_grpc_conn conn;
-    struct hws_buf in; /* bytes of the peer, sent by flush */
+    struct hws_buf in;  /* bytes of the peer, sent by flush */
+    struct hws_buf out; /* what it answered */
     uint64_t now_ms;
     uint32_t goaway;    /* the error code of the latest GOAWAY; UINT32_MAX = none */
     unsigned n_acks;    /* PING acknowledgements */
+    size_t most_data;   /* bytes of the longest DATA frame */
     enum hws_code code; /* the latest of recv */
 };
 
@@ -90,18 +92,25 @@ static void unary_request(struct fixture *f, uint32_t stream_id, uint8_t flags)
     frame(f, HEADERS, (uint8_t)(END_HEADERS | flags), stream_id, block, BLOCK_BYTES);
 }
 
-static void scan(struct fixture *f, const uint8_t *bytes, size_t n)
+static void scan(struct fixture *f)
 {
+    const uint8_t *bytes = hws_buf_peek(&f->out);
+    size_t n = hws_buf_len(&f->out);
+
     while (n >= 9) {
         size_t n_payload = hws_load_be24(bytes);
         assert_true(n >= 9 + n_payload);
         if (bytes[3] == GOAWAY) {
             f->goaway = hws_load_be32(bytes + 13);
         }
+        if (bytes[3] == DATA && n_payload > f->most_data) {
+            f->most_data = n_payload;
+        }
         f->n_acks += bytes[3] == PING && (bytes[4] & ACK) != 0 ? 1 : 0;
         bytes += 9 + n_payload;
         n -= 9 + n_payload;
     }
+    hws_buf_reset(&f->out);
 }
 
 /* Sends what was written and looks at the answer. */
@@ -116,9 +125,10 @@ static void flush(struct fixture *f)
     (void)hws_grpc_conn_turn(&f->conn, f->now_ms);
     for (hws_grpc_conn_pull(&f->conn, f->now_ms, &bytes, &n); n > 0;
          hws_grpc_conn_pull(&f->conn, f->now_ms, &bytes, &n)) {
-        scan(f, bytes, n);
+        assert_code(hws_buf_put(&f->out, bytes, n), HWS_OK);
         hws_grpc_conn_sent(&f->conn, n, f->now_ms);
     }
+    scan(f);
 }
 
 static int setup(void **state)
@@ -153,6 +163,7 @@ static int teardown(void **state)
     hws_grpc_conn_deinit(&f->conn);
     hws_grpc_server_deinit(&f->server);
     hws_buf_deinit(&f->in);
+    hws_buf_deinit(&f->out);
     return 0;
 }
 
@@ -218,6 +229,36 @@ static void control_frames_at_the_rate_are_served(void **state)
 
     assert_int_equal(f->stats.over_control_rate, 0);
     assert_int_equal(f->goaway, UINT32_MAX);
+}
+
+static void window_updates(struct fixture *f, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        frame(f, WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4);
+    }
+    flush(f);
+}
+
+/* Each 16 KiB that we send may cost the peer three frames more than it is granted by itself. */
+static void long_data_frames_pay_for_the_peers_window_updates(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t wide[] = {0, 4, 0, 16, 0, 0, 0, 5, 0, 3, 0xd, 0x40}; /* 1 MiB, 200,000 */
+    static const uint8_t message[190000];
+
+    frame(f, SETTINGS, 0, 0, wide, sizeof(wide));
+    frame(f, WINDOW_UPDATE, 0, 0, "\0\x10\0\0", 4);
+    request(f, 1, 0);
+    window_updates(f, f->limits.control_burst - 4); /* all: four frames came before */
+    assert_code(hws_grpc_call_send(s_call, message, sizeof(message), NULL), HWS_OK);
+    flush(f);
+    assert_int_equal(f->most_data, sizeof(message) + 5);
+
+    window_updates(f, 3 * (1 + 190005 / 16384));
+    assert_int_equal(f->goaway, UINT32_MAX);
+    window_updates(f, 3);
+    assert_int_equal(f->stats.over_control_rate, 1);
+    assert_calmed(f);
 }
 
 static void rapid_reset_ends_the_connection(void **state)
@@ -541,6 +582,7 @@ int main(void)
         T(priority_flood_ends_the_connection),
         T(empty_data_flood_ends_the_connection),
         T(control_frames_at_the_rate_are_served),
+        T(long_data_frames_pay_for_the_peers_window_updates),
         T(rapid_reset_ends_the_connection),
         T(provoked_resets_end_the_connection),
         T(early_pings_end_the_connection),
