@@ -5,6 +5,9 @@
 Both servers run at once; every round loads ours, then each peer, and the medians of the rounds are compared, so that a
 machine that slows down slows all of them. One load client of ours loads every server; only what is measured end to end
 (p50 with both ends on one core, bulk MB/s) takes the peer's own client to the peer's own server.
+
+Rows that the machine itself bounds also name their floor, measured in the same rounds by bench_rpc_floor: the same bytes
+over raw TCP, and over TCP in libcrypto's AES-GCM records; how many times the floor ours and each peer take.
 """
 import argparse
 import json
@@ -50,10 +53,12 @@ ROWS = {
     "rpc.idle_conn_kb": ("kB", False, 2.5),
     "rpc.handshake.cpu_ms": ("ms", False, None),
     "rpc.conns1.cpu_us": ("us", False, None),
+    "rpc.conns16.cpu_us": ("us", False, None),
     "rpc.conns1000.cpu_us": ("us", False, None),
     "rpc.storm.settled_s": ("s", False, None),
 }
 values = {name: {} for name in ROWS}  # row -> server -> list of values
+floors = {name: {} for name in ROWS}  # row -> floor -> list of values
 behind = []
 
 
@@ -129,6 +134,14 @@ def note(row, server, value):
     values[row].setdefault(server.name, []).append(value)
 
 
+def floor(*mode):
+    return figures([os.path.join(BENCH, "bench_rpc_floor"), *map(str, mode)], 120)
+
+
+def note_floor(row, name, value):
+    floors[row].setdefault(name, []).append(value)
+
+
 def client_of(server):
     """The peer's own client, for what is measured end to end; None for ours, and for a peer without one."""
     path = os.path.join(PEERS.get(server.name, ""), "client")
@@ -156,6 +169,11 @@ def bulk(server, pki):
         got = load(server, pki, "pour", 65536, BULK_BYTES, client=client)
     if client or server.name == "ours":
         note("rpc.bulk.mb_s", server, got["mb_s"])
+    if server.name == "ours":
+        for name, how in (("tcp", "plain"), ("tcp+aes", "sealed")):
+            got = floor("pour", BULK_BYTES, how)
+            note_floor("rpc.bulk.cpu_s_per_gb", name, got["cpu_s_per_gb"])
+            note_floor("rpc.bulk.mb_s", name, got["mb_s"])
 
 
 def p50(server, pki):
@@ -169,9 +187,14 @@ def p50(server, pki):
 
 
 def flat(server, pki):
-    """One call under way on each connection: what a call costs may not depend on how many connections there are."""
-    note("rpc.conns1.cpu_us", server, load(server, pki, "unary", 1, 1, 256, WARM_MS, MS)["cpu_us"])
-    note("rpc.conns1000.cpu_us", server, load(server, pki, "unary", 1000, 1, 256, WARM_MS, MS)["cpu_us"])
+    """One call under way on each connection, so that each costs a read and a write: what a call costs may not depend on how
+    many connections there are. With one, each call also pays for waking the server; with a thousand, for memory that has
+    left the cache, the kernel's and ours."""
+    for n in (1, 16, 1000):
+        row = f"rpc.conns{n}.cpu_us"
+        note(row, server, load(server, pki, "unary", n, 1, 256, WARM_MS, MS)["cpu_us"])
+        if server.name == "ours":
+            note_floor(row, "tcp", floor("echo", n, 256, WARM_MS, MS)["cpu_us"])
 
 
 def idle(server, pki):
@@ -238,6 +261,7 @@ def rounds(measures, n, pki, fresh=False, **options):
 
 def report_row(name):
     unit, more, bar = ROWS[name]
+    measured = values[name]
     ours = statistics.median(values[name]["ours"])
     row = {"name": name, "value": round(ours, 3), "unit": unit, "runs": len(values[name]["ours"]), "peers": {}}
     text = f"{name:24} {ours:12.3f} {unit:5} median of {row['runs']}"
@@ -254,6 +278,11 @@ def report_row(name):
             text += f" (at least {least}: {'met' if met else 'NOT MET'})"
             if not met:
                 behind.append(f"{name} {ratio:.2f} of {least} beside {peer}")
+    for name, got in floors[name].items():
+        at = statistics.median(got)
+        times = {s: round(statistics.median(v) / at if not more else at / statistics.median(v), 2) for s, v in measured.items()}
+        row.setdefault("floors", {})[name] = {"value": round(at, 3), "times": times}
+        text += f"  floor {name} {at:.3f}: " + ", ".join(f"{s} {t:.2f}x" for s, t in times.items())
     for peer, why in ABSENT.items():
         row["peers"][peer] = {"absent": why}
         text += f"  {peer} absent: {why}"
@@ -281,7 +310,7 @@ def main():
         measure(lambda: rounds([unary256, unary4k, bulk], ROUNDS, pki), "rpc.unary256.cpu_us", "rpc.unary256.rps_core",
                 "rpc.unary4k.cpu_us", "rpc.bulk.cpu_s_per_gb", "rpc.bulk.mb_s")
         measure(lambda: rounds([p50], ROUNDS, pki, pin=CORE), "rpc.unary256.p50_us")
-        measure(lambda: rounds([flat], few, pki, max_conns=BIG), "rpc.conns1.cpu_us", "rpc.conns1000.cpu_us")
+        measure(lambda: rounds([flat], few, pki, max_conns=BIG), "rpc.conns1.cpu_us", "rpc.conns16.cpu_us", "rpc.conns1000.cpu_us")
         measure(lambda: rounds([idle], few, pki, fresh=True, max_conns=BIG), "rpc.idle_conn_kb", "rpc.handshake.cpu_ms")
         measure(lambda: storm("ours", pki), "rpc.storm.settled_s")
         if behind and (args.long or any(b.startswith("storm") for b in behind)):
