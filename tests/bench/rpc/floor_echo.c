@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "floor.h"
 #include "pem.h"
 
@@ -119,7 +120,7 @@ void floor_echo(const struct floor_want *want)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
 
     bench_raise_descriptors();
-    int *fds = calloc(want->conns, sizeof(*fds));
+    int *fds = hws_mem_zalloc(want->conns, sizeof(*fds));
     pid_t child = floor_serve(serve, want, &address);
     clockid_t clock = floor_clock_of(child);
 
@@ -142,6 +143,6 @@ void floor_echo(const struct floor_want *want)
         (void)close(fds[i]);
     }
     floor_end(child);
-    free(fds);
+    hws_mem_free(fds);
     (void)printf("n %llu\ncpu_us %.4f\n", (unsigned long long)c.n, c.cpu_s / (double)c.n * 1e6);
 }
