@@ -1,10 +1,17 @@
 // What both grpc-js peers share: options, the service, the version line. Modules come from NODE_PATH.
 'use strict';
 const fs = require('fs');
+const http2 = require('http2');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
 exports.grpc = grpc;
+
+// Node's HTTP/2 session holds 10 MB at most, requests that wait for the peer's stream limit included, and resets calls whose
+// answer comes while it holds more. grpc-js lifts that for servers and has no option for clients.
+const MEMORY_MB = 4000;
+const connect = http2.connect;
+http2.connect = (to, how, ...rest) => connect(to, { maxSessionMemory: MEMORY_MB, ...how }, ...rest);
 
 exports.options = () => {
   const out = {};
