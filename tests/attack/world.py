@@ -1,7 +1,9 @@
 """The agent under attack: the real programs, their counters and memory, a well-behaved caller beside the attacker."""
+import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -46,9 +48,15 @@ class Places:
         self.operator = self.pki.make("operator", "olga")
         self.mallory = self.pki.make("operator", "mallory")  # a valid certificate in bad hands
         self.more = [self.pki.make("operator", f"mallory{i}") for i in range(5)]
-        self.n_agents = 0
+        self.hosts = []
 
     def remove(self):
+        """The folder goes, and every program that still runs in it: a run that is stopped leaves none."""
+        for host in self.hosts:
+            for pids in host.processes().values():
+                for pid in pids:
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
@@ -56,8 +64,8 @@ class AttackedHost(harness.Host):
     """A host whose hawser-wire runs with other limits, through a script in its place."""
 
     def __init__(self, places, limits, descriptors=0, bin_dir=harness.BIN):
-        places.n_agents += 1
-        super().__init__(places.root, places.pki, f"host-{places.n_agents}")
+        places.hosts.append(self)
+        super().__init__(places.root, places.pki, f"host-{len(places.hosts)}")
         self.bin = os.path.join(self.dir, "bin")
         os.makedirs(self.bin)
         for name in ("hawserd", "hawser-emu"):
