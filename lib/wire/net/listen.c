@@ -54,12 +54,31 @@ static void handles_gone(struct hws_net_closer *closer)
     maybe_closed(l);
 }
 
+/* A handshake holds memory before anybody can be named for it: its address has to answer. */
+static void charge_handshake(struct hws_net_conn *conn, bool begins)
+{
+    struct hws_grpc_account *accounts[] = {conn->address == NULL ? NULL : &conn->address->use,
+                                           &conn->listener->all};
+
+    for (size_t i = 0; hws_net__has_tls(conn) && i < 2; i++) {
+        struct hws_grpc_account *a = accounts[i];
+        if (a == NULL) {
+            continue;
+        }
+        a->held_bytes += begins ? HWS_TLS_ENGINE_BYTES : 0;
+        a->held_bytes -= begins ? 0 : HWS_TLS_ENGINE_BYTES;
+        a->most_held_bytes =
+            a->held_bytes > a->most_held_bytes ? a->held_bytes : a->most_held_bytes;
+    }
+}
+
 static void not_pending(struct hws_net_conn *conn)
 {
     if (!conn->pending) {
         return;
     }
     conn->pending = false;
+    charge_handshake(conn, false);
     conn->listener->n_handshakes--;
     if (conn->address != NULL) {
         conn->address->n_pending--;
@@ -258,6 +277,7 @@ static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, 
         conn->address->n_pending++;
     }
     conn->pending = true;
+    charge_handshake(conn, true);
     l->n_handshakes++;
     return true;
 }

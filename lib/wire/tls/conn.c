@@ -333,8 +333,9 @@ size_t hws_tls_conn_unsent(const struct hws_tls_conn *conn)
 size_t hws_tls_conn_holds(const struct hws_tls_conn *conn)
 {
     size_t partial = conn->records == NULL ? 0 : hws_tls_records_holds(conn->records);
+    size_t engine = conn->engine == NULL ? 0 : HWS_TLS_ENGINE_BYTES;
 
-    return hws_tls_conn_unsent(conn) + partial;
+    return hws_tls_conn_unsent(conn) + partial + engine;
 }
 
 void hws_tls_conn_close(struct hws_tls_conn *conn)
