@@ -83,7 +83,7 @@ def served(a, n, source, retry=False):
 
 
 @row("max_handshakes max_handshakes_per_address handshakes_per_s_per_address handshake_burst_per_address handshakes_per_s handshake_burst",
-     "net.over_handshakes net.over_handshake_rate", {**OFF_CONNS, "fd_reserve": 0},
+     "net.waited net.over_handshakes net.over_handshake_rate", {**OFF_CONNS, "fd_reserve": 0},
      own={"descriptors": 600}, quick_off=True)
 def thousand_slow_strangers(a):
     """1,000 from one address, silent or with half a ClientHello, coming again when they are dropped."""

@@ -63,6 +63,8 @@ static struct hws_net_account *make(struct hws_net_book *b, struct hws_list *buc
     a->use.max_held_bytes = b->config.max_held_bytes;
     hws_grpc_rate_init(&a->attempts, b->config.attempt_burst, b->config.attempts_per_s, now_ms);
     hws_list_init(&a->idle);
+    hws_list_init(&a->waiting);
+    hws_list_init(&a->turn);
     hws_list_push(bucket, &a->link);
     b->n++;
     return a;

@@ -23,9 +23,12 @@ struct hws_net_account {
     struct hws_grpc_account use;   /* calls and bytes, charged by the engine */
     struct hws_grpc_rate attempts; /* handshakes */
     uint32_t n_conns;
-    uint32_t n_pending; /* of them, not identified yet */
-    uint64_t n_opened;  /* connections ever */
-    uint64_t n_refused; /* connections refused or evicted */
+    uint32_t n_pending;      /* of them, not identified yet */
+    uint32_t n_begun;        /* of those, with a handshake under way; net/gate.h's, as the lists */
+    struct hws_list waiting; /* hws_net_conn.gate of the others, oldest first */
+    struct hws_list turn;    /* among the addresses of those who wait */
+    uint64_t n_opened;       /* connections ever */
+    uint64_t n_refused;      /* connections refused or evicted */
     char name[];
 };
 

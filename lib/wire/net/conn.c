@@ -46,7 +46,8 @@ static void refused(const struct hws_net_conn *conn)
         reason = "refused";
     }
     if (conn->ops->on_refused != NULL) {
-        conn->ops->on_refused(conn->owner, conn->peer.address, reason, conn->err.msg);
+        const char *text = conn->err.code == HWS_OK ? "the listener closes" : conn->err.msg;
+        conn->ops->on_refused(conn->owner, conn->peer.address, reason, text);
     }
 }
 
@@ -272,8 +273,19 @@ enum hws_code hws_net__conn_new(struct hws_net *net, enum hws_net_transport tran
     conn->peer.serial = "";
     conn->peer.not_after_s = UINT64_MAX;
     hws_list_init(&conn->link);
+    hws_list_init(&conn->gate);
     *out_conn = conn;
     return HWS_OK;
+}
+
+/* What is left of handshake_ms since the peer was accepted; at least the patience of net/gate.h. */
+static uint32_t handshake_left_ms(const struct hws_net_conn *conn)
+{
+    uint32_t all = conn->listener->limits.handshake_ms;
+    uint32_t least = all < HWS_NET_PATIENCE_MS ? all : HWS_NET_PATIENCE_MS;
+    uint64_t waited = now_ms(conn) - conn->came_at_ms;
+
+    return waited + least < all ? (uint32_t)(all - waited) : least;
 }
 
 static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, const char *expect,
@@ -285,7 +297,7 @@ static void start_tls(struct hws_net_conn *conn, struct hws_tls_bundle *bundle, 
     memset(&options, 0, sizeof(options));
     options.now_ms = now_ms(conn);
     options.now_s = hws_net_now_s();
-    options.handshake_timeout_ms = conn->listener == NULL ? 0 : conn->listener->limits.handshake_ms;
+    options.handshake_timeout_ms = conn->listener == NULL ? 0 : handshake_left_ms(conn);
     options.expect = expect;
     options.server_name = server_name;
     if (conn->dial_by_ms != 0) { /* what the dial has left covers the handshake too */

@@ -113,6 +113,11 @@ struct hws_net_conn {
     bool reopening;       /* client: the handle closes to try the next address */
     char *expect;         /* client: owned; what the handshake compares the server with */
     struct hws_list link; /* the listener's */
+    struct hws_list
+        gate;            /* server: of those whose handshake is under way, or who wait for theirs */
+    bool begun;          /* server: under way */
+    uint64_t came_at_ms; /* server: accepted */
+    uint64_t begun_at_ms;              /* server: the handshake */
     struct hws_net_listener *listener; /* NULL for a dialed one */
     struct hws_net_account *address;   /* server: the peer's; NULL on a Unix socket */
     struct hws_net_account *identity;  /* server: the peer's, once it is proved */

@@ -54,41 +54,23 @@ static void handles_gone(struct hws_net_closer *closer)
     maybe_closed(l);
 }
 
-/* A handshake holds memory before anybody can be named for it: its address has to answer. */
-static void charge_handshake(struct hws_net_conn *conn, bool begins)
-{
-    struct hws_grpc_account *accounts[] = {conn->address == NULL ? NULL : &conn->address->use,
-                                           &conn->listener->all};
-
-    for (size_t i = 0; hws_net__has_tls(conn) && i < 2; i++) {
-        struct hws_grpc_account *a = accounts[i];
-        if (a == NULL) {
-            continue;
-        }
-        a->held_bytes += begins ? HWS_TLS_ENGINE_BYTES : 0;
-        a->held_bytes -= begins ? 0 : HWS_TLS_ENGINE_BYTES;
-        a->most_held_bytes =
-            a->held_bytes > a->most_held_bytes ? a->held_bytes : a->most_held_bytes;
-    }
-}
-
-static void not_pending(struct hws_net_conn *conn)
+static void not_pending(struct hws_net_conn *conn, bool identified)
 {
     if (!conn->pending) {
         return;
     }
     conn->pending = false;
-    charge_handshake(conn, false);
     conn->listener->n_handshakes--;
     if (conn->address != NULL) {
         conn->address->n_pending--;
+        hws_net__gate_leave(conn, identified);
     }
 }
 
 void hws_net__listener_hung_up(struct hws_net_conn *conn)
 {
     conn->listener->n_open--;
-    not_pending(conn);
+    not_pending(conn, false);
 }
 
 void hws_net__listener_forget(struct hws_net_conn *conn)
@@ -122,7 +104,7 @@ enum hws_code hws_net__listener_admit(struct hws_net_conn *conn, struct hws_err 
 {
     struct hws_net_listener *l = conn->listener;
 
-    not_pending(conn);
+    not_pending(conn, true);
     /* The handshake began with the bundle of its first byte, which may have been replaced since. */
     enum hws_code rc = judge(l, conn, err);
     if (rc != HWS_OK) {
@@ -162,26 +144,13 @@ static void count_refused(struct hws_net_conn *conn, uint64_t *counter)
     }
 }
 
-static uint32_t n_pending_of(const struct hws_net_conn *conn)
+/* Someone who has not said who he is goes at once, so that the newest may stay; false if there is
+ * none. */
+static bool make_room(struct hws_net_listener *l, const struct hws_net_conn *newest)
 {
-    return conn->address == NULL ? 0 : conn->address->n_pending;
-}
-
-/* The oldest connection that has not said who it is: of that address, or (NULL) of the address with
- * most of them. It goes at once; false if there is none beside the newest. */
-static bool evict(struct hws_net_listener *l, const struct hws_net_account *address,
-                  const struct hws_net_conn *newest)
-{
-    struct hws_net_conn *victim = NULL;
+    struct hws_net_conn *victim = hws_net__gate_victim(l, newest);
     struct hws_err err;
 
-    HWS_LIST_FOREACH (it, tmp, &l->conns) {
-        struct hws_net_conn *c = hws_container_of(it, struct hws_net_conn, link);
-        bool may_go = c->pending && c != newest && (address == NULL || c->address == address);
-        if (may_go && (victim == NULL || n_pending_of(c) > n_pending_of(victim))) {
-            victim = c;
-        }
-    }
     if (victim == NULL) {
         return false;
     }
@@ -217,7 +186,7 @@ static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn 
         return &l->net->stats.over_handshake_rate;
     }
     /* Last: it may cost a stranger its place. */
-    if (l->n_open > l->limits.max_conns && !evict(l, NULL, conn)) {
+    if (l->n_open > l->limits.max_conns && !make_room(l, conn)) {
         (void)hws_err_set(err, HWS_E_BUSY, "there are %u connections, the limit",
                           l->limits.max_conns);
         return &l->net->stats.over_conns;
@@ -226,7 +195,7 @@ static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn 
 }
 
 /* Takes the connection into account; false when it is refused. */
-static bool may_begin(struct hws_net_listener *l, struct hws_net_conn *conn)
+static bool may_stay(struct hws_net_listener *l, struct hws_net_conn *conn)
 {
     struct hws_err err;
     uint64_t *count = over_cap(l, conn, &err);
@@ -235,12 +204,6 @@ static bool may_begin(struct hws_net_listener *l, struct hws_net_conn *conn)
         count_refused(conn, count);
         hws_net__conn_fail(conn, &err);
         return false;
-    }
-    if (conn->address != NULL && conn->address->n_pending > l->limits.max_handshakes_per_address) {
-        (void)evict(l, conn->address, conn);
-    }
-    if (l->n_handshakes > l->limits.max_handshakes) {
-        (void)evict(l, NULL, conn);
     }
     return true;
 }
@@ -277,7 +240,6 @@ static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, 
         conn->address->n_pending++;
     }
     conn->pending = true;
-    charge_handshake(conn, true);
     l->n_handshakes++;
     return true;
 }
@@ -329,6 +291,10 @@ static void connection(uv_stream_t *server, int status)
         }
         return;
     }
+    if (hws_net__gate_is_full(&l->gate)) {
+        l->held = true; /* libuv accepts nobody more until this one has been taken */
+        return;
+    }
     enum hws_net_transport transport =
         l->io.handle.type == UV_NAMED_PIPE ? HWS_NET_UNIX : HWS_NET_TLS;
     if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) !=
@@ -353,8 +319,21 @@ static void connection(uv_stream_t *server, int status)
         hws_net__conn_fail(conn, &err);
         return;
     }
-    if (may_begin(l, conn)) {
-        hws_net__conn_start(conn, l->bundle, NULL, NULL);
+    if (!may_stay(l, conn)) {
+        return;
+    }
+    if (conn->address != NULL) {
+        hws_net__gate_join(conn);
+    } else {
+        hws_net__conn_start(conn, NULL, NULL, NULL); /* a Unix socket: no handshake */
+    }
+}
+
+void hws_net__listener_resume(struct hws_net_listener *l)
+{
+    if (l->held && !l->closer.closing && !hws_net__gate_is_full(&l->gate)) {
+        l->held = false;
+        connection(&l->io.stream, 0);
     }
 }
 
@@ -515,8 +494,10 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *l, struct hws_net *
     }
     l->io.handle.data = l;
     hws_net_closer_hold(&l->closer);
+    hws_net__gate_init(l);
     enum hws_code rc = is_unix(config) ? open_unix(l, err) : open_tcp(l, err);
     if (rc != HWS_OK) {
+        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
         hws_net_closer_handle(&l->closer, &l->io.handle);
         hws_net_closer_close(&l->closer, failed_open_closed);
         return rc;
@@ -559,8 +540,10 @@ void hws_net_listener_stop(struct hws_net_listener *l)
         if (l->io.handle.type == UV_NAMED_PIPE) {
             (void)unlink(l->bound);
         }
+        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
         hws_net_closer_handle(&l->closer, &l->io.handle);
         hws_net_closer_close(&l->closer, handles_gone);
+        hws_net__gate_close(l);
     }
 }
 

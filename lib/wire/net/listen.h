@@ -3,8 +3,8 @@
  * third kind: no flag makes TCP plain.
  *
  * Limits (net/limits.def) are kept early and counted: connections in all, of an address and of an
- * identity; handshakes begun in a second; connections that have not said who they are, of which a
- * newer one takes the place of the oldest, so that slow strangers keep nobody out. Connections
+ * identity; handshakes begun in a second; handshakes under way, for which peers queue (net/gate.h)
+ * so that slow strangers keep nobody out and many who come at once are all served. Connections
  * never take the process's last descriptors; should others take them, one kept in reserve is given
  * up to accept and close the next peer, so that the loop does not spin on a readable listener.
  *
@@ -23,11 +23,12 @@
 #include "base/list.h"
 #include "net/account.h"
 #include "net/conn.h"
+#include "net/gate.h"
 #include "net/limits.h"
 #include "net/net.h"
 #include "tls/bundle.h"
 
-#define HWS_NET_BACKLOG 128
+#define HWS_NET_BACKLOG 1024 /* who waits in the kernel; the system may lower it */
 
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
@@ -60,8 +61,10 @@ struct hws_net_listener {
     } away;
     bool away_busy;        /* it is closing */
     bool away_owed;        /* the next peer waits for it */
+    bool held;             /* the next peer waits for the gate */
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
+    struct hws_net_gate gate;
     uint32_t n_conns;
     uint32_t n_open;       /* of them, still with a descriptor */
     uint32_t n_handshakes; /* of them, not identified yet */

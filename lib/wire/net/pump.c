@@ -289,13 +289,18 @@ static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n == 0 || conn->hung_up) {
         return;
     }
+    bool handshake = conn->state == HWS_NET_HANDSHAKE;
     conn->net->stats.bytes_in += (uint64_t)n;
     if (hws_net__has_tls(conn)) {
         take_tls(conn, (const uint8_t *)buf->base, (size_t)n);
     } else {
         feed(conn, (const uint8_t *)buf->base, (size_t)n);
     }
-    hws_net__pump_soon(conn);
+    if (handshake) {
+        hws_net__pump(conn); /* a step takes milliseconds: the peer goes on while we serve others */
+    } else {
+        hws_net__pump_soon(conn);
+    }
 }
 
 static void set_reading(struct hws_net_conn *conn)

@@ -885,20 +885,27 @@ static void one_identity_cannot_take_all_connections(void **state)
     }
 }
 
-/* Somebody who connects and says nothing. */
-static int silent_stranger(void)
+/* Somebody who connects from that address and says nothing. */
+static int silent_stranger_from(const char *source)
 {
     struct sockaddr_in addr;
     uint64_t port = 0;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
+    assert_int_equal(uv_ip4_addr(source, 0, &addr), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     assert_code(hws_str_to_u64(strrchr(hws_net_listener_address(&s_world.tcp), ':') + 1, 65535,
                                &port, NULL),
                 HWS_OK);
     assert_int_equal(uv_ip4_addr("127.0.0.1", (int)port, &addr), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     return fd;
+}
+
+static int silent_stranger(void)
+{
+    return silent_stranger_from("127.0.0.1");
 }
 
 static bool ended_by_peer(int fd)
@@ -908,12 +915,30 @@ static bool ended_by_peer(int fd)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
+static void close_all(const int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)close(fds[i]);
+    }
+    while (s_world.tcp.n_handshakes > 0) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+}
+
+static void await_waiting(uint32_t n)
+{
+    while (s_world.tcp.gate.n_waiting < n) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+}
+
 static void silent_strangers_make_room_oldest_first(void **state)
 {
     struct end e;
     int fds[8];
     uint64_t before = s_world.net.stats.over_handshakes;
     (void)state;
+    s_world.tcp.gate.patience_ms = HWS_NET_PATIENCE_MIN_MS;
 
     for (size_t i = 0; i < 8; i++) {
         fds[i] = silent_stranger();
@@ -923,15 +948,199 @@ static void silent_strangers_make_room_oldest_first(void **state)
     call_echo(&e, "x", 1);
 
     assert_int_equal(e.code, HWS_GRPC_OK);
-    assert_int_equal(s_world.net.stats.over_handshakes - before, 5); /* 9 pending, 4 may be */
-    assert_int_equal(s_world.tcp.all.held_bytes / HWS_TLS_ENGINE_BYTES, 3); /* who is silent yet */
+    assert_true(s_world.net.stats.over_handshakes - before >= 5); /* 9 pending, 4 may be */
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(ended_by_peer(fds[i]));
+    }
+    assert_int_equal(s_world.tcp.all.held_bytes / HWS_TLS_ENGINE_BYTES, s_world.tcp.gate.n_begun);
+    hang_up(&e);
+    close_all(fds, 8);
+    assert_int_equal(s_world.tcp.all.held_bytes, 0);
+}
+
+static void who_comes_back_with_many_waits_and_is_not_turned_away(void **state)
+{
+    enum { N = 12 };
+    struct hws_net_limits *l = &s_world.tcp.limits;
+    const struct hws_net_limits before = *l;
+    const struct hws_net_stats *stats = &s_world.net.stats;
+    uint64_t waited = stats->waited;
+    uint64_t identified = stats->identified;
+    uint64_t accepted = stats->accepted;
+    struct end e[N];
+    (void)state;
+    l->max_handshakes = 2;
+    l->max_conns_per_identity = N;
+    s_world.tcp.gate.patience_ms = 3600 * 1000; /* on any machine */
+
+    for (size_t i = 0; i < N; i++) {
+        dial(&e[i], hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    }
+    for (size_t i = 0; i < N; i++) {
+        run_until(&e[i].opened);
+        call_echo(&e[i], "x", 1);
+        assert_int_equal(e[i].code, HWS_GRPC_OK);
+    }
+
+    assert_int_equal(stats->identified - identified, 2 * N); /* both ends count */
+    assert_int_equal(stats->accepted - accepted, N);
+    assert_true(stats->waited > waited);
+    for (size_t i = 0; i < N; i++) {
+        hang_up(&e[i]);
+    }
+    *l = before;
+}
+
+static void an_address_with_none_takes_a_place_of_the_one_that_has_most(void **state)
+{
+    struct hws_net_limits *l = &s_world.tcp.limits;
+    const struct hws_net_limits before = *l;
+    uint64_t ended = s_world.net.stats.over_handshakes;
+    struct end e;
+    int fds[8];
+    (void)state;
+    l->max_handshakes = 4;
+    s_world.tcp.gate.patience_ms = 3600 * 1000;
     for (size_t i = 0; i < 8; i++) {
-        assert_int_equal(ended_by_peer(fds[i]), i < 5);
+        fds[i] = silent_stranger_from("127.0.0.2");
+    }
+    await_waiting(4);
+
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    assert_int_equal(s_world.net.stats.over_handshakes - ended, 1);
+    assert_true(ended_by_peer(fds[0]));
+    assert_false(ended_by_peer(fds[1]));
+    hang_up(&e);
+    close_all(fds, 8);
+    *l = before;
+}
+
+static void who_left_while_waiting_is_not_begun(void **state)
+{
+    int fds[6];
+    (void)state;
+    s_world.tcp.gate.patience_ms = 3600 * 1000;
+    for (size_t i = 0; i < 6; i++) {
+        fds[i] = silent_stranger();
+    }
+    await_waiting(2);
+
+    (void)close(fds[5]);
+    (void)close(fds[4]);
+    (void)close(fds[0]);
+    while (s_world.tcp.gate.n_waiting > 0 || s_world.tcp.gate.n_begun > 3) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+
+    assert_int_equal(s_world.tcp.gate.n_begun, 3);
+    close_all(fds + 1, 3);
+}
+
+static void nobody_is_accepted_while_too_many_wait(void **state)
+{
+    enum { N = HWS_NET_WAITING + 40 };
+    struct hws_net_limits *l = &s_world.tcp.limits;
+    const struct hws_net_limits before = *l;
+    uint64_t accepted = s_world.net.stats.accepted;
+    struct end e;
+    int fds[N];
+    (void)state;
+    l->max_handshakes = 2;
+    l->max_conns = 2 * N;
+    l->max_conns_per_address = 2 * N;
+    s_world.tcp.gate.patience_ms = 3600 * 1000;
+    for (size_t i = 0; i < N; i++) {
+        fds[i] = silent_stranger();
+    }
+    while (!s_world.tcp.held) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(s_world.net.stats.accepted - accepted, HWS_NET_WAITING + 2);
+
+    dial(&e, hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+    for (size_t i = 0; i < N; i++) {
         (void)close(fds[i]);
     }
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    assert_int_equal(s_world.net.stats.accepted - accepted, N + 1);
     hang_up(&e);
-    assert_int_equal(s_world.tcp.n_handshakes, 0);
-    assert_int_equal(s_world.tcp.all.held_bytes, 0);
+    *l = before;
+}
+
+static void strangers_go_when_descriptors_are_scarce_but_not_for_their_own_kind(void **state)
+{
+    struct hws_net_limits *l = &s_world.tcp.limits;
+    const struct hws_net_limits before = *l;
+    const struct hws_net_stats *stats = &s_world.net.stats;
+    uint64_t refused = stats->over_conns;
+    struct end e[2];
+    int fds[5];
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        fds[i] = silent_stranger_from("127.0.0.2");
+    }
+    while (s_world.tcp.n_handshakes < 3) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    l->max_conns = s_world.tcp.n_open;
+
+    fds[3] = silent_stranger_from("127.0.0.2");
+    while (stats->over_conns == refused) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+    assert_false(ended_by_peer(fds[0]));
+    for (size_t i = 0; i < 2; i++) {
+        dial(&e[i], hws_net_listener_address(&s_world.tcp), s_world.olga, NULL);
+        run_until(&e[i].opened);
+        call_echo(&e[i], "x", 1);
+        assert_int_equal(e[i].code, HWS_GRPC_OK);
+        assert_true(ended_by_peer(fds[i]));
+    }
+
+    assert_false(ended_by_peer(fds[2]));
+    hang_up(&e[0]);
+    hang_up(&e[1]);
+    *l = before;
+    close_all(fds, 4);
+}
+
+static void a_listener_closes_while_a_peer_waits(void **state)
+{
+    static struct hws_net_listener l;
+    struct hws_net_limits limits;
+    struct hws_net_listen_config config = {.address = "127.0.0.1:0",
+                                           .bundle = s_world.host,
+                                           .ops = &s_server_ops,
+                                           .owner = &s_world,
+                                           .limits = &limits};
+    struct end e[2];
+    bool gone = false;
+    struct hws_err err;
+    (void)state;
+    hws_net_limits_default(&limits);
+    limits.max_handshakes = 1;
+    assert_ok(hws_net_listener_open(&l, &s_world.net, &config, &err), &err);
+    l.data = &gone;
+    for (size_t i = 0; i < 2; i++) {
+        dial(&e[i], hws_net_listener_address(&l), s_world.olga, NULL);
+    }
+    while (l.gate.n_waiting == 0 && !e[1].opened) {
+        (void)uv_run(&s_world.loop, UV_RUN_ONCE);
+    }
+
+    hws_net_listener_close(&l, passed_closed);
+    run_until(&gone);
+    for (size_t i = 0; i < 2; i++) {
+        run_until(&e[i].closed);
+        hang_up(&e[i]);
+    }
 }
 
 static void handshakes_in_a_short_time_are_bounded(void **state)
@@ -1235,6 +1444,12 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_costs_one_call_only),
         cmocka_unit_test(every_failed_allocation_costs_one_call_only_with_tls),
         cmocka_unit_test(silent_strangers_make_room_oldest_first),
+        cmocka_unit_test(who_comes_back_with_many_waits_and_is_not_turned_away),
+        cmocka_unit_test(an_address_with_none_takes_a_place_of_the_one_that_has_most),
+        cmocka_unit_test(who_left_while_waiting_is_not_begun),
+        cmocka_unit_test(nobody_is_accepted_while_too_many_wait),
+        cmocka_unit_test(strangers_go_when_descriptors_are_scarce_but_not_for_their_own_kind),
+        cmocka_unit_test(a_listener_closes_while_a_peer_waits),
         cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
         cmocka_unit_test(a_channel_resolves_its_name_and_connects_again_after_a_loss),
         cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
