@@ -89,12 +89,46 @@ static enum hws_tls_reason reason_of(const struct hws_tls_conn *conn, int rc)
     }
 }
 
-/* mbedTLS sends no alert when a certificate is missing in TLS 1.2; the peer should be told. */
-static void tell_no_certificate(struct hws_tls_conn *conn)
+/* The alert that is due for what the library refused without one: mbedTLS 2.28 sends none for most
+ * faults of a ClientHello, of a key and of a signature. */
+static uint8_t alert_of(int rc)
 {
-    if (last_alert_sent(conn) == 0) {
-        (void)mbedtls_ssl_send_alert_message(&conn->engine->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
-                                             MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+    switch (rc) {
+    case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
+        return MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
+    case MBEDTLS_ERR_SSL_INVALID_RECORD:
+    case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
+#if MBEDTLS_VERSION_MAJOR < 3
+    case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
+#endif
+        return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
+#if MBEDTLS_VERSION_MAJOR < 3
+    case MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE_VERIFY:
+        return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
+    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE:
+    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE_RP:
+    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE_CS:
+        return MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER;
+#endif
+    case MBEDTLS_ERR_ECP_VERIFY_FAILED:
+        return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
+    default:
+        return MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+    }
+}
+
+/* A peer should be told why its handshake ends. Once either side has keys the library tells it.
+ * Before there is a version the library would send a record of version 0. */
+static void tell_peer(struct hws_tls_conn *conn, int rc)
+{
+    const uint8_t record[ALERT_RECORD_BYTES] = {MBEDTLS_SSL_MSG_ALERT,         3,           3, 0, 2,
+                                                MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert_of(rc)};
+
+    bool plain = conn->state == HWS_TLS_STATE_HANDSHAKE &&
+                 conn->engine->ssl.MBEDTLS_PRIVATE(transform_out) == NULL;
+    if (plain && last_alert_sent(conn) == 0 &&
+        hws_buf_put(&conn->out, record, sizeof(record)) != HWS_OK) {
+        conn->out_of_memory = true; /* it goes unsaid */
     }
 }
 
@@ -131,10 +165,11 @@ enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc)
                              alert_name(alert));
     }
     case HWS_TLS_REASON_NO_CERTIFICATE:
-        tell_no_certificate(conn);
+        tell_peer(conn, rc);
         return hws_tls__fail(conn, reason, HWS_E_DENIED, "%s: %s", hws_tls_reason_name(reason),
                              hws_tls_reason_text(reason));
     default:
+        tell_peer(conn, rc);
         return hws_tls__fail(conn, reason, HWS_E_PROTO, "%s: %s (-0x%04x)",
                              hws_tls_reason_name(reason), hws_tls_reason_text(reason),
                              (unsigned)-rc);

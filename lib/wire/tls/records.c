@@ -338,8 +338,9 @@ static enum hws_code refuse(struct hws_tls_records *r, uint8_t alert, struct hws
     return hws_err_set(err, HWS_E_PROTO, "TLS record: %s", what);
 }
 
-/* The bytes that follow a header, checked; 0 if no record may look so. */
-static size_t body_bytes(const struct hws_tls_records *r, const uint8_t *header)
+/* The bytes that follow a header, checked; 0 if no record may look so, and the alert that is due.
+ */
+static size_t body_bytes(const struct hws_tls_records *r, const uint8_t *header, uint8_t *alert)
 {
     size_t n = (size_t)header[3] << 8 | header[4];
     size_t least = HWS_TLS_TAG_BYTES + (r->tls13 ? 1 : EXPLICIT_BYTES);
@@ -347,7 +348,12 @@ static size_t body_bytes(const struct hws_tls_records *r, const uint8_t *header)
     bool type =
         r->tls13 ? header[0] == TYPE_DATA : header[0] >= TYPE_ALERT && header[0] <= TYPE_DATA;
 
-    return type && header[1] == 3 && header[2] == 3 && n >= least && n <= most ? n : 0;
+    *alert = ALERT_UNEXPECTED_MESSAGE;
+    if (!type || header[1] != 3 || header[2] != 3) {
+        return 0;
+    }
+    *alert = n > most ? ALERT_RECORD_OVERFLOW : ALERT_BAD_RECORD_MAC; /* no room for a tag */
+    return n >= least && n <= most ? n : 0;
 }
 
 /*
@@ -364,10 +370,10 @@ static enum hws_code next_record(struct hws_tls_records *r, struct hws_span *in,
         size_t there = have > 0 ? have : in->n;
         size_t want = HEADER_BYTES;
         if (there >= HEADER_BYTES) {
-            size_t n = body_bytes(r, front);
+            uint8_t alert = 0;
+            size_t n = body_bytes(r, front, &alert);
             if (n == 0) {
-                return refuse(r, ALERT_UNEXPECTED_MESSAGE, reply, err,
-                              "not one of this connection");
+                return refuse(r, alert, reply, err, "not one of this connection");
             }
             want += n;
         }

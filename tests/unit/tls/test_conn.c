@@ -255,6 +255,13 @@ static void bytes_that_are_not_tls_fail_and_free(void **state)
         }
         assert_int_not_equal(rc, HWS_OK);
         assert_int_equal(p.server.state, HWS_TLS_STATE_FAILED);
+        if (p.server.reason == HWS_TLS_REASON_PROTOCOL) { /* and the peer is told */
+            static const uint8_t fatal[] = {0x15, 3, 3, 0, 2, 2};
+            size_t n = hws_buf_len(&p.server.out);
+            assert_true(n > sizeof(fatal));
+            assert_memory_equal(hws_buf_peek(&p.server.out) + n - sizeof(fatal) - 1, fatal,
+                                sizeof(fatal));
+        }
         hws_pair_deinit(&p);
     }
     hws_tls_bundle_unref(host);
