@@ -72,6 +72,7 @@ static void send_item(struct hws_rpc *rpc, uint64_t tag, const struct hws_err *e
     r.tag = tag;
     r.code = (int32_t)hws_convert_code(err->code, err->stage);
     r.message = message;
+    r.stage = (Hawser__V1__Stage)err->stage; /* the same numbers */
     bool whole = hws_svc_pack(&r.base, &bytes) == HWS_OK &&
                  (response == NULL || put_response(&bytes, response));
     if (!whole || hws_rpc_send(rpc, &bytes) != HWS_OK) {
@@ -206,6 +207,10 @@ static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamReq
     if (item->task == NULL) {
         hws_mem_free(item);
         return err->code;
+    }
+    if (request->timeout_ms != 0) { /* from here, not from when its turn comes */
+        uint64_t at_ms = hws_agent_now(s->rpc->agent) + request->timeout_ms;
+        item->task->deadline_ms = at_ms < item->task->deadline_ms ? at_ms : item->task->deadline_ms;
     }
     item->task->ended = item_ended;
     item->task->data = item;

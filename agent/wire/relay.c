@@ -17,6 +17,7 @@
 #include "link/call.h"
 #include "relay_priv.h"
 #include "sock/sock.h"
+#include "stage.h"
 
 #define CUT_OFF  "the keeper process (hawserd) ended during the call"
 #define IN_DOUBT CUT_OFF "; its outcome is unknown: repeat it with the same request_id"
@@ -62,8 +63,14 @@ static void end_calls(struct hws_relay *r)
                 continue; /* its answer is whole and goes out */
             }
             bool doubt = !c->open_due && c->row->repeatable != HWS_METHOD_ANSWER_YES;
+            const char *text = doubt ? IN_DOUBT : CUT_OFF;
             r->n_lost++;
-            hws_relay__finish(c, HWS_GRPC_UNAVAILABLE, doubt ? IN_DOUBT : CUT_OFF);
+            if (doubt || c->open_due) {
+                hws_buf_reset(&c->details);
+                hws_wire_stage_details(HWS_GRPC_UNAVAILABLE, text,
+                                       doubt ? HWS_STAGE_UNKNOWN : HWS_STAGE_NOT_SENT, &c->details);
+            }
+            hws_relay__finish(c, HWS_GRPC_UNAVAILABLE, text);
             hws_relay__free_call(c);
         }
     }

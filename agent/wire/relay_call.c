@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "relay_priv.h"
+#include "stage.h"
 
 #define RESTARTING "the keeper process (hawserd) is restarting; try again"
 
@@ -142,6 +143,18 @@ void hws_relay__cancel(struct hws_relay__call *c)
 
 /* ---- from the client ------------------------------------------------------------------------- */
 
+/* hawserd is away: it surely never sees this call. */
+static void refuse_unsent(struct hws_grpc_call *grpc, const char *text)
+{
+    struct hws_buf details;
+
+    hws_buf_init(&details, HWS_GRPC_DETAILS_BYTES);
+    hws_wire_stage_details(HWS_GRPC_UNAVAILABLE, text, HWS_STAGE_NOT_SENT, &details);
+    hws_grpc_call_finish(grpc, HWS_GRPC_UNAVAILABLE, text, hws_buf_peek(&details),
+                         hws_buf_len(&details), NULL);
+    hws_buf_deinit(&details);
+}
+
 static enum hws_grpc_code on_call(struct hws_grpc_call *grpc, void *data)
 {
     struct hws_relay *r = data;
@@ -149,7 +162,7 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *grpc, void *data)
     hws_grpc_call_set_data(grpc, NULL); /* it begins as the table's pointer */
     if (!r->up) {
         r->n_refused++;
-        hws_grpc_call_finish_text(grpc, HWS_GRPC_UNAVAILABLE, RESTARTING);
+        refuse_unsent(grpc, RESTARTING);
         return HWS_GRPC_OK;
     }
     if (r->tls_reads_only && is_change(r, grpc)) {

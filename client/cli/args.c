@@ -132,6 +132,18 @@ static bool area_exists(const char *area)
     return false;
 }
 
+/* True if commands of the area have names of their own. */
+static bool has_names(const char *area)
+{
+    for (size_t i = 0; i < hws_cli_n_commands; i++) {
+        const struct hws_cli_command *c = &hws_cli_commands[i];
+        if (hws_str_eq(c->area, area) && c->name[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Writes "list, get, watch" for an area, or the areas themselves. */
 static void list_choices(const char *area, char *dst, size_t cap)
 {
@@ -142,7 +154,8 @@ static void list_choices(const char *area, char *dst, size_t cap)
     for (size_t i = 0; i < hws_cli_n_commands; i++) {
         const struct hws_cli_command *c = &hws_cli_commands[i];
         const char *word = area == NULL ? c->area : c->name;
-        bool wanted = area == NULL ? !hws_str_eq(c->area, last) : hws_str_eq(c->area, area);
+        bool wanted = area == NULL ? !hws_str_eq(c->area, last)
+                                   : hws_str_eq(c->area, area) && word[0] != '\0';
         last = c->area;
         if (wanted && n < cap) {
             (void)hws_str_print(dst + n, cap - n, "%s%s", n > 0 ? ", " : "", word);
@@ -169,8 +182,9 @@ static enum hws_code find_command(struct hws_cli_args *out, int n_words, char **
     for (size_t i = 0; i < hws_cli_n_commands; i++) {
         const struct hws_cli_command *c = &hws_cli_commands[i];
         int used = c->name[0] == '\0' ? 1 : 2;
+        bool bare = n_words == 1 || !has_names(words[0]); /* else the next word is a name */
         if (hws_str_eq(c->area, words[0]) &&
-            (used == 1 || (n_words > 1 && hws_str_eq(c->name, words[1])))) {
+            (used == 1 ? bare : n_words > 1 && hws_str_eq(c->name, words[1]))) {
             out->command = c;
             out->args = words + used;
             out->n_args = n_words - used;

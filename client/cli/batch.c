@@ -2,48 +2,106 @@
 #include "cli/batch.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
-enum hws_code hws_cli_batch_open(struct hws_cli_batch *b, const char *path, struct hws_err *err)
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static enum hws_code cannot(const char *path, int error, struct hws_err *err)
 {
-    memset(b, 0, sizeof(*b));
-    hws_buf_init(&b->text, HWS_CLI_BATCH_LINE_BYTES);
-    b->file = hws_str_eq(path, "-") ? stdin : fopen(path, "re");
-    if (b->file != NULL) {
-        return HWS_OK;
-    }
     return hws_err_set(err,
-                       errno == ENOENT   ? HWS_E_NOT_FOUND
-                       : errno == EACCES ? HWS_E_DENIED
+                       error == ENOENT   ? HWS_E_NOT_FOUND
+                       : error == EACCES ? HWS_E_DENIED
+                       : error == EISDIR ? HWS_E_INVALID
                                          : HWS_E_IO,
-                       "--batch %.160s: %s", path, strerror(errno));
+                       "--batch %.160s: %s", path, strerror(error));
 }
 
-/* One line into b->text; what is too long is read to its end and said so. False at the end. */
-static bool read_line(struct hws_cli_batch *b, enum hws_code *code)
+enum hws_code hws_cli_batch_open(struct hws_cli_batch *b, const char *path, struct hws_err *err)
 {
-    char piece[4096];
-    size_t n = 0;
-    bool any = false;
-    int c;
+    struct stat st;
 
-    hws_buf_reset(&b->text);
-    *code = HWS_OK;
-    while ((c = getc(b->file)) != EOF) {
-        any = true;
-        if (c == '\n') {
-            break;
-        }
-        piece[n++] = (char)c;
-        if (n == sizeof(piece)) {
-            *code = *code == HWS_OK ? hws_buf_put(&b->text, piece, n) : *code;
-            n = 0;
+    memset(b, 0, sizeof(*b));
+    hws_buf_init(&b->text, HWS_CLI_BATCH_LINE_BYTES);
+    b->path = path;
+    b->fd = hws_str_eq(path, "-") ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (b->fd < 0) {
+        int error = errno;
+        b->fd = STDIN_FILENO; /* nothing to close */
+        return cannot(path, error, err);
+    }
+    if (fstat(b->fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        hws_cli_batch_close(b);
+        return cannot(path, EISDIR, err);
+    }
+    return HWS_OK;
+}
+
+static bool readable(const struct hws_cli_batch *b, bool wait)
+{
+    struct pollfd p = {.fd = b->fd, .events = POLLIN};
+
+    return poll(&p, 1, wait ? -1 : 0) > 0;
+}
+
+static void read_chunk(struct hws_cli_batch *b)
+{
+    ssize_t n = read(b->fd, b->chunk, sizeof(b->chunk));
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        return;
+    }
+    b->error = n < 0 ? errno : 0;
+    b->over = n <= 0;
+    b->chunk_at = 0;
+    b->chunk_n = n > 0 ? (size_t)n : 0;
+}
+
+/* Moves the chunk's bytes into the line, up to the line's end. What is too long is dropped. */
+static void take_chunk(struct hws_cli_batch *b)
+{
+    const char *from = b->chunk + b->chunk_at;
+    size_t left = b->chunk_n - b->chunk_at;
+    const char *end = memchr(from, '\n', left);
+    size_t n = end == NULL ? left : (size_t)(end - from);
+
+    b->any = true;
+    b->whole = end != NULL;
+    b->too_long = b->too_long || hws_buf_put(&b->text, from, n) != HWS_OK;
+    b->chunk_at += n + (end != NULL ? 1 : 0);
+}
+
+/* True when there is a line, or the end. */
+static bool gather(struct hws_cli_batch *b, bool wait)
+{
+    while (!b->whole && !b->over) {
+        if (b->chunk_at < b->chunk_n) {
+            take_chunk(b);
+        } else if (readable(b, wait)) {
+            read_chunk(b);
+        } else if (!wait) {
+            return false;
         }
     }
-    *code = *code == HWS_OK ? hws_buf_put(&b->text, piece, n) : *code;
-    return any;
+    return true;
+}
+
+bool hws_cli_batch_ready(struct hws_cli_batch *b)
+{
+    return gather(b, false);
+}
+
+static void next_line(struct hws_cli_batch *b)
+{
+    hws_buf_reset(&b->text);
+    b->any = false;
+    b->whole = false;
+    b->too_long = false;
 }
 
 static bool is_blank(const struct hws_buf *line)
@@ -77,31 +135,41 @@ static enum hws_code parse(struct hws_cli_batch *b, struct hws_err *err)
 
 bool hws_cli_batch_next(struct hws_cli_batch *b, enum hws_code *code, struct hws_err *err)
 {
-    enum hws_code read;
-
     json_decref(b->line);
     b->line = NULL;
-    do {
-        if (!read_line(b, &read)) {
-            return false;
-        }
+    while (gather(b, true) && b->any) {
         b->n_line++;
-    } while (read == HWS_OK && is_blank(&b->text));
-    *code = read == HWS_OK ? parse(b, err)
-                           : hws_err_set(err, HWS_E_INVALID, "line %zu: longer than %zu bytes",
-                                         b->n_line, HWS_CLI_BATCH_LINE_BYTES);
-    return true;
+        if (b->too_long) {
+            *code = hws_err_set(err, HWS_E_INVALID, "line %zu: longer than %zu bytes", b->n_line,
+                                HWS_CLI_BATCH_LINE_BYTES);
+        } else if (!is_blank(&b->text)) {
+            *code = parse(b, err);
+        } else {
+            next_line(b);
+            continue;
+        }
+        next_line(b);
+        return true;
+    }
+    return false;
+}
+
+enum hws_code hws_cli_batch_ended(const struct hws_cli_batch *b, struct hws_err *err)
+{
+    return b->error == 0 ? HWS_OK : cannot(b->path, b->error, err);
 }
 
 void hws_cli_batch_close(struct hws_cli_batch *b)
 {
     json_decref(b->line);
     hws_buf_deinit(&b->text);
-    if (b->file != NULL && b->file != stdin) {
-        (void)fclose(b->file);
+    if (b->fd > STDIN_FILENO) {
+        (void)close(b->fd);
     }
     memset(b, 0, sizeof(*b));
 }
+
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static bool is_type(const json_t *value, json_type type)
 {
@@ -132,7 +200,7 @@ static const char *type_name(json_type type)
 static enum hws_code unknown_key(const char *key, const struct hws_cli_batch_key *keys,
                                  size_t n_keys, struct hws_err *err)
 {
-    char known[192] = "";
+    char known[256] = "";
 
     for (size_t i = 0; i < n_keys; i++) {
         size_t n = strlen(known);

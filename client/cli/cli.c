@@ -41,7 +41,7 @@ int hws_cli_fail_err(struct hws_cli *cli, const struct hws_err *err)
         [HWS_E_EXISTS] = HWS_EXIT_STATE,        [HWS_E_DENIED] = HWS_EXIT_DENIED,
         [HWS_E_STATE] = HWS_EXIT_STATE,         [HWS_E_CONFLICT] = HWS_EXIT_STATE,
         [HWS_E_BUSY] = HWS_EXIT_INVALID,        [HWS_E_NOMEM] = HWS_EXIT_INTERNAL,
-        [HWS_E_TIMEOUT] = HWS_EXIT_DEADLINE,    [HWS_E_CANCELED] = HWS_EXIT_STATE,
+        [HWS_E_TIMEOUT] = HWS_EXIT_UNKNOWN,     [HWS_E_CANCELED] = HWS_EXIT_STATE,
         [HWS_E_UNSUPPORTED] = HWS_EXIT_INVALID, [HWS_E_PROTO] = HWS_EXIT_DIGEST,
         [HWS_E_DEVICE] = HWS_EXIT_DEVICE,       [HWS_E_GONE] = HWS_EXIT_UNAVAILABLE,
         [HWS_E_IO] = HWS_EXIT_INTERNAL,
@@ -51,8 +51,9 @@ int hws_cli_fail_err(struct hws_cli *cli, const struct hws_err *err)
     return hws_cli_fail(cli, code == HWS_EXIT_OK ? HWS_EXIT_INTERNAL : code, "%s", err->msg);
 }
 
-/* What a person can do next. */
-static const char *advice(const struct hws_client_status *status)
+/* What a person can do next; text holds cap bytes for it. */
+static const char *advice(const struct hws_cli *cli, const struct hws_client_status *status,
+                          char *text, size_t cap)
 {
     switch (hws_cli_exit_of(status)) {
     case HWS_EXIT_DENIED:
@@ -66,8 +67,15 @@ static const char *advice(const struct hws_client_status *status)
                        strstr(status->message, "resolve ") != NULL
                    ? "; is the agent running and reachable?"
                    : "";
-    case HWS_EXIT_DEADLINE:
-        return "; give more time with --timeout";
+    case HWS_EXIT_UNKNOWN:
+        if (cli->request_id[0] == '\0') {
+            return status->code == HWS_CLIENT_DEADLINE_EXCEEDED ? "; give more time with --timeout"
+                                                                : "";
+        }
+        (void)hws_str_print(text, cap,
+                            "; the same again with --request-id %s tells, and does not do it twice",
+                            cli->request_id);
+        return text;
     case HWS_EXIT_OK:
     case HWS_EXIT_INTERNAL:
     case HWS_EXIT_USAGE:
@@ -87,6 +95,7 @@ int hws_cli_fail_status(struct hws_cli *cli, const char *host,
                         const struct hws_client_status *status)
 {
     char device[64] = "";
+    char next[160];
 
     if (status->stage == HAWSER__V1__STAGE__STAGE_EXECUTED) {
         (void)hws_str_print(device, sizeof(device), " (status 0x%x, syndrome 0x%x)",
@@ -94,7 +103,7 @@ int hws_cli_fail_status(struct hws_cli *cli, const char *host,
     }
     return hws_cli_fail(cli, hws_cli_exit_of(status), "%s%s%s: %s%s%s", host != NULL ? host : "",
                         host != NULL ? ": " : "", hws_client_code_name(status->code),
-                        status->message, device, advice(status));
+                        status->message, device, advice(cli, status, next, sizeof(next)));
 }
 
 static int exit_of_failures(struct hws_cli *cli, size_t n_failed)
@@ -126,11 +135,12 @@ int hws_cli_finish(struct hws_cli *cli)
     for (size_t i = 0; i < cli->n_hosts; i++) {
         n_failed += cli->hosts[i].failed ? 1 : 0;
     }
-    if (cli->n_hosts == 1 && n_failed == 1) {
+    bool only = cli->n_hosts == 1 && n_failed == 1;
+    if (only && !cli->hosts[0].shown && !hws_out_has_document(&cli->out)) {
         return hws_cli_fail_status(cli, cli->hosts[0].name, &cli->hosts[0].status);
     }
     for (size_t i = 0; i < cli->n_hosts; i++) {
-        if (cli->hosts[i].failed) {
+        if (cli->hosts[i].failed && (!only || hws_out_is_json(&cli->out))) {
             hws_out_failure(&cli->out, cli->hosts[i].name, &cli->hosts[i].status);
         }
     }
@@ -139,6 +149,9 @@ int hws_cli_finish(struct hws_cli *cli)
     }
     if (hws_out_end(&cli->out, &err) != HWS_OK) {
         return hws_cli_fail_err(cli, &err);
+    }
+    if (only) {
+        return hws_cli_fail_status(cli, cli->hosts[0].name, &cli->hosts[0].status);
     }
     return n_failed == 0 ? HWS_EXIT_OK : exit_of_failures(cli, n_failed);
 }
@@ -188,6 +201,7 @@ int hws_cli_mutation(struct hws_cli *cli, struct hws_cli_mutation *out)
     }
     if (cli->args.given[HWS_OPT_REQUEST_ID]) {
         out->mutation.request_id = hws_cli_str(cli->args.value[HWS_OPT_REQUEST_ID]);
+        (void)hws_str_copy(cli->request_id, sizeof(cli->request_id), out->mutation.request_id);
         return HWS_EXIT_OK;
     }
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
@@ -195,5 +209,6 @@ int hws_cli_mutation(struct hws_cli *cli, struct hws_cli_mutation *out)
     }
     memcpy(out->request_id, "cli-", 4);
     hws_hex_encode(random, sizeof(random), out->request_id + 4);
+    (void)hws_str_copy(cli->request_id, sizeof(cli->request_id), out->request_id);
     return HWS_EXIT_OK;
 }

@@ -30,6 +30,8 @@ struct hws_cli_host {
     struct hws_client_status status;   /* why it failed */
     bool failed;
     bool asked;        /* a call is on loan */
+    bool may_change;   /* and it carries a mutation: if it is lost, what it did is not known */
+    bool shown;        /* it failed, and its answer is in the document all the same */
     bool streamed;     /* a message of the followed stream has come since it was begun */
     uint64_t last_seq; /* audit tail: the latest record seen */
     /* Of a followed stream: the request that goes on where it ended; NULL: not followed. */
@@ -51,6 +53,11 @@ struct hws_cli {
     size_t n_asked;  /* calls on loan */
     size_t n_open;   /* clients not closed yet */
     bool error_told; /* the one line on stderr is out */
+    /* Ctrl-C while calls are waited for cancels them; another one ends the program. */
+    uv_signal_t interrupt;
+    bool interrupt_open;
+    bool interrupted;
+    char request_id[65]; /* of the change that was asked for last; empty: none */
 };
 
 /* One line on stderr, once; control characters become '?'. Returns code. */
@@ -115,7 +122,8 @@ void hws_cli_host_fail(struct hws_cli_host *host, enum hws_client_code code, con
     HWS_PRINTF(3, 4);
 
 /* Failed hosts, the summary (for more than one host), the output; returns the exit code. One host
- * that failed: its error on stderr, and nothing on stdout. */
+ * that failed: its error on stderr, and on stdout nothing but the answer of a device that refused;
+ * a JSON document has it as a failure, too. */
 int hws_cli_finish(struct hws_cli *cli);
 
 /* Closes everything; accepts a half-made one. */

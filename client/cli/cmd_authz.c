@@ -340,8 +340,9 @@ static int test_many(struct hws_cli *cli, const struct hws_policy *policy)
     while (hws_cli_batch_next(&batch, &code, &err)) {
         all_well = judge_line(cli, policy, batch.line, &err) && all_well;
     }
+    enum hws_code ended = hws_cli_batch_ended(&batch, &err);
     hws_cli_batch_close(&batch);
-    if (hws_out_end(&cli->out, &err) != HWS_OK) {
+    if (ended != HWS_OK || hws_out_end(&cli->out, &err) != HWS_OK) {
         return hws_cli_fail_err(cli, &err);
     }
     return all_well ? HWS_EXIT_OK

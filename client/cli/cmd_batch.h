@@ -1,4 +1,4 @@
-/* `hawser cmd --batch`: JSON lines in, JSON lines out. */
+/* `hawser cmd --batch` and `hawser reg --batch`: JSON lines in, JSON lines out. */
 #ifndef HWS_CLI_CMD_BATCH_H
 #define HWS_CLI_CMD_BATCH_H
 

@@ -21,10 +21,11 @@ static const struct hws_column field_columns[] = {
     {"host", "HOST", 0}, {"field", "FIELD", 0}, {"value", "VALUE", 0}, {"meaning", "MEANING", 0}};
 
 static const struct hws_column answer_columns[] = {
-    {"host", "HOST", 0},          {"command", "COMMAND", 0},       {"stage", "STAGE", 0},
-    {"status", "STATUS", 0},      {"syndrome", "SYNDROME", 0},     {"effect", "EFFECT", 0},
-    {"scope", "SCOPE", 0},        {"kernel_api", "KERNEL-API", 0}, {"status_code", NULL, 0},
-    {"delivery_status", NULL, 0}, {"repeated_request", NULL, 0},
+    {"host", "HOST", 0},          {"command", "COMMAND", 0},         {"stage", "STAGE", 0},
+    {"status", "STATUS", 0},      {"syndrome", "SYNDROME", 0},       {"effect", "EFFECT", 0},
+    {"scope", "SCOPE", 0},        {"kernel_api", "KERNEL-API", 0},   {"status_code", NULL, 0},
+    {"delivery_status", NULL, 0}, {"delivery_status_name", NULL, 0}, {"repeated_request", NULL, 0},
+    {"taint_before", NULL, 0},    {"taint_after", NULL, 0},
 };
 
 static const struct hws_column outbox_columns[] = {
@@ -52,7 +53,10 @@ static void answer_row(struct hws_out *out, const char *host, const Hawser__V1__
         hws_cell_text(r->kernel_api),
         hws_cell_uint(s->status),
         hws_cell_uint(s->delivery_status),
+        hws_cell_text(s->delivery_status_name),
         hws_cell_bool(r->repeated_request),
+        hws_cell_hex(r->taint_before),
+        hws_cell_hex(r->taint_after),
     };
 
     hws_out_row(out, cells);
@@ -105,6 +109,13 @@ static void judge(struct hws_cli_host *h)
     h->status.fw_status = s->status;
     h->status.syndrome = s->syndrome;
     h->status.delivery_status = s->delivery_status;
+    h->shown = true;
+}
+
+/* True of a host whose answer is shown: a refusal by the device is one, too. */
+static bool has_answer(const struct hws_cli_host *h)
+{
+    return !h->failed || h->shown;
 }
 
 void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_outbox)
@@ -117,7 +128,7 @@ void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_ou
     hws_out_begin(out, schema, 1, false);
     hws_out_table(out, "answers", answer_columns, HWS_CLI_N_OF(answer_columns));
     for (size_t i = 0; i < cli->n_hosts; i++) {
-        if (!cli->hosts[i].failed) {
+        if (has_answer(&cli->hosts[i])) {
             answer_row(out, cli->hosts[i].name, hws_cli_answer(&cli->hosts[i], ExecuteResponse));
         }
     }
@@ -125,7 +136,7 @@ void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_ou
     for (size_t i = 0; i < cli->n_hosts; i++) {
         const struct hws_cli_host *h = &cli->hosts[i];
         const Hawser__V1__ExecuteResponse *r = hws_cli_answer(h, ExecuteResponse);
-        for (size_t k = 0; !h->failed && k < r->n_fields; k++) {
+        for (size_t k = 0; has_answer(h) && k < r->n_fields; k++) {
             const struct hws_cell cells[] = {
                 hws_cell_text(h->name), hws_cell_text(r->fields[k]->name),
                 hws_cell_text(r->fields[k]->value), hws_cell_text(r->fields[k]->meaning)};
@@ -135,7 +146,7 @@ void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_ou
     hws_out_table(out, "outbox", outbox_columns, HWS_CLI_N_OF(outbox_columns));
     for (size_t i = 0; i < cli->n_hosts && with_outbox; i++) {
         const struct hws_cli_host *h = &cli->hosts[i];
-        if (!h->failed) {
+        if (has_answer(h)) {
             outbox_rows(out, h->name, hws_cli_answer(h, ExecuteResponse)->outbox);
         }
     }
@@ -283,6 +294,15 @@ int hws_cmd_reg_list(struct hws_cli *cli)
         }
     }
     return hws_cli_finish(cli);
+}
+
+int hws_cmd_reg_batch(struct hws_cli *cli)
+{
+    return cli->args.given[HWS_OPT_BATCH]
+               ? hws_cli_batch_run(cli)
+               : hws_cli_fail(cli, HWS_EXIT_USAGE,
+                              "hawser reg: give one of get, set, list, or a file of them with "
+                              "--batch");
 }
 
 /* ---- raw commands ---- */

@@ -16,6 +16,9 @@ const char *hws_cli_exit_text(enum hws_exit code)
 
 enum hws_exit hws_cli_exit_of(const struct hws_client_status *status)
 {
+    if (status->stage == HAWSER__V1__STAGE__STAGE_UNKNOWN) {
+        return HWS_EXIT_UNKNOWN;
+    }
     if (hws_str_eq(status->reason, "E_DEVICE")) {
         return HWS_EXIT_DEVICE;
     }
@@ -40,12 +43,12 @@ enum hws_exit hws_cli_exit_of(const struct hws_client_status *status)
     case HWS_CLIENT_RESOURCE_EXHAUSTED:
         return HWS_EXIT_UNAVAILABLE;
     case HWS_CLIENT_DEADLINE_EXCEEDED:
-        return HWS_EXIT_DEADLINE;
+        return status->unprocessed || status->stage == HAWSER__V1__STAGE__STAGE_NOT_SENT
+                   ? HWS_EXIT_UNAVAILABLE
+                   : HWS_EXIT_UNKNOWN;
     case HWS_CLIENT_DATA_LOSS:
         return HWS_EXIT_DIGEST;
     case HWS_CLIENT_UNKNOWN:
-        return status->stage == HAWSER__V1__STAGE__STAGE_UNKNOWN ? HWS_EXIT_DEVICE
-                                                                 : HWS_EXIT_INTERNAL;
     case HWS_CLIENT_INTERNAL:
     case HWS_CLIENT_N_CODES:
         break;

@@ -333,6 +333,35 @@ static bool resumed(struct hws_cli_host *host)
     return true;
 }
 
+/* What became of a call that ended on this side: by Ctrl-C, or with its connection. */
+static void tell_unknown(struct hws_cli_host *host)
+{
+    struct hws_client_status *s = &host->status;
+    bool stopped = s->code == HWS_CLIENT_CANCELLED && host->cli->interrupted;
+
+    if (s->unprocessed || s->from_agent) {
+        if (stopped) {
+            (void)hws_str_copy(s->message, sizeof(s->message),
+                               "interrupted before it was sent: nothing was done");
+        }
+        return;
+    }
+    if (host->may_change) {
+        s->stage = HAWSER__V1__STAGE__STAGE_UNKNOWN;
+    }
+    if (stopped) {
+        (void)hws_str_copy(s->message, sizeof(s->message),
+                           host->may_change
+                               ? "interrupted: what was begun goes on, and whether it was done is "
+                                 "UNKNOWN"
+                               : "interrupted");
+    } else if (host->may_change && strstr(s->message, "UNKNOWN") == NULL) {
+        size_t n = strlen(s->message);
+        (void)hws_str_print(s->message + n, sizeof(s->message) - n,
+                            "; whether it was done is UNKNOWN");
+    }
+}
+
 static void answered(struct hws_client_call *call)
 {
     struct hws_cli_host *host = call->data;
@@ -345,11 +374,30 @@ static void answered(struct hws_client_call *call)
     if (call->status.code != HWS_CLIENT_OK) {
         host->status = call->status;
         host->failed = true;
+        tell_unknown(host);
     }
+}
+
+/* True of a request that carries a mutation. */
+static bool carries_mutation(const ProtobufCMessage *request)
+{
+    const ProtobufCFieldDescriptor *f =
+        request == NULL
+            ? NULL
+            : protobuf_c_message_descriptor_get_field_by_name(request->descriptor, "mutation");
+
+    return f != NULL &&
+           *(const void *const *)(const void *)((const char *)request + f->offset) != NULL;
 }
 
 static void start(struct hws_cli_host *host)
 {
+    if (host->cli->interrupted) {
+        hws_cli_host_fail(host, HWS_CLIENT_CANCELLED,
+                          "interrupted before it was sent: nothing was done");
+        return;
+    }
+    host->may_change = carries_mutation(host->call.request);
     if (hws_client_start(host->client, &host->call) != HWS_CLIENT_OK) {
         host->status = host->call.status;
         host->failed = true;
@@ -394,10 +442,57 @@ void hws_cli_follow(struct hws_cli_host *host, const struct hws_client_method *m
     hws_cli_stream(host, method, resume(host), message, true);
 }
 
+/* ---- Ctrl-C ---- */
+
+static void on_interrupt(uv_signal_t *signal, int number)
+{
+    struct hws_cli *cli = signal->data;
+    (void)number;
+
+    cli->interrupted = true;
+    (void)uv_signal_stop(signal); /* the next one ends the program */
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        if (cli->hosts[i].asked) {
+            hws_client_cancel(&cli->hosts[i].call);
+        }
+    }
+}
+
+static void interrupt_closed(uv_handle_t *handle)
+{
+    ((struct hws_cli *)handle->data)->interrupt_open = false;
+}
+
+/* Streams are looked at until they are interrupted: that ends the program, as ever. */
+static bool waits_for_answers(const struct hws_cli *cli)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        const struct hws_cli_host *h = &cli->hosts[i];
+        if (h->asked && h->call.method->kind != HWS_CLIENT_UNARY) {
+            return false;
+        }
+        any = any || h->asked;
+    }
+    return any;
+}
+
 void hws_cli_wait(struct hws_cli *cli)
 {
+    if (waits_for_answers(cli) && uv_signal_init(&cli->loop, &cli->interrupt) == 0) {
+        cli->interrupt.data = cli;
+        cli->interrupt_open = true;
+        (void)uv_signal_start(&cli->interrupt, on_interrupt, SIGINT);
+    }
     while (cli->n_asked > 0) {
         (void)uv_run(&cli->loop, UV_RUN_ONCE);
+    }
+    if (cli->interrupt_open) {
+        uv_close((uv_handle_t *)&cli->interrupt, interrupt_closed);
+    }
+    while (cli->interrupt_open) {
+        (void)uv_run(&cli->loop, UV_RUN_NOWAIT);
     }
 }
 

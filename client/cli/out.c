@@ -60,6 +60,11 @@ bool hws_out_is_json(const struct hws_out *out)
     return out->ops == &hws_out_json;
 }
 
+bool hws_out_has_document(const struct hws_out *out)
+{
+    return hws_out_is_json(out) && out->root != NULL;
+}
+
 void hws_out_deinit(struct hws_out *out)
 {
     if (out->ops != NULL) {

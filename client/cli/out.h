@@ -4,8 +4,9 @@
  *
  * A document has a schema name and version, facts (key and value), tables, and for several hosts
  * the ones that failed and a summary. It is collected and written at the end, so that a command
- * that fails prints nothing on stdout. A stream document (begin with stream = true; one table, no
- * facts) writes each row as it comes: as a line of text, or as a JSON object on a line.
+ * that fails prints nothing on stdout, or in JSON a document that says so. A stream document (begin
+ * with stream = true; one table, no facts) writes each row as it comes: as a line of text, or as a
+ * JSON object on a line.
  *
  * Text cells are copied. Errors (no memory, write) are remembered and told by hws_out_end.
  */
@@ -92,6 +93,9 @@ void hws_out_init(struct hws_out *out, bool json, FILE *file, bool colour);
 
 /* True when everything goes into a JSON document, nothing to be read by people. */
 bool hws_out_is_json(const struct hws_out *out);
+
+/* True when a JSON document has been begun that is no stream: a failure can be told in it. */
+bool hws_out_has_document(const struct hws_out *out);
 void hws_out_deinit(struct hws_out *out);
 
 void hws_out_begin(struct hws_out *out, const char *schema, unsigned version, bool stream);

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/names.h"
 #include "cli/out.h"
 
 static void say_nomem(struct hws_out *out, bool failed)
@@ -140,6 +141,17 @@ static void json_failure(struct hws_out *out, const char *host,
     say_nomem(out, json_object_set_new(row, "code",
                                        json_string(hws_client_code_name(status->code))) != 0);
     say_nomem(out, json_object_set_new(row, "message", json_string(status->message)) != 0);
+    if (status->stage != HAWSER__V1__STAGE__STAGE_UNSPECIFIED) {
+        say_nomem(
+            out, json_object_set_new(row, "stage", json_string(hws_cli_stage(status->stage))) != 0);
+    }
+    if (status->field[0] != '\0') {
+        say_nomem(out, json_object_set_new(row, "field", json_string(status->field)) != 0);
+    }
+    if (status->stage == HAWSER__V1__STAGE__STAGE_REJECTED) {
+        const struct hws_cell delivery = hws_cell_hex(status->delivery_status);
+        say_nomem(out, json_object_set_new(row, "delivery_status", value_of(&delivery)) != 0);
+    }
     if (status->stage == HAWSER__V1__STAGE__STAGE_EXECUTED) {
         const struct hws_cell fw_status = hws_cell_hex(status->fw_status);
         const struct hws_cell syndrome = hws_cell_hex(status->syndrome);

@@ -67,7 +67,7 @@ static void each_status_has_its_exit_code(void **state)
         {HWS_CLIENT_ALREADY_EXISTS, HWS_EXIT_STATE},
         {HWS_CLIENT_UNAVAILABLE, HWS_EXIT_UNAVAILABLE},
         {HWS_CLIENT_RESOURCE_EXHAUSTED, HWS_EXIT_UNAVAILABLE},
-        {HWS_CLIENT_DEADLINE_EXCEEDED, HWS_EXIT_DEADLINE},
+        {HWS_CLIENT_DEADLINE_EXCEEDED, HWS_EXIT_UNKNOWN},
         {HWS_CLIENT_DATA_LOSS, HWS_EXIT_DIGEST},
         {HWS_CLIENT_INTERNAL, HWS_EXIT_INTERNAL},
         {HWS_CLIENT_UNKNOWN, HWS_EXIT_INTERNAL},
@@ -83,7 +83,11 @@ static void each_status_has_its_exit_code(void **state)
     assert_int_equal(hws_cli_exit_of(&device), HWS_EXIT_DEVICE);
     struct hws_client_status lost = {.code = HWS_CLIENT_UNKNOWN,
                                      .stage = HAWSER__V1__STAGE__STAGE_UNKNOWN};
-    assert_int_equal(hws_cli_exit_of(&lost), HWS_EXIT_DEVICE);
+    assert_int_equal(hws_cli_exit_of(&lost), HWS_EXIT_UNKNOWN);
+    lost.code = HWS_CLIENT_UNAVAILABLE;
+    assert_int_equal(hws_cli_exit_of(&lost), HWS_EXIT_UNKNOWN);
+    struct hws_client_status unsent = {.code = HWS_CLIENT_DEADLINE_EXCEEDED, .unprocessed = true};
+    assert_int_equal(hws_cli_exit_of(&unsent), HWS_EXIT_UNAVAILABLE);
 }
 
 static void there_are_at_most_twelve_exit_codes_each_with_a_text(void **state)
