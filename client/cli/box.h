@@ -23,7 +23,8 @@ int hws_cli_box_make(struct hws_cli *cli, struct hws_cli_box *out);
 /* The row of n bytes that came from elsewhere; NULL if they are no command of the table. */
 const struct hws_table_row *hws_cli_box_row(const uint8_t *bytes, size_t n);
 
-/* Rows FIELD, VALUE, MEANING of what the bytes say, or their hex where no layout is known. */
+/* Rows FIELD, VALUE, MEANING: the header (with a register's argument), the fields where a layout is
+ * known, and every byte in hex: nothing is signed that is not shown. */
 void hws_cli_box_show(struct hws_cli *cli, const uint8_t *bytes, size_t n);
 
 #endif

@@ -75,7 +75,10 @@ class Danger(FleetCase):
         self.assertEqual((listed["state"], listed["operator"], listed["reason"]), ("waiting", OLGA, "a stuck queue"))
         shown = self.js("approval", "show", warrant, who="otto")
         self.assertEqual(shown["command"], "MTRC_CTRL write (debug-write)")
-        self.assertEqual({f["field"]: f["value"] for f in shown["fields"]}["trace_status"], "1")
+        fields = {f["field"]: f["value"] for f in shown["fields"]}
+        self.assertEqual((fields["trace_status"], fields["inbox.argument"]), ("1", "0x0"))
+        inbox = bytes.fromhex("".join(v for k, v in fields.items() if k.startswith("inbox@")))  # every byte that is signed
+        self.assertEqual((inbox[:2].hex(), int.from_bytes(inbox[10:12], "big")), ("0805", int(fields["inbox.register_id"], 16)))
         self.assertIn("no grant", self.denied(*SET, "--approval", warrant))
         grant = self.grant("MTRC_CTRL:write")
         self.assertIn("no second person", self.denied(*SET, "--approval", warrant))
