@@ -337,9 +337,12 @@ static void queue_line(struct batch *x, json_t *line, struct hws_cli_slot *slot)
     struct step *s = hws_mem_zalloc(1, sizeof(*s));
     struct hws_err err;
 
-    enum hws_code code =
-        s == NULL ? hws_err_set(&err, HWS_E_NOMEM, "out of memory") : begin_step(x, line, s, &err);
-    if (code != HWS_OK) {
+    if (s == NULL) {
+        hws_cli_pipeline_end(slot, HWS_CLI_OUTCOME_NOT_SENT, HWS_CLIENT_RESOURCE_EXHAUSTED,
+                             "out of memory");
+        return;
+    }
+    if (begin_step(x, line, s, &err) != HWS_OK) {
         hws_cli_pipeline_end(slot, HWS_CLI_OUTCOME_INVALID, HWS_CLIENT_INVALID_ARGUMENT, err.msg);
     } else {
         s->request.device = x->pipe.host->device;
@@ -348,9 +351,7 @@ static void queue_line(struct batch *x, json_t *line, struct hws_cli_slot *slot)
                            s->mutation.mutation.request_id);
         hws_cli_pipeline_queue(&x->pipe, slot, &s->request, s->timeout_ms);
     }
-    if (s != NULL) {
-        hws_mem_free(s->bytes);
-    }
+    hws_mem_free(s->bytes);
     hws_mem_free(s);
 }
 
