@@ -115,11 +115,14 @@ class Batch(FleetCase):
         until(lambda: self.cli("reg", "get", "-t", "host-b", "-d", NIC0, "MGIR").code == 0, "the adapter is back", 60)
 
     def test_after_ctrl_c_nothing_more_is_sent_and_each_line_is_told(self):
-        run = self.begin_slow()
-        run.send_signal(signal.SIGINT)
-        outcomes = self.end_slow(run, "skipped")
+        for _ in range(5):  # on a busy machine the last line may be on its way by then
+            run = self.begin_slow()
+            run.send_signal(signal.SIGINT)
+            outcomes = self.end_slow(run, "skipped")
+            self.assertNotIn("unknown", outcomes)  # what was sent has been waited for
+            if "skipped" in outcomes:
+                break
         self.assertEqual(outcomes[-1], "skipped")
-        self.assertNotIn("unknown", outcomes)  # what was sent has been waited for
 
     def test_with_stop_on_error_nothing_runs_after_what_is_unknown(self):
         run = self.begin_slow("--stop-on-error")
@@ -211,11 +214,14 @@ class Batch(FleetCase):
 
     def interrupt(self, *args):
         """Ctrl-C when the command is on the card; what the program said."""
-        before = self.odd_ready().commands("host-a")
-        run = self.begin(*args, "-t", "host-a", "-d", NIC1)
-        until(lambda: self.counters("host-a")["commands"] > before, "it is on the card", 60)
-        run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=60)
+        for _ in range(5):  # on a busy machine its answer may be there by then
+            before = self.odd_ready().commands("host-a")
+            run = self.begin(*args, "-t", "host-a", "-d", NIC1)
+            until(lambda: self.counters("host-a")["commands"] > before, "it is on the card", 60)
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=60)
+            if run.returncode != 0:
+                break
         self.assertEqual(out, "")
         self.assertIn("interrupted", err)
         return run.returncode, err
