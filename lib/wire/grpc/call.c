@@ -111,8 +111,11 @@ static enum hws_code check_send(struct hws_grpc_call *call, size_t n, struct hws
     if (sends_one(call) && call->n_sent > 0) {
         return hws_err_set(err, HWS_E_INVALID, "this kind of call sends one message");
     }
-    if (call->tx.n_bytes >= l->max_unsent_call_bytes ||
-        call->conn->unsent_bytes >= l->max_unsent_conn_bytes || hws_grpc__account_full(call)) {
+    /* The one reply of a call waits in its stream, however full the connection is: it is there
+     * already, it is the last, and the accounts bound what all of them hold. */
+    bool conn_full =
+        call->conn->unsent_bytes >= l->max_unsent_conn_bytes && !(call->server && sends_one(call));
+    if (call->tx.n_bytes >= l->max_unsent_call_bytes || conn_full || hws_grpc__account_full(call)) {
         hws_grpc_call_want_writable(call);
         return hws_err_set(err, HWS_E_BUSY, "%zu bytes are unsent", call->tx.n_bytes);
     }

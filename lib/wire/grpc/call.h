@@ -111,10 +111,11 @@ enum hws_code hws_grpc_call_send_headers(struct hws_grpc_call *call,
     HWS_MUST_USE;
 
 /*
- * Queues one message (copied). HWS_E_BUSY: max_unsent_call_bytes (or the connection's) is reached:
- * nothing was taken, on_writable comes; a message is taken whole whenever the call is below its
- * cap. HWS_E_INVALID: over max_send_message_bytes, or a second message where the kind allows one.
- * HWS_E_STATE: can_send is false. HWS_E_NOMEM.
+ * Queues one message (copied). HWS_E_BUSY: max_unsent_call_bytes (or the connection's) is reached,
+ * or an account's most held bytes are: nothing was taken, on_writable comes; a message is taken
+ * whole whenever the call is below its cap. A server's only message is not measured by the
+ * connection's. HWS_E_INVALID: over max_send_message_bytes, or a second message where the kind
+ * allows one. HWS_E_STATE: can_send is false. HWS_E_NOMEM.
  */
 enum hws_code hws_grpc_call_send(struct hws_grpc_call *call, const void *bytes, size_t n,
                                  struct hws_err *err) HWS_MUST_USE;

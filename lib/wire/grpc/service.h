@@ -61,7 +61,9 @@ enum hws_code hws_grpc_service_add(struct hws_grpc_service *service, struct hws_
 /* Frees it, after the server. Accepts a zeroed one. */
 void hws_grpc_service_deinit(struct hws_grpc_service *service);
 
-/* Sends the one response and ends the call with OK; RESOURCE_EXHAUSTED when it cannot be sent. */
+/* Sends the one response and ends the call with OK; on a full connection it waits in its stream.
+ * RESOURCE_EXHAUSTED without memory, when an account of the peer holds its most, and for a message
+ * over the limit. */
 void hws_grpc_service_reply(struct hws_grpc_call *call, const ProtobufCMessage *message);
 
 #endif

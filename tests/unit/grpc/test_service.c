@@ -145,6 +145,30 @@ static void listed_methods_are_served_with_parsed_messages(void **state)
     close_world(&w);
 }
 
+static void a_reply_waits_in_its_stream_while_the_connection_is_full(void **state)
+{
+    struct world w;
+    struct seen pour;
+
+    (void)state;
+    open_world(&w);
+    assert_code(seen_start(&w.pair, &pour, PAIR_COUNT, 0, NULL), HWS_OK);
+    hws_grpc_call_set_credit(pour.call, 0);
+    assert_code(hws_grpc_call_send(pour.call, "100", 3, NULL), HWS_OK);
+    (void)pair_run(&w.pair);
+    assert_true(w.pair.server.unsent_bytes > 0);
+    w.pair.server.cfg.limits.max_unsent_conn_bytes = 1; /* full, whoever comes */
+
+    struct asked a = ask(&w, "/grpc.health.v1.Health/Check", HWS_GRPC_UNARY, "", 0);
+
+    assert_int_equal(a.code, HWS_GRPC_OK);
+    assert_int_equal(a.n_messages, 1);
+    assert_true(w.pair.server.unsent_bytes > 0);
+    hws_grpc_call_cancel(pour.call);
+    (void)pair_run(&w.pair);
+    close_world(&w);
+}
+
 static void a_request_that_does_not_parse_is_internal(void **state)
 {
     struct world w;
@@ -238,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listed_methods_are_served_with_parsed_messages),
+        cmocka_unit_test(a_reply_waits_in_its_stream_while_the_connection_is_full),
         cmocka_unit_test(a_request_that_does_not_parse_is_internal),
         cmocka_unit_test(kinds_come_from_the_descriptor_set),
         cmocka_unit_test(what_is_not_there_is_named),
