@@ -34,6 +34,8 @@ struct hws_handler {
     void (*item_end)(struct hws_rpc *rpc);
     void (*item_sent)(struct hws_rpc *rpc); /* one of its answers has left */
     void (*item_stop)(struct hws_rpc *rpc);
+    /* The adapters of the items taken so far, one by one; NULL past the last. */
+    const struct hws_adapter *(*item_adapter)(const struct hws_rpc *rpc, size_t i);
     uint32_t repeated_field; /* number of `repeated_request` in the response; 0 = none */
 };
 

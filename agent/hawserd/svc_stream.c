@@ -4,7 +4,8 @@
  * Reads run side by side; a write waits for all before it and holds all after it. The caller gets
  * one message of credit back for each answer that has left, so neither side queues without bound.
  * Each item takes the whole road of task.h: it is authorised, recorded and, if it changes
- * something, fenced by itself.
+ * something, fenced by itself. A stream remembers the adapters of the items that it took: a lock
+ * of one of them ends it, with what still waits.
  */
 #include <string.h>
 
@@ -29,8 +30,10 @@ struct item {
 };
 
 struct hws_stream {
-    struct hws_rpc *rpc;   /* NULL when the caller is gone */
-    struct hws_list items; /* in the order of their messages */
+    struct hws_rpc *rpc;                                       /* NULL when the caller is gone */
+    struct hws_list items;                                     /* in the order of their messages */
+    const struct hws_adapter *adapters[HWS_LINK_MAX_ADAPTERS]; /* of items taken; borrowed */
+    size_t n_adapters;
     size_t n_running;
     bool writing; /* a write runs, alone */
     bool ended;   /* the caller sent its last message */
@@ -192,6 +195,19 @@ static struct hws_stream *stream_of(struct hws_rpc *rpc)
     return rpc->stream;
 }
 
+/* There are no more adapters than places: none is forgotten while the agent lives. */
+static void note_adapter(struct hws_stream *s, const struct hws_adapter *a)
+{
+    for (size_t i = 0; i < s->n_adapters; i++) {
+        if (s->adapters[i] == a) {
+            return;
+        }
+    }
+    if (s->n_adapters < HWS_LINK_MAX_ADAPTERS) {
+        s->adapters[s->n_adapters++] = a;
+    }
+}
+
 static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamRequest *q,
                               struct hws_err *err)
 {
@@ -215,6 +231,7 @@ static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamReq
     item->task->ended = item_ended;
     item->task->data = item;
     item->task->tag = q->tag;
+    note_adapter(s, item->task->want.adapter);
     hws_list_push(&s->items, &item->link);
     return HWS_OK;
 }
@@ -269,6 +286,13 @@ static void on_stop(struct hws_rpc *rpc)
     detach(rpc->stream);
 }
 
+static const struct hws_adapter *adapter_at(const struct hws_rpc *rpc, size_t i)
+{
+    const struct hws_stream *s = rpc->stream;
+
+    return s != NULL && i < s->n_adapters ? s->adapters[i] : NULL;
+}
+
 const struct hws_handler hws_handler_COMMAND_EXECUTE_STREAM = {
     .request = &hawser__v1__execute_stream_request__descriptor,
     .prepare = hws_svc_exec_prepare,
@@ -279,5 +303,6 @@ const struct hws_handler hws_handler_COMMAND_EXECUTE_STREAM = {
     .item_end = on_end,
     .item_sent = on_sent,
     .item_stop = on_stop,
+    .item_adapter = adapter_at,
     .repeated_field = HWS_SVC_EXEC_REPEATED_FIELD,
 };

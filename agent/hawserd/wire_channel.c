@@ -378,18 +378,31 @@ void hws_wire_drain(struct hws_wire *w)
     w->drain_due = true;
 }
 
-/* A stream of items is no one adapter's: each item is judged by itself when it comes. */
-static bool is_barred(const struct hws_rpc *rpc, struct hws_err *err)
+/* The lock that bars a stream on an adapter; a == NULL: wherever its items go. */
+static const struct hws_bar *bar_of(const struct hws_rpc *rpc, const struct hws_adapter *a)
 {
     const struct hws_policy_request req = {.principal = rpc->caller->principal,
                                            .path = rpc->row->path,
                                            .permission = rpc->row->permission,
-                                           .device_id = "",
-                                           .device_pci = "",
-                                           .device_serial = ""};
-    const struct hws_bar *lock = hws_bars_lock(&rpc->agent->barred.bars, &req);
+                                           .device_id = a == NULL ? "" : a->id,
+                                           .device_pci = a == NULL ? "" : a->port->pci,
+                                           .device_serial =
+                                               a == NULL || !a->known ? "" : a->identity.serial};
+
+    return hws_bars_lock(&rpc->agent->barred.bars, &req);
+}
+
+/* An item is judged when it comes. A lock that comes later ends the stream of who may not go on at
+ * all, and the one that has items, done or waiting, on the locked adapter. */
+static bool is_barred(const struct hws_rpc *rpc, struct hws_err *err)
+{
+    const struct hws_bar *lock = bar_of(rpc, NULL);
+    const struct hws_adapter *a;
     char text[256];
 
+    for (size_t i = 0; lock == NULL && (a = rpc->handler->item_adapter(rpc, i)) != NULL; i++) {
+        lock = bar_of(rpc, a);
+    }
     if (lock == NULL) {
         return false;
     }

@@ -262,6 +262,24 @@ class Batch(FleetCase):
             run.kill()
             run.wait()
 
+    def test_a_device_lock_ends_a_batch_under_way(self):
+        n = 3000
+        otto = self.pki.make("operator", "otto")
+        path = self.write("locked.jsonl", [{"tag": str(i), "register": "MTMP", "fields": {"sensor_index": "0"}} for i in range(n)])
+        before = self.counters("host-b")["commands"]
+        run = self.begin("cmd", "-t", "host-b", "-d", NIC0, "--timeout", "250s", "--batch", path)
+        until(lambda: self.counters("host-b")["commands"] > before + 10, "the batch runs", 60)
+        self.ok("lock", "add", "-t", "host-b", "device", NIC0, "--for", "1h", "--reason", "cable work", who=otto)
+        out, err = run.communicate(timeout=300)
+        lock = self.js("lock", "list", "-t", "host-b")["locks"][-1]["id"]
+        self.ok("lock", "remove", "-t", "host-b", str(lock), who=otto)
+        got = self.answers(out)
+        self.assertEqual([a["tag"] for a in got], [str(i) for i in range(n)], err)
+        self.assertIn("ok", {a["outcome"] for a in got})
+        self.assertIn("/operator/otto: cable work", next(a["message"] for a in got if a["outcome"] != "ok"))
+        self.assertNotEqual(got[-1]["outcome"], "ok")
+        self.assertLess(self.commands("host-b") - before, n, "what waited was run all the same")
+
 
 if __name__ == "__main__":
     import unittest

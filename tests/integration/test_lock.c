@@ -201,6 +201,100 @@ static void locked_principal_loses_its_streams(void **state)
     assert_int_equal(locks(&id), 0);
 }
 
+static void send_read(struct hws_rig_async *stream, uint64_t tag, const char *device)
+{
+    Hawser__V1__ExecuteStreamRequest q = HAWSER__V1__EXECUTE_STREAM_REQUEST__INIT;
+    Hawser__V1__ExecuteRequest x = HAWSER__V1__EXECUTE_REQUEST__INIT;
+    Hawser__V1__RegisterAccess a = HAWSER__V1__REGISTER_ACCESS__INIT;
+    uint8_t packed[256];
+
+    a.register_ = hws_rig_text("MGIR");
+    x.device = hws_rig_text(device);
+    x.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
+    x.register_ = &a;
+    q.tag = tag;
+    q.request = &x;
+    size_t n = hawser__v1__execute_stream_request__pack(&q, packed);
+    assert_int_equal(hws_grpc_call_send(stream->call, packed, n, NULL), HWS_OK);
+}
+
+/* Sends a read and waits until the stream has so many answers; the last must be good. */
+static void read_on(struct hws_rig_async *stream, const char *device, size_t n_answers)
+{
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+
+    send_read(stream, n_answers, device);
+    while (stream->reply.n_messages < n_answers && !stream->done && hws_rig_now_ms() < until_ms) {
+        (void)hws_rig_wait(&rig, stream, 20);
+    }
+    assert_false(stream->done);
+    assert_int_equal(stream->reply.n_messages, n_answers);
+    Hawser__V1__ExecuteStreamResponse *r = hawser__v1__execute_stream_response__unpack(
+        NULL, hws_buf_len(&stream->reply.bytes), hws_buf_peek(&stream->reply.bytes));
+    assert_non_null(r);
+    assert_int_equal(r->tag, n_answers);
+    assert_int_equal(r->code, HWS_GRPC_OK);
+    hawser__v1__execute_stream_response__free_unpacked(r, NULL);
+}
+
+/* A second connection beside the one of the streams, which is returned. */
+static struct hws_net_conn *connect_beside(const char *who)
+{
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    struct hws_net_conn *first = rig.conn;
+
+    rig.conn = NULL;
+    while (!hws_rig_connect_tls(&rig, who)) {
+        hws_rig_disconnect(&rig);
+        assert_true(hws_rig_now_ms() < until_ms);
+    }
+    return first;
+}
+
+/* Somebody else locks an adapter: the stream with items on it ends, though its last item went
+ * elsewhere; a stream that never touched it goes on. */
+static void locked_device_ends_the_streams_that_touched_it(void **state)
+{
+    struct hws_rig_async touched;
+    struct hws_rig_async other;
+    char message[512];
+    uint64_t id = 0;
+    (void)state;
+
+    assert_int_equal(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(read_when_up(PCI_B, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+    hws_rig_begin(&rig, "/hawser.v1.CommandService/ExecuteStream", HWS_GRPC_BIDI, NULL, 0,
+                  &touched);
+    hws_rig_begin(&rig, "/hawser.v1.CommandService/ExecuteStream", HWS_GRPC_BIDI, NULL, 0, &other);
+    read_on(&touched, PCI_A, 1);
+    read_on(&touched, PCI_B, 2);
+    read_on(&other, PCI_B, 1);
+
+    struct hws_net_conn *mine = connect_beside("operator-olga");
+    assert_int_equal(
+        lock(HAWSER__V1__LOCK_KIND__LOCK_KIND_DEVICE, PCI_A, 3600, message, sizeof(message)),
+        HWS_GRPC_OK);
+    uint64_t locked_ms = hws_rig_now_ms();
+    assert_true(hws_rig_wait(&rig, &touched, WAIT_MS));
+    printf("the stream ended %llu ms after the lock\n",
+           (unsigned long long)(hws_rig_now_ms() - locked_ms));
+    assert_true(hws_rig_now_ms() - locked_ms < CUT_MS);
+    assert_int_equal(touched.reply.code, HWS_GRPC_PERMISSION_DENIED);
+    assert_non_null(strstr(touched.reply.message, "on device"));
+    assert_non_null(strstr(touched.reply.message, "/operator/olga: cable work"));
+    hws_rig_reply_free(&touched.reply);
+    read_on(&other, PCI_B, 2);
+
+    assert_int_equal(locks(&id), 1);
+    assert_int_equal(unlock(id, message, sizeof(message)), HWS_GRPC_OK);
+    hws_rig_disconnect(&rig);
+    rig.conn = mine;
+    hws_grpc_call_half_close(other.call);
+    assert_true(hws_rig_wait(&rig, &other, WAIT_MS));
+    assert_int_equal(other.reply.code, HWS_GRPC_OK);
+    hws_rig_reply_free(&other.reply);
+}
+
 static bool note_ended(void *data, const uint8_t *bytes, size_t n)
 {
     Hawser__V1__TailResponse *r = hawser__v1__tail_response__unpack(NULL, n, bytes);
@@ -358,6 +452,7 @@ int main(void)
         cmocka_unit_test(locked_principal_loses_its_streams),
         cmocka_unit_test(lock_ends_by_itself_and_that_is_on_record),
         cmocka_unit_test(killed_row_does_not_run_by_any_way),
+        cmocka_unit_test(locked_device_ends_the_streams_that_touched_it),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
