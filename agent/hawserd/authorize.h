@@ -13,9 +13,7 @@
 
 /* What is wanted, without pointers into adapters: texts may be "" but not NULL. */
 struct hws_authorize_what {
-    const char *device_id;
-    const char *device_pci;
-    const char *device_serial;
+    struct hws_policy_card device;
     enum hws_effect effect;
     const char *target;
     const char *target_method;

@@ -175,9 +175,7 @@ enum hws_code hws_barred_check(const struct hws_barred *b, const struct hws_adap
         return HWS_OK; /* what has no row is refused elsewhere */
     }
     const struct hws_policy_request req = {
-        .device_id = a->id,
-        .device_pci = a->port->pci,
-        .device_serial = a->known ? a->identity.serial : "",
+        .device = hws_device_card(a),
         .target = row->name,
         .target_method = hws_reg_method_name(row->method),
     };

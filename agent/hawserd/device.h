@@ -20,6 +20,7 @@
 #include "hawserd/bounds.h"
 #include "hawserd/run.h"
 #include "hca/identity.h"
+#include "policy/policy.h"
 #include "sched/sched.h"
 
 #define HWS_DEVICE_ID_BYTES    128u
@@ -124,6 +125,10 @@ enum hws_code hws_devices_all_told(const struct hws_devices *d, struct hws_err *
  */
 enum hws_code hws_devices_find(const struct hws_devices *d, const char *text,
                                struct hws_adapter **out, struct hws_err *err) HWS_MUST_USE;
+
+/* What a selector may name it by, borrowed; all "" for NULL, and what is read from the card until
+ * it is identified. */
+struct hws_policy_card hws_device_card(const struct hws_adapter *a);
 
 /* HWS_OK if it takes commands now; HWS_E_GONE at stage NOT_SENT with the reason. */
 enum hws_code hws_device_usable(const struct hws_adapter *a, struct hws_err *err) HWS_MUST_USE;

@@ -11,6 +11,22 @@ static bool matches(const struct hws_adapter *a, const char *text)
            (a->known && hws_str_eq(a->identity.serial, text));
 }
 
+struct hws_policy_card hws_device_card(const struct hws_adapter *a)
+{
+    struct hws_policy_card card = {"", "", "", "", ""};
+
+    if (a != NULL) {
+        card.id = a->id;
+        card.pci = a->port->pci;
+    }
+    if (a != NULL && a->known) {
+        card.serial = a->identity.serial;
+        card.part = a->identity.part_number;
+        card.psid = a->identity.psid;
+    }
+    return card;
+}
+
 /* The ids of all adapters, as many as fit. */
 static void list_ids(const struct hws_devices *d, char *dst, size_t cap)
 {

@@ -209,9 +209,7 @@ static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q,
         (void)!hws_devices_find(&task->agent->devices, q->device, &a, NULL);
     }
     struct hws_authorize_what what = {
-        .device_id = a == NULL ? "" : a->id,
-        .device_pci = a == NULL ? "" : a->port->pci,
-        .device_serial = a == NULL ? "" : a->identity.serial,
+        .device = hws_device_card(a),
         .effect = (enum hws_effect)q->effect,
         .fields = (const char *const *)q->fields,
         .n_fields = q->n_fields,
@@ -224,6 +222,8 @@ static void probe_what(struct hws_task *task, const Hawser__V1__ProbeRequest *q,
                           &p->req);
     if (a == NULL) {
         hws_policy_device(q->device, &p->device, &p->req);
+        p->req.device.part = q->part;
+        p->req.device.psid = q->psid;
     }
 }
 

@@ -106,9 +106,7 @@ static void ask(const struct hws_task *task, struct hws_authorize_what *what,
     const struct hws_adapter *a = task->want.adapter;
 
     *what = (struct hws_authorize_what){
-        .device_id = a == NULL ? "" : a->id,
-        .device_pci = a == NULL ? "" : a->port->pci,
-        .device_serial = a == NULL || !a->known ? "" : a->identity.serial,
+        .device = hws_device_card(a),
         .effect = task->want.effect,
         .target = task->want.target,
         .target_method = task->want.target_method,

@@ -384,10 +384,7 @@ static const struct hws_bar *bar_of(const struct hws_rpc *rpc, const struct hws_
     const struct hws_policy_request req = {.principal = rpc->caller->principal,
                                            .path = rpc->row->path,
                                            .permission = rpc->row->permission,
-                                           .device_id = a == NULL ? "" : a->id,
-                                           .device_pci = a == NULL ? "" : a->port->pci,
-                                           .device_serial =
-                                               a == NULL || !a->known ? "" : a->identity.serial};
+                                           .device = hws_device_card(a)};
 
     return hws_bars_lock(&rpc->agent->barred.bars, &req);
 }

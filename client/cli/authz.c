@@ -68,5 +68,7 @@ enum hws_code hws_cli_authz_ask(const Hawser__V1__ProbeRequest *q, struct hws_cl
         .holds_lock = q->holds_lock,
     };
     hws_policy_device(q->device, &out->device, &out->req);
+    out->req.device.part = q->part;
+    out->req.device.psid = q->psid;
     return hws_policy_object(q->target, out->target, sizeof(out->target), &out->req, err);
 }

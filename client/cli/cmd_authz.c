@@ -78,6 +78,12 @@ static int take_question(struct hws_cli *cli, struct question *q)
     if (a->given[HWS_OPT_DEVICE]) {
         r->device = hws_cli_str(a->value[HWS_OPT_DEVICE]);
     }
+    if (a->given[HWS_OPT_PART]) {
+        r->part = hws_cli_str(a->value[HWS_OPT_PART]);
+    }
+    if (a->given[HWS_OPT_PSID]) {
+        r->psid = hws_cli_str(a->value[HWS_OPT_PSID]);
+    }
     r->raw = a->given[HWS_OPT_BYTES];
     r->approved = a->given[HWS_OPT_APPROVED];
     r->holds_lock = a->given[HWS_OPT_HOLDS_LOCK];
@@ -272,7 +278,7 @@ static enum hws_code question_of(json_t *line, struct question *q, struct hws_er
         {"principal", JSON_STRING}, {"method", JSON_STRING}, {"device", JSON_STRING},
         {"effect", JSON_STRING},    {"object", JSON_STRING}, {"fields", JSON_ARRAY},
         {"bytes", JSON_TRUE},       {"at", JSON_INTEGER},    {"approved", JSON_TRUE},
-        {"holds_lock", JSON_TRUE},
+        {"holds_lock", JSON_TRUE},  {"part", JSON_STRING},   {"psid", JSON_STRING},
     };
     Hawser__V1__ProbeRequest *r = &q->request;
     enum hws_code rc = hws_cli_batch_check(line, keys, HWS_CLI_N_OF(keys), err);
@@ -285,6 +291,8 @@ static enum hws_code question_of(json_t *line, struct question *q, struct hws_er
     r->principal = text_of(line, "principal");
     r->method = text_of(line, "method");
     r->device = text_of(line, "device");
+    r->part = text_of(line, "part");
+    r->psid = text_of(line, "psid");
     r->target = text_of(line, "object");
     r->raw = truth_of(line, "bytes");
     r->approved = truth_of(line, "approved");

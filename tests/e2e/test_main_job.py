@@ -248,6 +248,37 @@ class MainJob(FleetCase):
         self.assertIn("operators-configure", self.ok(*probe).out)
         self.assertIn(" no ", self.ok(*probe, "--principal", me["principal"]).out)
 
+    def test_rules_select_devices_by_part_and_psid(self):
+        """The agent goes by what its cards say; what a question says of a card is for cards it does not have."""
+        devices = self.js("device", "list", "-t", "host-b")["devices"]
+        part, psid = devices[0]["part_number"], devices[0]["psid"]
+        rules = "".join(
+            f"  - name: {name}\n    principals: [spiffe://e2e.test/{name}/]\n    methods: [config.get]\n    devices: [\"{selector}\"]\n    max_effect: read\n"
+            for name, selector in (("of-part", f"part:{part}"), ("of-family", f"part:{part[:4]}*"), ("of-psid", f"psid:{psid}"), ("of-others", "part:ZZZ*"))
+        )
+        with open(self.hosts[1].policy) as f:
+            before = f.read()
+
+        def enforce(policy):
+            with open(self.hosts[1].policy, "w") as f:
+                f.write(policy)
+            self.ok("agent", "reload", "-t", "host-b")
+
+        self.addCleanup(enforce, before)
+        enforce(before + rules)
+
+        def may(name, device, *more):
+            return self.js("authz", "probe", "-t", "host-b", "--principal", f"spiffe://e2e.test/{name}/x", "--method", "/hawser.v1.ConfigService/Get",
+                           "--effect", "read", "--device", device, *more)["answers"][0]["allowed"]
+
+        for d in devices:
+            self.assertEqual(may("of-part", d["id"]), d["part_number"] == part, d)
+            self.assertEqual(may("of-family", d["id"]), d["part_number"].startswith(part[:4]), d)
+            self.assertEqual(may("of-psid", d["id"]), d["psid"] == psid, d)
+            self.assertFalse(may("of-others", d["id"], "--part", "ZZZ1"))
+        self.assertTrue(may("of-others", "mlx5:FAR@0000:ff:00.0", "--part", "ZZZ1"))
+        self.assertFalse(may("of-others", "mlx5:FAR@0000:ff:00.0"))
+
     # ---- dump
 
     def test_dump_arrives_whole_and_says_what_it_is(self):

@@ -51,8 +51,12 @@ static const char *const s_devices[] = {
     "", "mlx5:S1@0000:81:00.0", "mlx5:S2@0000:82:00.0", "mlx5:S1@0000:83:00.0", "elsewhere",
 };
 static const char *const s_selectors[] = {
-    "\"*\"", "\"pci:0000:81:00.0\"", "\"serial:S1\"", "\"mlx5:S2@0000:82:00.0\"", "\"serial:S9\"",
+    "\"*\"",         "\"pci:0000:81:00.0\"", "\"serial:S1\"", "\"mlx5:S2@0000:82:00.0\"",
+    "\"serial:S9\"", "\"part:P1-HEAT\"",     "\"part:P1*\"",  "\"psid:MT_0000000001\"",
+    "\"psid:DEL*\"",
 };
+static const char *const s_parts[] = {"", "P1-HEAT", "P1-CAT", "P2"};
+static const char *const s_psids[] = {"", "MT_0000000001", "MT_0000000002", "DEL0000000001"};
 static const char *const s_objects[] = {
     "",           "MGIR",       "MNVDA:read",    "MNVDA:write",   "PAOS:read",
     "PAOS:write", "MFRL:write", "QUERY_ADAPTER", "QUERY_HCA_CAP",
@@ -152,6 +156,8 @@ struct question {
     const char *principal;
     const char *method;
     const char *device;
+    const char *part;
+    const char *psid;
     const char *object;
     enum hws_effect effect;
     const char *fields[2];
@@ -175,6 +181,8 @@ static void draw_question(struct question *q)
     q->method =
         hws_method_at(draw(2) == 0 ? HWS_METHOD_COMMAND_EXECUTE : draw(HWS_N_METHODS))->path;
     q->device = PICK(s_devices);
+    q->part = PICK(s_parts);
+    q->psid = PICK(s_psids);
     q->object = PICK(s_objects);
     q->effect = q->object[0] == '\0' || draw(3) == 0
                     ? (enum hws_effect)(1 + draw(HWS_N_EFFECTS - 1))
@@ -199,10 +207,11 @@ static void write_batch(const char *path)
     assert_non_null(f);
     for (size_t i = 0; i < N_CASES; i++) {
         const struct question *q = &s_questions[i];
-        json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:[]}", "principal",
-                                 q->principal, "method", q->method, "device", q->device, "object",
-                                 q->object, "bytes", q->raw, "approved", q->approved, "holds_lock",
-                                 q->holds_lock, "at", (json_int_t)q->at, "fields");
+        json_t *line =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:[]}", "principal",
+                      q->principal, "method", q->method, "device", q->device, "part", q->part,
+                      "psid", q->psid, "object", q->object, "bytes", q->raw, "approved",
+                      q->approved, "holds_lock", q->holds_lock, "at", (json_int_t)q->at, "fields");
         assert_non_null(line);
         if (q->effect != HWS_EFFECT_NONE) {
             json_object_set_new(line, "effect", json_string(hws_effect_name(q->effect)));
@@ -264,6 +273,8 @@ static void ask_the_agent(const struct question *q, struct hws_rig_async *out)
     r.principal = hws_rig_text(q->principal);
     r.method = hws_rig_text(q->method);
     r.device = hws_rig_text(q->device);
+    r.part = hws_rig_text(q->part);
+    r.psid = hws_rig_text(q->psid);
     r.target = hws_rig_text(q->object);
     r.effect = (Hawser__V1__Effect)q->effect;
     r.fields = fields;

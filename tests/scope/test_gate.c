@@ -150,9 +150,9 @@ static void judge_keeper(const struct subject *s)
         char principal[64];
 
         if (has_row) {
-            struct hws_authorize_what what = {.device_id = "",
-                                              .device_pci = "",
-                                              .device_serial = "",
+            struct hws_authorize_what what = {.device.id = "",
+                                              .device.pci = "",
+                                              .device.serial = "",
                                               .effect = x.row->effect,
                                               .target = x.row->name,
                                               .target_method = hws_reg_method_name(x.row->method)};

@@ -194,7 +194,7 @@ uint64_t hws_bars_next_ms(const struct hws_bars *b)
 
 static bool covers_device(const struct hws_bar *bar, const struct hws_policy_request *req)
 {
-    return req->device_id[0] != '\0' && hws_policy__device_fits(bar->object, req);
+    return req->device.id[0] != '\0' && hws_policy__device_fits(bar->object, &req->device);
 }
 
 static bool covers(const struct hws_bar *bar, const struct hws_policy_request *req)

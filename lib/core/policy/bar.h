@@ -26,7 +26,7 @@
 enum hws_bar_kind {
     HWS_BAR_NONE,
     HWS_BAR_PRINCIPAL, /* object: exact, or a prefix that ends in '/' */
-    HWS_BAR_DEVICE,    /* object: "*", an id, pci:<address>, serial:<number> */
+    HWS_BAR_DEVICE,    /* object: a selector of a device, as in a rule */
     HWS_BAR_HOST,      /* no object */
     HWS_BAR_ROW,       /* object as of DEVICE; row and firmware range */
     HWS_N_BAR_KINDS

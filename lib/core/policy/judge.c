@@ -26,7 +26,7 @@ enum depth {
 static bool device_fits(const struct hws_policy_rule *r, const struct hws_policy_request *req)
 {
     for (size_t i = 0; i < r->devices.n; i++) {
-        if (hws_policy__device_fits(r->devices.items[i], req)) {
+        if (hws_policy__device_fits(r->devices.items[i], &req->device)) {
             return true;
         }
     }
@@ -138,7 +138,7 @@ static void say_why_not(const struct hws_policy_rule *r, enum depth depth,
         break;
     case NOT_DEVICE:
         (void)hws_str_print(why, cap, "rule %s does not cover %s", r->name,
-                            req->device_id[0] == '\0' ? "all devices" : req->device_id);
+                            req->device.id[0] == '\0' ? "all devices" : req->device.id);
         break;
     case NOT_TARGET:
         (void)hws_str_print(why, cap, "rule %s does not name %s", r->name,
@@ -226,9 +226,13 @@ static struct hws_policy_request whole(const struct hws_policy_request *req)
     r.principal = or_empty(req->principal);
     r.path = or_empty(req->path);
     r.permission = or_empty(req->permission);
-    r.device_id = or_empty(req->device_id);
-    r.device_pci = or_empty(req->device_pci);
-    r.device_serial = or_empty(req->device_serial);
+    r.device = (struct hws_policy_card){
+        .id = or_empty(req->device.id),
+        .pci = or_empty(req->device.pci),
+        .serial = or_empty(req->device.serial),
+        .part = or_empty(req->device.part),
+        .psid = or_empty(req->device.psid),
+    };
     r.target = or_empty(req->target);
     r.target_method = or_empty(req->target_method);
     return r;

@@ -1,4 +1,5 @@
 /* One entry of a rule's list: is it well formed, and does it cover what was asked? */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -14,6 +15,15 @@ static const struct {
 };
 
 #define N_PROFILE_ROWS (sizeof(s_profiles) / sizeof(s_profiles[0]))
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool all_of(const char *s, size_t n, const char *set)
+{
+    return strspn(s, set) >= n;
+}
 
 static bool is_any(const char *item)
 {
@@ -73,18 +83,49 @@ bool hws_policy__method_fits(const char *item, const char *path, const char *per
     return false;
 }
 
-bool hws_policy__device_fits(const char *item, const struct hws_policy_request *req)
+/* What stands before the colon of a selector; what has none of these is an id. */
+static const struct selector {
+    const char *prefix;
+    size_t offset;   /* in struct hws_policy_card */
+    bool family;     /* a '*' at the end stands for any rest */
+    const char *set; /* what the name may be written with */
+} s_selectors[] = {
+    {"pci:", offsetof(struct hws_policy_card, pci), false, LOWER UPPER DIGITS "._-:"},
+    {"serial:", offsetof(struct hws_policy_card, serial), false, LOWER UPPER DIGITS "._-:"},
+    {"part:", offsetof(struct hws_policy_card, part), true, LOWER UPPER DIGITS "._-"},
+    {"psid:", offsetof(struct hws_policy_card, psid), true, LOWER UPPER DIGITS "._-"},
+};
+
+static const struct selector *selector_of(const char *item)
 {
+    for (size_t i = 0; i < sizeof(s_selectors) / sizeof(s_selectors[0]); i++) {
+        if (hws_str_starts(item, s_selectors[i].prefix)) {
+            return &s_selectors[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_family(const struct selector *s, const char *name)
+{
+    size_t n = strlen(name);
+
+    return s->family && n > 1 && name[n - 1] == '*';
+}
+
+bool hws_policy__device_fits(const char *item, const struct hws_policy_card *card)
+{
+    const struct selector *s = selector_of(item);
+
     if (is_any(item)) {
         return true;
     }
-    if (hws_str_starts(item, "pci:")) {
-        return hws_str_eq(item + 4, req->device_pci);
+    if (s == NULL) {
+        return hws_str_eq(item, card->id);
     }
-    if (hws_str_starts(item, "serial:")) {
-        return hws_str_eq(item + 7, req->device_serial);
-    }
-    return hws_str_eq(item, req->device_id);
+    const char *name = item + strlen(s->prefix);
+    const char *has = *(const char *const *)((const char *)card + s->offset);
+    return is_family(s, name) ? strncmp(has, name, strlen(name) - 1) == 0 : hws_str_eq(name, has);
 }
 
 static bool lists_field(const struct hws_policy_rule *r, const char *field)
@@ -123,15 +164,6 @@ bool hws_policy__target_fits(const char *item, const char *target, const char *m
     }
     return colon == NULL || hws_str_eq(colon + 1, method);
 }
-
-static bool all_of(const char *s, size_t n, const char *set)
-{
-    return strspn(s, set) >= n;
-}
-
-#define LOWER  "abcdefghijklmnopqrstuvwxyz"
-#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
 
 /* The path of a SPIFFE ID from its first slash on: segments that are neither empty nor dots. */
 static const char *path_fault(const char *path, bool may_be_prefix)
@@ -199,14 +231,19 @@ const char *hws_policy__principal_fault(const char *item, bool may_be_prefix, bo
 
 const char *hws_policy__device_fault(const char *item)
 {
-    size_t n = strlen(item);
+    const struct selector *s = selector_of(item);
+    const char *name = s == NULL ? item : item + strlen(s->prefix);
+    size_t n = strlen(name);
+    bool is_id = s == NULL && strchr(item, ':') != NULL && strchr(item, '@') != NULL;
 
     if (is_any(item)) {
         return NULL;
     }
-    if (n > HWS_POLICY_TEXT_MAX_BYTES || !all_of(item, n, LOWER UPPER DIGITS "._-:@") ||
-        strchr(item, ':') == NULL || item[n - 1] == ':') {
-        return "not a device: \"*\", an id as in device list, pci:<address> or serial:<number>";
+    if (n == 0 || n > HWS_POLICY_TEXT_MAX_BYTES || (s == NULL && !is_id) ||
+        !all_of(name, s != NULL && is_family(s, name) ? n - 1 : n,
+                s == NULL ? LOWER UPPER DIGITS "._-:@" : s->set)) {
+        return "not a device: \"*\", an id as in device list, pci:<address>, serial:<number>, "
+               "part:<number> or psid:<name>; a '*' may end a part number or PSID";
     }
     return NULL;
 }

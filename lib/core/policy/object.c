@@ -60,7 +60,7 @@ void hws_policy_device(const char *id, struct hws_policy_device *out,
         out->serial[0] = '\0';
         out->pci[0] = '\0';
     }
-    req->device_id = id;
-    req->device_pci = out->pci;
-    req->device_serial = out->serial;
+    req->device.id = id;
+    req->device.pci = out->pci;
+    req->device.serial = out->serial;
 }

@@ -33,14 +33,22 @@ struct hws_policy_method {
     const char *permission; /* "config.apply" */
 };
 
+/* An adapter by all that a selector may name it by. All texts borrowed; NULL or "" is not known,
+ * and only "*" selects that. */
+struct hws_policy_card {
+    const char *id;     /* "mlx5:SERIAL@PCI"; "" if it is not about one adapter */
+    const char *pci;    /* "0000:81:00.0" */
+    const char *serial; /* of the board */
+    const char *part;   /* number, as MSGI gives it: "MCX755106AS-HEAT" */
+    const char *psid;   /* of the firmware's parameter set, as MGIR gives it: "MT_0000000834" */
+};
+
 /* What somebody wants to do. All texts borrowed; NULL means "". */
 struct hws_policy_request {
-    const char *principal;     /* "spiffe://domain/path", "dns:name" or "unix:uid:N" */
-    const char *path;          /* the method's, as in its row */
-    const char *permission;    /* the same row's */
-    const char *device_id;     /* "mlx5:SERIAL@PCI"; "" if it is not about one adapter */
-    const char *device_pci;    /* of that adapter */
-    const char *device_serial; /* of that adapter */
+    const char *principal;  /* "spiffe://domain/path", "dns:name" or "unix:uid:N" */
+    const char *path;       /* the method's, as in its row */
+    const char *permission; /* the same row's */
+    struct hws_policy_card device;
     enum hws_effect effect;    /* NONE is always refused */
     const char *target;        /* register or command name of a raw command; "" if it is none */
     const char *target_method; /* "read" or "write" for a register; "" for a command */

@@ -50,7 +50,7 @@ struct hws_policy {
 /* Does an entry of a rule's list cover what was asked? Shared by judge and loader. */
 bool hws_policy__principal_fits(const char *item, const char *principal);
 bool hws_policy__method_fits(const char *item, const char *path, const char *permission);
-bool hws_policy__device_fits(const char *item, const struct hws_policy_request *req);
+bool hws_policy__device_fits(const char *item, const struct hws_policy_card *card);
 bool hws_policy__target_fits(const char *item, const char *target, const char *method);
 
 /* Does the rule name this principal? */

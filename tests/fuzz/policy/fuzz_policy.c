@@ -24,9 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hws_policy_request req = {.principal = "spiffe://d/operator/o",
                                      .path = known[2].path,
                                      .permission = known[2].permission,
-                                     .device_id = "mlx5:S@0000:81:00.0",
-                                     .device_pci = "0000:81:00.0",
-                                     .device_serial = "S",
+                                     .device.id = "mlx5:S@0000:81:00.0",
+                                     .device.pci = "0000:81:00.0",
+                                     .device.serial = "S",
                                      .effect = HWS_EFFECT_READ,
                                      .target = "MGIR",
                                      .target_method = "read"};

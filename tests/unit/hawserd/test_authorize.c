@@ -74,9 +74,9 @@ static void verdicts_follow_the_rules(void **state)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct hws_authorize_what what = {
-            .device_id = "",
-            .device_pci = rows[i].pci,
-            .device_serial = "",
+            .device.id = "",
+            .device.pci = rows[i].pci,
+            .device.serial = "",
             .effect = rows[i].effect,
             .target = rows[i].target,
             .target_method = rows[i].target_method,
@@ -96,9 +96,9 @@ static void verdicts_follow_the_rules(void **state)
 static void without_policy_or_row_everything_is_refused(void **state)
 {
     struct hws_authorize_what what = {
-        .device_id = "",
-        .device_pci = "",
-        .device_serial = "",
+        .device.id = "",
+        .device.pci = "",
+        .device.serial = "",
         .effect = HWS_EFFECT_READ,
         .target = "",
         .target_method = "",
@@ -118,9 +118,9 @@ static void without_policy_or_row_everything_is_refused(void **state)
 static void refusal_names_principal_permission_and_reason(void **state)
 {
     struct hws_authorize_what what = {
-        .device_id = "",
-        .device_pci = "",
-        .device_serial = "",
+        .device.id = "",
+        .device.pci = "",
+        .device.serial = "",
         .effect = HWS_EFFECT_READ,
         .target = "",
         .target_method = "",

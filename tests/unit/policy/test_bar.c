@@ -8,8 +8,8 @@
 #define NOW UINT64_C(1700000000000)
 
 #define CARD                                                                                       \
-    .device_id = "mlx5:S1@0000:81:00.0", .device_pci = "0000:81:00.0", .device_serial = "S1"
-#define NO_CARD .device_id = "", .device_pci = "", .device_serial = ""
+    .device.id = "mlx5:S1@0000:81:00.0", .device.pci = "0000:81:00.0", .device.serial = "S1"
+#define NO_CARD .device.id = "", .device.pci = "", .device.serial = ""
 
 static struct hws_bar bar(enum hws_bar_kind kind, const char *object)
 {

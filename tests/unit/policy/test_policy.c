@@ -45,12 +45,30 @@ static const char s_policy[] =
 #define GET   "/hawser.v1.ConfigService/Get", "config.get"
 #define EXEC  "/hawser.v1.CommandService/Execute", "command.execute"
 #define TAIL  "/hawser.v1.AuditService/Tail", "audit.tail"
-#define CARD1 "mlx5:S1@0000:81:00.0", "0000:81:00.0", "S1"
-#define CARD2 "mlx5:S2@0000:82:00.0", "0000:82:00.0", "S2"
-#define CARD3 "mlx5:S3@0000:03:00.0", "0000:03:00.0", "S3"
-#define CARD4 "mlx5:S4@0000:04:00.0", "0000:04:00.0", "S4"
-#define BAD   "mlx5:BAD@0000:05:00.0", "0000:05:00.0", "BAD"
-#define NONE  NULL, NULL, NULL
+#define CARD1                                                                                      \
+    {                                                                                              \
+        "mlx5:S1@0000:81:00.0", "0000:81:00.0", "S1", NULL, NULL                                   \
+    }
+#define CARD2                                                                                      \
+    {                                                                                              \
+        "mlx5:S2@0000:82:00.0", "0000:82:00.0", "S2", NULL, NULL                                   \
+    }
+#define CARD3                                                                                      \
+    {                                                                                              \
+        "mlx5:S3@0000:03:00.0", "0000:03:00.0", "S3", NULL, NULL                                   \
+    }
+#define CARD4                                                                                      \
+    {                                                                                              \
+        "mlx5:S4@0000:04:00.0", "0000:04:00.0", "S4", NULL, NULL                                   \
+    }
+#define BAD                                                                                        \
+    {                                                                                              \
+        "mlx5:BAD@0000:05:00.0", "0000:05:00.0", "BAD", NULL, NULL                                 \
+    }
+#define NONE                                                                                       \
+    {                                                                                              \
+        NULL, NULL, NULL, NULL, NULL                                                               \
+    }
 #define PLAIN NULL, 0, false, 0, false, false /* nothing for conditions */
 
 #define R  HWS_EFFECT_READ
@@ -275,7 +293,7 @@ static void judge(const char *policy, const struct hws_policy_request *with,
     req.principal = "spiffe://d/o/p";
     req.path = "/hawser.v1.CommandService/Execute";
     req.permission = "command.execute";
-    req.device_id = "mlx5:S1@0000:81:00.0";
+    req.device.id = "mlx5:S1@0000:81:00.0";
     req.effect = HWS_EFFECT_CONFIG_LIVE;
     req.target = "PAOS";
     req.target_method = "write";
@@ -283,6 +301,44 @@ static void judge(const char *policy, const struct hws_policy_request *with,
     (void)hws_str_copy(kept, sizeof(kept), out->rule);
     out->rule = kept; /* the policy's own goes with it */
     hws_policy_unref(p);
+}
+
+/* A '*' at the end of a part number or PSID stands for the family; what is not known is of none. */
+static void devices_are_selected_by_part_and_psid(void **state)
+{
+    static const struct {
+        const char *selector;
+        const char *part;
+        const char *psid;
+        bool fits;
+    } rows[] = {
+        {"part:MCX755106AS-HEAT", "MCX755106AS-HEAT", "MT_0000000834", true},
+        {"part:MCX755106AS-HEAT", "MCX755106AS-HEA", "MT_0000000834", false},
+        {"part:MCX755106AS-HEA", "MCX755106AS-HEAT", "MT_0000000834", false},
+        {"part:MCX755106AS-HEAT", "MT_0000000834", "MCX755106AS-HEAT", false},
+        {"part:MCX7*", "MCX755106AS-HEAT", "MT_0000000834", true},
+        {"part:MCX7*", "MCX623106AS-CDAT", "MT_0000000834", false},
+        {"part:MCX7*", "", "", false},
+        {"part:MCX7*", NULL, NULL, false},
+        {"psid:MT_0000000834", "MCX755106AS-HEAT", "MT_0000000834", true},
+        {"psid:MT_0000000834", "MCX755106AS-HEAT", "MT_0000000835", false},
+        {"psid:MT_*", "MCX755106AS-HEAT", "MT_0000000834", true},
+        {"psid:MT_*", "MCX755106AS-HEAT", "DEL0000000001", false},
+        {"psid:MT_*", "MT_", "", false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct hws_policy_request req = {.device = {.part = rows[i].part, .psid = rows[i].psid}};
+        struct hws_policy_decision d;
+        char policy[512];
+        (void)hws_str_print(policy, sizeof(policy), RULE("    devices: [\"%s\"]\n"),
+                            rows[i].selector);
+        judge(policy, &req, &d);
+        if (d.allowed != rows[i].fits) {
+            fail_msg("row %zu: %s", i, d.reason);
+        }
+    }
 }
 
 static void rule_with_fields_covers_those_fields_only(void **state)
@@ -452,9 +508,9 @@ static void id_of_a_device_is_taken_apart(void **state)
         struct hws_policy_request req = {0};
         struct hws_policy_device d;
         hws_policy_device(cases[i].id, &d, &req);
-        assert_string_equal(req.device_id, cases[i].id);
-        assert_string_equal(req.device_pci, cases[i].pci);
-        assert_string_equal(req.device_serial, cases[i].serial);
+        assert_string_equal(req.device.id, cases[i].id);
+        assert_string_equal(req.device.pci, cases[i].pci);
+        assert_string_equal(req.device.serial, cases[i].serial);
     }
 }
 
@@ -477,9 +533,9 @@ static void deny_rule_only_takes_away(void **state)
             struct hws_policy_request req = {.principal = principals[i],
                                              .path = s_known[m % N_KNOWN].path,
                                              .permission = s_known[m % N_KNOWN].permission,
-                                             .device_id = "mlx5:BAD@0000:81:00.0",
-                                             .device_pci = "0000:81:00.0",
-                                             .device_serial = "BAD",
+                                             .device.id = "mlx5:BAD@0000:81:00.0",
+                                             .device.pci = "0000:81:00.0",
+                                             .device.serial = "BAD",
                                              .effect = (enum hws_effect)(m / N_KNOWN),
                                              .target = "MGIR",
                                              .target_method = "read"};
@@ -535,6 +591,7 @@ int main(void)
         cmocka_unit_test(every_rule_gives_its_line_and_its_reason),
         cmocka_unit_test(object_of_a_request_is_found_in_the_table),
         cmocka_unit_test(id_of_a_device_is_taken_apart),
+        cmocka_unit_test(devices_are_selected_by_part_and_psid),
         cmocka_unit_test(rule_with_fields_covers_those_fields_only),
         cmocka_unit_test(rule_with_a_window_counts_within_it_only),
         cmocka_unit_test(deny_rule_with_a_window_denies_when_the_time_is_unknown),
