@@ -514,6 +514,7 @@ int hws_agent_run(const struct hws_config *config, const struct hws_options *opt
         return status;
     }
     agent->config = *config;
+    hws_rates_init(&agent->rates, config->rates_per_min);
     agent->options = options;
     agent->lock_fd = -1;
     agent->door.fd = -1;

@@ -20,6 +20,7 @@
 #include "hawserd/device.h"
 #include "hawserd/door.h"
 #include "hawserd/options.h"
+#include "hawserd/rates.h"
 #include "hawserd/recover.h"
 #include "hawserd/refused.h"
 #include "hawserd/rotation.h"
@@ -45,6 +46,7 @@ enum hws_counter {
     HWS_COUNT_OK,        /* ended OK */
     HWS_COUNT_FAILED,    /* ended otherwise */
     HWS_COUNT_DENIED,    /* refused by policy */
+    HWS_COUNT_RATED,     /* refused because their caller makes too many of the kind */
     HWS_COUNT_MUTATIONS, /* intents stored */
     HWS_COUNT_REPEATED,  /* repeated requests answered from the ledger */
     HWS_COUNT_COMMANDS,  /* firmware commands handed to the device process */
@@ -77,6 +79,7 @@ struct hws_agent {
     uv_timer_t drain_timer;
     uv_timer_t refused_timer; /* tells of refusals that were only counted */
     struct hws_refused refused;
+    struct hws_rates rates;
     int listener;             /* the door's, passed by the service manager; -1 = we make it */
     struct hws_notify notify; /* of the service manager */
     uv_timer_t alive;         /* tells it that the loop lives */

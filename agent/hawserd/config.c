@@ -84,6 +84,18 @@ static const struct field audit_fields[] = {
     NUMBER_FIELD("sign_after", FIELD_TIME, audit_sign_ms, 1000, 3600000),
     NO_FIELD,
 };
+static const struct field rate_fields[] = {
+#define RATE_FIELD(name, effect)                                                                   \
+    NUMBER_FIELD(name, FIELD_NUMBER, rates_per_min[effect], 0, HWS_RATES_MAX_PER_MIN)
+    RATE_FIELD("read", HWS_EFFECT_READ),
+    RATE_FIELD("read-sensitive", HWS_EFFECT_READ_SENSITIVE),
+    RATE_FIELD("config-next-reset", HWS_EFFECT_CONFIG_NEXT_RESET),
+    RATE_FIELD("config-live", HWS_EFFECT_CONFIG_LIVE),
+    RATE_FIELD("debug-write", HWS_EFFECT_DEBUG_WRITE),
+    RATE_FIELD("full", HWS_EFFECT_FULL),
+    NO_FIELD,
+#undef RATE_FIELD
+};
 static const struct field warrant_fields[] = {
     TEXT_FIELD("trust", FIELD_PATH, true, trust),
     TEXT_FIELD("memory", FIELD_PATH, true, memory),
@@ -100,6 +112,7 @@ static const struct field root_fields[] = {
     OTHER_FIELD("limits", FIELD_LIMITS, false, NULL),
     OTHER_FIELD("devices", FIELD_MAP, true, device_fields),
     OTHER_FIELD("audit", FIELD_MAP, false, audit_fields),
+    OTHER_FIELD("rates", FIELD_MAP, false, rate_fields),
     OTHER_FIELD("warrants", FIELD_MAP, false, warrant_fields),
     NO_FIELD,
 };
@@ -626,6 +639,7 @@ enum hws_code hws_config_parse(const char *text, size_t n, const char *dir, cons
     r->dir = dir;
     r->name = name;
     hws_str_copy(r->cfg.tls_records, sizeof(r->cfg.tls_records), "auto");
+    hws_rates_defaults(r->cfg.rates_per_min);
     enum hws_code code = build(text, n, name, &doc, err);
     if (code == HWS_OK) {
         code = read_root(r, fy_document_root(doc));

@@ -12,13 +12,14 @@
  *     tls: {cert: agent.crt, key: agent.key, ca: ca.crt}
  *     limits: {max_conns: 512, reset_burst: 200}
  *     devices: {backend: emu, profiles: [a.yaml, b.yaml]}
+ *     rates: {config-live: 600, read: 60000}
  *     audit: {max_age: 90d, max_records: 100000, max_bytes: 67108864}
  *     warrants: {trust: trust, memory: used}
  *
- * `user`, `limits`, `audit` and `warrants` may be left out; common/limits.def has each limit's
- * default and range, and without `warrants` dangerous commands are off (decision record 10).
- * Without `listen` the agent serves the local Unix socket only; with it, `tls` is required. Thread
- * rule: none, everything is local to the call.
+ * `user`, `limits`, `rates`, `audit` and `warrants` may be left out; common/limits.def has each
+ * limit's default and range, and without `warrants` dangerous commands are off (decision record
+ * 10). Without `listen` the agent serves the local Unix socket only; with it, `tls` is required.
+ * Thread rule: none, everything is local to the call.
  */
 #ifndef HWS_HAWSERD_CONFIG_H
 #define HWS_HAWSERD_CONFIG_H
@@ -27,6 +28,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "hawserd/rates.h"
 
 #define HWS_CONFIG_MAX_BYTES         ((size_t)64 * 1024) /* a larger file is refused */
 #define HWS_CONFIG_PATH_BYTES        256u
@@ -67,6 +69,7 @@ struct hws_config {
     char tls_records[HWS_CONFIG_RECORDS_BYTES]; /* "auto", "libcrypto" or "mbedtls" */
     char limits[HWS_CONFIG_MAX_LIMITS][HWS_CONFIG_LIMIT_BYTES]; /* "name=value", within its range */
     size_t n_limits;
+    uint32_t rates_per_min[HWS_N_EFFECTS]; /* calls of a principal; 0 = no limit */
     enum hws_config_backend backend;
     char profiles[HWS_CONFIG_MAX_PROFILES][HWS_CONFIG_PATH_BYTES]; /* of hawser-emu */
     size_t n_profiles;

@@ -176,6 +176,12 @@ static enum hws_code check(struct hws_task *task, struct hws_err *err)
         }
         return prepared;
     }
+    if (hws_rates_take(&task->agent->rates, task->caller->principal, task->want.effect,
+                       hws_agent_now(task->agent), err) != HWS_OK) {
+        task->agent->counters[HWS_COUNT_RATED]++;
+        hws_audit_denied(task, err->msg);
+        return err->code;
+    }
     if (task->handler->allow != NULL && task->handler->allow(task, err) != HWS_OK) {
         hws_audit_denied(task, err->msg);
         return err->code;

@@ -186,3 +186,28 @@ class BadInput(FleetCase):
     def test_after_all_that_the_agent_serves(self):
         self.assertEqual(self.js("agent", "info", "-t", "host-a")["agents"][0]["state"], "serving")
         self.assertEqual(len(self.js("device", "list")["devices"]), 4)
+
+
+class TooMany(FleetCase):
+    """A caller that makes too many changes meets a limit of its own; its reads and other callers go on."""
+
+    HOSTS = ("host-a",)
+
+    @classmethod
+    def make_host(cls, name):
+        host = super().make_host(name)
+        with open(host.config, "a") as f:
+            f.write("rates: {config-next-reset: 1}\n")
+        return host
+
+    def test_changes_over_the_rate_are_refused_recorded_and_reach_no_card(self):
+        d = ("-t", "host-a", "-d", NIC0)
+        other = self.pki.make("operator", "otto")
+        self.ok("config", "apply", *d, "--yes", "NUM_OF_VFS=3")
+        err = self.refused(7, "config", "apply", *d, "--yes", "NUM_OF_VFS=9")
+        self.assertIn("RESOURCE_EXHAUSTED", err)
+        self.assertIn("spiffe://e2e.test/operator/olga has made its calls of effect config-next-reset, 1 a minute", err)
+        self.assertEqual(self.js("config", "get", *d, "NUM_OF_VFS")["values"][0]["stored"], "3")
+        self.assertGreater(self.counters("host-a")["over_rate"], 0)
+        self.assertTrue(any("has made its calls" in str(r) for r in self.audit("host-a")))
+        self.ok("config", "apply", *d, "--yes", "NUM_OF_VFS=9", who=other)

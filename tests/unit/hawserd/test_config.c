@@ -54,6 +54,24 @@ static void limits_are_kept_by_name(void **state)
     assert_string_equal(c.limits[1], "ping_without_calls=1");
 }
 
+static void rates_are_kept_by_effect_and_others_keep_their_defaults(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    char text[512];
+    (void)state;
+
+    hws_str_print(text, sizeof text, "%srates: {read: 60000, config-live: 0, full: 1}\n", good);
+    assert_ok(parse(text, &c, &err), &err);
+
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_READ], 60000);
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_READ_SENSITIVE], 0);
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_CONFIG_NEXT_RESET], HWS_RATES_CONFIG_PER_MIN);
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_CONFIG_LIVE], 0);
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_DEBUG_WRITE], HWS_RATES_DANGEROUS_PER_MIN);
+    assert_int_equal(c.rates_per_min[HWS_EFFECT_FULL], 1);
+}
+
 static void without_listen_no_tls_is_needed(void **state)
 {
     struct hws_config c;
@@ -94,6 +112,10 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
         {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
         {"tls: {cert: a, key: b, ca: c, records: gnutls}\n",
          "agent.yaml:1: records must be auto, libcrypto or mbedtls"},
+        {"rates: {write: 1}\n", "agent.yaml:1: unknown key \"write\""},
+        {"rates: {read: -1}\n", "agent.yaml:1: read must be 0..1000000"},
+        {"rates: {full: 1000001}\n", "agent.yaml:1: full must be 0..1000000"},
+        {"rates: 5\n", "agent.yaml:1: the value must be a mapping"},
         {"limits: [max_conns]\n", "agent.yaml:1: limits must be a mapping of names to numbers"},
         {"host: a\nlimits:\n  max_conns: 5\n",
          "agent.yaml:3: limits: max_conns is \"5\"; allowed are 8..65536 (default 256)"},
@@ -189,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_file_is_read_with_paths_relative_to_it),
         cmocka_unit_test(limits_are_kept_by_name),
+        cmocka_unit_test(rates_are_kept_by_effect_and_others_keep_their_defaults),
         cmocka_unit_test(without_listen_no_tls_is_needed),
         cmocka_unit_test(bad_files_are_refused_with_line_and_reason),
         cmocka_unit_test(keys_and_memory_lie_where_hawserd_cannot_write),
