@@ -104,10 +104,14 @@ class Agent:
         policy = open(os.path.join(TOP, "docs/examples/policy.yaml")).read().replace("hawser.example", "bench.test")
         open(os.path.join(root, "policy.yaml"), "w").write(policy)
         profiles = os.path.join(TOP, "agent/emu/profiles")
+        # The second adapter answers reads of MTMP half a second late.
+        late = "faults:\n  - {opcode: ACCESS_REG, register: MTMP, action: delay, delay_ms: 500, countdown: 1, repeat: 100000}"
+        slow = os.path.join(root, "slow.yaml")
+        open(slow, "w").write(open(f"{profiles}/connectx6dx.yaml").read().replace("faults: []", late))
         open(self.config, "w").write(
             "host: bench\nrun_dir: run\nstate_dir: state\npolicy: policy.yaml\nlisten: 127.0.0.1:0\n"
             "tls: {cert: pki/agent-a.crt, key: pki/agent-a.key, ca: pki/ca.crt}\n"
-            f"devices: {{backend: emu, profiles: [{profiles}/connectx7.yaml, {profiles}/connectx6dx.yaml]}}\n")
+            f"devices: {{backend: emu, profiles: [{profiles}/connectx7.yaml, slow.yaml]}}\n")
         self.creds = [os.path.join(self.pki, f) for f in ("operator-olga.crt", "operator-olga.key", "ca.crt")]
 
     def start(self, pin=None):
@@ -168,6 +172,11 @@ def bench_agent():
         agent.start(pin="0")
         for _ in range(args.rounds):
             program("taskset", "-c", "0", os.path.join(BENCH, "bench_agent"), "unary", agent.target, *agent.creds, "3000")
+        agent.stop()
+
+        agent.start()
+        for _ in range(max(1, args.rounds // 3)):  # a run has twelve blocks of its own
+            program(os.path.join(BENCH, "bench_agent"), "beside", agent.target, *agent.creds, "6000")
         agent.stop()
 
         agent.start()
