@@ -413,6 +413,17 @@ static const struct field *find_field(const struct field *fields, const char *ke
     return NULL;
 }
 
+static void list_keys(const struct field *fields, char *dst, size_t cap)
+{
+    size_t used = 0;
+
+    dst[0] = '\0';
+    for (const struct field *f = fields; f->key != NULL && used + 1 < cap; f++) {
+        (void)hws_str_print(dst + used, cap - used, "%s%s", f == fields ? "" : ", ", f->key);
+        used += strlen(dst + used);
+    }
+}
+
 /* The field that a key names, marked as seen; NULL and r->err if there is none or it was seen. */
 static const struct field *read_key(struct reader *r, struct fy_node *node,
                                     const struct field *fields, uint32_t *seen)
@@ -425,7 +436,10 @@ static const struct field *read_key(struct reader *r, struct fy_node *node,
     }
     const struct field *f = find_field(fields, key);
     if (f == NULL) {
-        hws_err_set(&r->err, HWS_E_INVALID, "%s:%u: unknown key \"%s\"", r->name, line, key);
+        char known[160];
+        list_keys(fields, known, sizeof(known));
+        hws_err_set(&r->err, HWS_E_INVALID, "%s:%u: unknown key \"%s\"; known are %s", r->name,
+                    line, key, known);
         return NULL;
     }
     uint32_t bit = UINT32_C(1) << (unsigned)(f - fields);

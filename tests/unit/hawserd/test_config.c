@@ -54,6 +54,26 @@ static void limits_are_kept_by_name(void **state)
     assert_string_equal(c.limits[1], "ping_without_calls=1");
 }
 
+static void audit_keys_are_read_with_their_units(void **state)
+{
+    struct hws_config c;
+    struct hws_err err;
+    char text[512];
+    (void)state;
+
+    hws_str_print(text, sizeof text,
+                  "%saudit: {max_age: 90d, max_records: 1000, max_bytes: 1048576, "
+                  "sign_records: 10000, sign_after: 1h}\n",
+                  good);
+    assert_ok(parse(text, &c, &err), &err);
+
+    assert_int_equal(c.audit_max_age_ms, UINT64_C(90) * 86400000);
+    assert_int_equal(c.audit_max_records, 1000);
+    assert_int_equal(c.audit_max_bytes, 1048576);
+    assert_int_equal(c.audit_sign_records, 10000);
+    assert_int_equal(c.audit_sign_ms, 3600000);
+}
+
 static void rates_are_kept_by_effect_and_others_keep_their_defaults(void **state)
 {
     struct hws_config c;
@@ -112,7 +132,25 @@ static void bad_files_are_refused_with_line_and_reason(void **state)
         {"host: a\ntls: {cert: a}\n", "agent.yaml:2: key is missing"},
         {"tls: {cert: a, key: b, ca: c, records: gnutls}\n",
          "agent.yaml:1: records must be auto, libcrypto or mbedtls"},
-        {"rates: {write: 1}\n", "agent.yaml:1: unknown key \"write\""},
+        {"rates: {write: 1}\n",
+         "agent.yaml:1: unknown key \"write\"; known are read, "
+         "read-sensitive, config-next-reset, config-live, debug-write, full"},
+        {"audit: {max_age: 3599s}\n", "agent.yaml:1: max_age must be 3600.."},
+        {"audit: {max_age: 90}\n",
+         "agent.yaml:1: max_age must be 3600..3153600000 seconds, given as 30s, 5m, 12h or 90d"},
+        {"audit: {max_age: 90w}\n", "agent.yaml:1: max_age must be"},
+        {"audit: {max_age: d}\n", "agent.yaml:1: max_age must be"},
+        {"audit: {max_records: 999}\n", "agent.yaml:1: max_records must be 1000..10000000"},
+        {"audit: {max_records: 10000001}\n", "agent.yaml:1: max_records must be"},
+        {"audit: {max_bytes: 1048575}\n", "agent.yaml:1: max_bytes must be 1048576.."},
+        {"audit: {max_bytes: 1099511627777}\n", "agent.yaml:1: max_bytes must be"},
+        {"audit: {sign_records: 0}\n", "agent.yaml:1: sign_records must be 1..10000"},
+        {"audit: {sign_records: 10001}\n", "agent.yaml:1: sign_records must be"},
+        {"audit: {sign_after: 0s}\n", "agent.yaml:1: sign_after must be 1..3600 seconds"},
+        {"audit: {sign_after: 3601s}\n", "agent.yaml:1: sign_after must be"},
+        {"audit: {keep: 1}\n",
+         "agent.yaml:1: unknown key \"keep\"; known are max_age, max_records, max_bytes, "
+         "sign_records, sign_after"},
         {"rates: {read: -1}\n", "agent.yaml:1: read must be 0..1000000"},
         {"rates: {full: 1000001}\n", "agent.yaml:1: full must be 0..1000000"},
         {"rates: 5\n", "agent.yaml:1: the value must be a mapping"},
@@ -211,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_file_is_read_with_paths_relative_to_it),
         cmocka_unit_test(limits_are_kept_by_name),
+        cmocka_unit_test(audit_keys_are_read_with_their_units),
         cmocka_unit_test(rates_are_kept_by_effect_and_others_keep_their_defaults),
         cmocka_unit_test(without_listen_no_tls_is_needed),
         cmocka_unit_test(bad_files_are_refused_with_line_and_reason),
