@@ -93,7 +93,8 @@ static void describe(struct hws_task *task, const Hawser__V1__ExecuteRequest *q)
     task->want.detail = hws_arena_str(&task->arena, text);
 }
 
-static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *err)
+static enum hws_code check_lockdown(const struct hws_task *task, const struct hws_exec *x,
+                                    struct hws_err *err)
 {
     char lockdown[32];
 
@@ -101,7 +102,8 @@ static enum hws_code check_lockdown(const struct hws_exec *x, struct hws_err *er
         return HWS_OK; /* the file is read for the few that it concerns */
     }
     hws_walls_lockdown(HWS_WALLS_LOCKDOWN, lockdown, sizeof(lockdown));
-    return hws_walls_scope(x->row->scope, lockdown, hws_walls_secure_boot(), err);
+    return hws_walls_scope(x->row->scope, lockdown, hws_walls_secure_boot(),
+                           task->agent->danger.trust.debug_write_under_lockdown, err);
 }
 
 enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
@@ -143,7 +145,7 @@ enum hws_code hws_svc_exec_prepare(struct hws_task *task, struct hws_err *err)
         describe(task, q);
         hws_enforce_describe(task, x, q->approval);
     }
-    return code == HWS_OK ? check_lockdown(x, err) : code;
+    return code == HWS_OK ? check_lockdown(task, x, err) : code;
 }
 
 void hws_svc_exec_drop(struct hws_task *task)

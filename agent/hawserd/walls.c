@@ -133,7 +133,7 @@ const char *hws_walls_secure_boot(void)
 }
 
 enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *secure_boot,
-                              struct hws_err *err)
+                              bool may_debug_write, struct hws_err *err)
 {
     if (scope >= 3 && hws_str_eq(secure_boot, "on")) {
         return hws_err_set(
@@ -145,13 +145,16 @@ enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *s
     /* Only a kernel that says so, or that knows of no lockdown, is open. */
     bool locked = !hws_str_eq(lockdown, "none") && !hws_str_eq(lockdown, "unknown");
 
-    if (scope < 2 || !locked) {
+    if (scope < 2 || !locked || (scope == 2 && may_debug_write)) {
         return HWS_OK;
     }
     return hws_err_set(err, HWS_E_DENIED,
                        "the kernel is locked down (%s): commands of scope %u are refused; allowed "
-                       "are scopes 0 and 1",
-                       lockdown, scope);
+                       "are scopes 0 and 1%s",
+                       lockdown, scope,
+                       may_debug_write ? " and 2"
+                                       : ", and 2 where the trust file says "
+                                         "\"lockdown debug-write\"");
 }
 
 uint64_t hws_walls_taint(void)

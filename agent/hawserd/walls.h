@@ -40,10 +40,11 @@ const char *hws_walls_boot_state(const uint8_t *variable, size_t n);
 /*
  * HWS_E_DENIED if the kernel is locked down (integrity or confidentiality) and the scope is one
  * that the kernel's own tools would be refused then: the device's driver does not ask, so we do.
- * Scopes 0 and 1 pass always. With secure boot on, scope 3 is refused as well.
+ * Scopes 0 and 1 pass always, and scope 2 where the host's trust file says so. With secure boot on,
+ * scope 3 is refused as well.
  */
 enum hws_code hws_walls_scope(uint8_t scope, const char *lockdown, const char *secure_boot,
-                              struct hws_err *err) HWS_MUST_USE;
+                              bool may_debug_write, struct hws_err *err) HWS_MUST_USE;
 
 /* Taint mask of the kernel; 0 if it cannot be read. */
 uint64_t hws_walls_taint(void);

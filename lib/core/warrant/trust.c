@@ -72,7 +72,11 @@ static const char *take_line(struct hws_trust *t, char *text)
     if (w.n == 3 && hws_str_eq(w.w[0], "key")) {
         return add_key(t, &w);
     }
-    return "a line is \"host NAME\" or \"key PRINCIPAL HEX\"";
+    if (w.n == 2 && hws_str_eq(w.w[0], "lockdown")) {
+        t->debug_write_under_lockdown = hws_str_eq(w.w[1], "debug-write");
+        return t->debug_write_under_lockdown ? NULL : "after \"lockdown\" stands \"debug-write\"";
+    }
+    return "a line is \"host NAME\", \"key PRINCIPAL HEX\" or \"lockdown debug-write\"";
 }
 
 enum hws_code hws_trust_parse(const void *text, size_t n, const char *name, struct hws_trust *out,

@@ -4,6 +4,11 @@
  *     # comment
  *     host host-a
  *     key spiffe://domain/operator/olga 02a5...   (66 hex digits: hawser approval key)
+ *     lockdown debug-write
+ *
+ * The last, if it is there: commands of fwctl's scope 2, which its header (uapi/fwctl/fwctl.h) calls
+ * compatible with lockdown, may be run with their warrant while the kernel is locked down; without
+ * it they are refused then. Scope 3 always is.
  *
  * A principal may have several keys (old and new, while one is rotated); a key belongs to one
  * principal. Pure data; any thread.
@@ -11,6 +16,7 @@
 #ifndef HWS_WARRANT_TRUST_H
 #define HWS_WARRANT_TRUST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -28,6 +34,7 @@ struct hws_trust_key {
 /* Zeroed: nobody is trusted. */
 struct hws_trust {
     char host[HWS_WARRANT_HOST_BYTES];
+    bool debug_write_under_lockdown;
     size_t n_keys;
     struct hws_trust_key keys[HWS_TRUST_MAX_KEYS];
 };

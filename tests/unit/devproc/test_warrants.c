@@ -45,7 +45,7 @@ static void put_file(const char *path, const char *text, mode_t mode)
     assert_int_equal(close(fd), 0);
 }
 
-static void put_trust(mode_t mode)
+static void put_trust_and(const char *more, mode_t mode)
 {
     char text[512];
     char a[HWS_PUBLIC_HEX_BYTES];
@@ -56,9 +56,14 @@ static void put_trust(mode_t mode)
     hws_public_hex(&key, a);
     assert_ok(hws_signer_public(&otto, &key, NULL), NULL);
     hws_public_hex(&key, b);
-    assert_true(
-        hws_str_print(text, sizeof text, "host host-a\nkey %s %s\nkey %s %s\n", OLGA, a, OTTO, b));
+    assert_true(hws_str_print(text, sizeof text, "host host-a\nkey %s %s\nkey %s %s\n%s", OLGA, a,
+                              OTTO, b, more));
     put_file(trust_path, text, mode);
+}
+
+static void put_trust(mode_t mode)
+{
+    put_trust_and("", mode);
 }
 
 static void start(void)
@@ -280,6 +285,26 @@ static void lockdown_is_obeyed_whatever_was_signed(void **state)
     hws_buf_deinit(&text);
 }
 
+static void trust_file_may_open_scope_2_under_lockdown_and_never_scope_3(void **state)
+{
+    struct hws_buf text;
+    struct hws_err err;
+
+    (void)state;
+    put_file(lockdown_path, "none [integrity] confidentiality\n", 0600);
+    assert_int_equal(unlink(trust_path), 0);
+    put_trust_and("lockdown debug-write\n", 0444);
+    make(&text);
+    refused(&text, 3, "locked down");
+    assert_ok(use(&text, 2, &err), &err);
+    assert_int_equal(unlink(trust_path), 0);
+    put_trust(0444);
+    hws_buf_deinit(&text);
+    make(&text);
+    refused(&text, 2, "locked down");
+    hws_buf_deinit(&text);
+}
+
 static void without_a_trust_file_or_a_warrant_nothing_runs(void **state)
 {
     struct hws_buf none = {0};
@@ -353,6 +378,7 @@ int main(void)
         TEST(a_full_memory_is_not_written_to_but_folded_at_a_restart),
         TEST(keys_change_without_a_restart_and_only_roots_file_counts),
         TEST(lockdown_is_obeyed_whatever_was_signed),
+        TEST(trust_file_may_open_scope_2_under_lockdown_and_never_scope_3),
         TEST(without_a_trust_file_or_a_warrant_nothing_runs),
     };
 

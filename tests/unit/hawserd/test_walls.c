@@ -13,11 +13,16 @@ static void locked_kernel_refuses_scopes_that_write(void **state)
     struct hws_err err;
 
     (void)state;
-    assert_ok(hws_walls_scope(0, "confidentiality", "off", &err), &err);
-    assert_ok(hws_walls_scope(1, "integrity", "off", &err), &err);
-    assert_code(hws_walls_scope(2, "integrity", "off", &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(0, "confidentiality", "off", false, &err), &err);
+    assert_ok(hws_walls_scope(1, "integrity", "off", false, &err), &err);
+    assert_code(hws_walls_scope(2, "integrity", "off", false, &err), HWS_E_DENIED);
     assert_non_null(strstr(err.msg, "locked down (integrity)"));
-    assert_code(hws_walls_scope(3, "confidentiality", "off", &err), HWS_E_DENIED);
+    assert_non_null(strstr(err.msg, "lockdown debug-write"));
+    assert_code(hws_walls_scope(3, "confidentiality", "off", false, &err), HWS_E_DENIED);
+    /* The trust file may open scope 2, and nothing more. */
+    assert_ok(hws_walls_scope(2, "integrity", "on", true, &err), &err);
+    assert_ok(hws_walls_scope(2, "confidentiality", "off", true, &err), &err);
+    assert_code(hws_walls_scope(3, "integrity", "off", true, &err), HWS_E_DENIED);
 }
 
 static void open_kernel_refuses_nothing_here(void **state)
@@ -25,10 +30,10 @@ static void open_kernel_refuses_nothing_here(void **state)
     struct hws_err err;
 
     (void)state;
-    assert_ok(hws_walls_scope(2, "none", "on", &err), &err);
-    assert_code(hws_walls_scope(3, "none", "on", &err), HWS_E_DENIED);
-    assert_ok(hws_walls_scope(3, "none", "off", &err), &err);
-    assert_ok(hws_walls_scope(2, "unknown", "off", &err), &err);
+    assert_ok(hws_walls_scope(2, "none", "on", false, &err), &err);
+    assert_code(hws_walls_scope(3, "none", "on", false, &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(3, "none", "off", false, &err), &err);
+    assert_ok(hws_walls_scope(2, "unknown", "off", false, &err), &err);
 }
 
 static void state_of_this_kernel_is_one_word(void **state)
@@ -52,8 +57,8 @@ static void unreadable_lockdown_refuses_scopes_that_write(void **state)
     assert_string_equal(text, "unknown");
     hws_walls_lockdown("/", text, sizeof text);
     assert_string_equal(text, "unreadable");
-    assert_code(hws_walls_scope(2, text, "off", &err), HWS_E_DENIED);
-    assert_ok(hws_walls_scope(1, text, "off", &err), &err);
+    assert_code(hws_walls_scope(2, text, "off", false, &err), HWS_E_DENIED);
+    assert_ok(hws_walls_scope(1, text, "off", false, &err), &err);
     hws_walls_lockdown("/dev/null", text, sizeof text);
     assert_string_equal(text, "unreadable");
 }

@@ -47,6 +47,8 @@ static void what_is_wrong_is_named_with_its_line(void **state)
         {"host a b\n", "trust:1: a line is"},
         {"host a\nkey a:b\n", "trust:2: a line is"},
         {"host a\nkeys a:b " KEY "\n", "trust:2: a line is"},
+        {"host a\nlockdown full\n", "trust:2: after \"lockdown\" stands \"debug-write\""},
+        {"host a\nlockdown\n", "trust:2: a line is"},
         {"host a\nkey ab " KEY "\n", "trust:2: a principal is"},
         {"host a\nkey a:b 02ff\n", "trust:2: a key is"},
         {"host a\nkey a:b " KEY "\nkey c:d " KEY "\n", "trust:3: this key stands here already"},
