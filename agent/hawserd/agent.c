@@ -115,17 +115,38 @@ static void on_audit(void *data, uint64_t head_seq)
     agent->audit_news = true;
 }
 
+/* Says in the journal when records begin to be lost and when the log tells of them. */
+static void log_lost(struct hws_agent *agent, const struct hws_store_stats *stats)
+{
+    bool losing = stats->n_untold > 0;
+
+    if (losing != agent->audit_losing) {
+        agent->audit_losing = losing;
+        hws_log(losing ? "audit_records_lost" : "audit_loss_recorded", "lost=%llu",
+                (unsigned long long)stats->n_lost);
+    }
+}
+
 static void on_store(uv_poll_t *poll, int status, int events)
 {
     struct hws_agent *agent = poll->data;
+    struct hws_store_stats stats;
     struct hws_err why;
     (void)status;
     (void)events;
 
     hws_store_turn(agent->store);
-    if (!agent->store_closed && hws_store_failed(agent->store, &why)) {
+    if (agent->store_closed) {
+        return;
+    }
+    hws_store_stats(agent->store, &stats);
+    log_lost(agent, &stats);
+    if (hws_store_failed(agent->store, &why)) {
         struct hws_log_q q;
-        hws_log("database_failed", "reason=%s action=exit", hws_log_q(&q, why.msg));
+        unsigned long long n_lost = stats.n_untold;
+        n_lost += stats.n_on_loan;
+        hws_log("database_failed", "reason=%s lost=%llu action=exit", hws_log_q(&q, why.msg),
+                n_lost);
         /* What is on disk is in doubt: the next start opens it anew and reads the cards. */
         _exit(HWS_EXIT_FAILED);
     }
@@ -212,6 +233,11 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
             "%.110s; go back to that version, or move hawser.db* (the -wal file with it), "
             "audit.key and `enrolled` to an archive to begin anew",
             err->msg);
+        hws_agent_be_safe(agent, why);
+        return HWS_OK;
+    }
+    if (code == HWS_E_BUSY) {
+        hws_str_print(why, sizeof(why), "%.110s; free some disk space, then restart", err->msg);
         hws_agent_be_safe(agent, why);
         return HWS_OK;
     }

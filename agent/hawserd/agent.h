@@ -102,6 +102,7 @@ struct hws_agent {
     bool closing;        /* handles are being closed */
     bool adapters_news;  /* adapters changed: followers hear of it before the next wait */
     bool audit_news;     /* records became durable: likewise */
+    bool audit_losing;   /* records were lost, and the log does not tell of them yet */
     bool stop_followers; /* a drain began: streams that follow end before the next wait */
 };
 

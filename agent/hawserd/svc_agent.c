@@ -13,6 +13,7 @@
 
 #define MAX_RULES    64u
 #define MAX_COUNTERS 320u
+#define AUDIT_LOST   "audit_records_lost"
 
 static enum hws_code nothing_to_check(struct hws_task *task, struct hws_err *err)
 {
@@ -123,6 +124,11 @@ static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
     }
     for (size_t i = 0; i < HWS_N_COUNTERS; i++) {
         add_counter(task, r, "", names[i], strlen(names[i]), task->agent->counters[i]);
+    }
+    if (task->agent->store != NULL) {
+        struct hws_store_stats stats;
+        hws_store_stats(task->agent->store, &stats);
+        add_counter(task, r, "", AUDIT_LOST, sizeof(AUDIT_LOST) - 1, stats.n_lost);
     }
     add_stats(task, r, task->agent->wire.stats);
 }

@@ -386,6 +386,7 @@ static void limits_are_read_again_when_the_card_comes_back(void **state)
     assert_true(after > before);
     plan_is_refused("9999", "0..127");
     assert_int_equal(hws_rig_counter(&rig, "commands"), after);
+    assert_int_equal(hws_rig_counter(&rig, "audit_records_lost"), 0);
 }
 
 static void change_without_mutation_or_with_an_old_fence_is_refused(void **state)

@@ -10,6 +10,7 @@ programs=$(ninja -C build/tsan -t targets all 2>/dev/null | grep -oE '\bunit_(st
 build tsan $programs || return 0
 # A randomised address space beyond what gcc 12's runtime maps ends it at start; keep the layout plain.
 export TSAN_OPTIONS=halt_on_error=1
+export HAWSER_DISKS=200 # of unit_store_full: enough for its threads
 plain=""
 setarch -R true 2>/dev/null && plain="setarch -R"
 log=$(mktemp "${TMPDIR:-/tmp}/hawser-tsan.XXXXXX")

@@ -225,21 +225,37 @@ void hws_store_append_init(struct hws_store_append *r)
     r->job.ops = &s_append;
 }
 
+/* ---- lost records ---- */
+
+enum hws_code hws_store__tell_lost(struct hws_store_db *db, uint64_t unix_ms, struct hws_err *err)
+{
+    char detail[96];
+    uint64_t n = db->n_untold;
+    struct hws_record record = {.unix_ms = unix_ms,
+                                .phase = HWS_RECORD_NOTE,
+                                .n_others = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX,
+                                .principal = "hawserd",
+                                .code = "DATA_LOSS",
+                                .detail = detail};
+
+    (void)hws_str_print(detail, sizeof(detail),
+                        "audit records lost: %" PRIu64 " before this one could not be stored", n);
+    return hws_store__audit_append(db, &record, err);
+}
+
 /* ---- note: an append that owns its texts ---- */
 
 struct note {
     struct hws_store_append append;
-    struct hws_store *store; /* borrowed; NULL until it is on loan */
-    struct hws_buf bytes;    /* canonical form, what the texts point into */
+    struct hws_buf bytes; /* canonical form, what the texts point into */
 };
+
+static const struct hws_store_job_ops s_note = {.run = append_run, .unheard = true};
 
 static void note_done(struct hws_store_job *job)
 {
     struct note *n = hws_container_of(job, struct note, append.job);
 
-    if (n->store != NULL && job->err.code != HWS_OK) {
-        n->store->n_lost++;
-    }
     hws_buf_deinit(&n->bytes);
     hws_mem_free(n);
 }
@@ -264,11 +280,9 @@ enum hws_code hws_store_note(struct hws_store *s, const struct hws_record *recor
                                err);
     }
     if (rc == HWS_OK) {
+        n->append.job.ops = &s_note;
         n->append.job.cb = note_done;
         rc = hws_store_submit(s, &n->append.job, err);
-    }
-    if (rc == HWS_OK) {
-        n->store = s;
     }
     if (rc != HWS_OK && n != NULL) {
         note_done(&n->append.job);
@@ -384,7 +398,8 @@ static void query_deinit(struct hws_store_job *job)
     r->n_records = 0;
 }
 
-static const struct hws_store_job_ops s_query = {.run = query_run, .deinit = query_deinit};
+static const struct hws_store_job_ops s_query = {
+    .run = query_run, .deinit = query_deinit, .reads = true};
 
 void hws_store_query_init(struct hws_store_query *r)
 {

@@ -72,7 +72,9 @@ void hws_store_query_init(struct hws_store_query *r);
 
 /* Appends a record without a callback: copies it, then as hws_store_submit. The chain position is
  * that of the submission. HWS_E_BUSY, HWS_E_GONE, HWS_E_NOMEM: not recorded, so the owner refuses
- * the call that it was about. */
+ * the call that it was about. One that was taken and then cannot be stored (disk full) is counted
+ * in the statistics; as soon as writing works again a record of phase NOTE and code DATA_LOSS says
+ * in n_others how many were lost before it. */
 enum hws_code hws_store_note(struct hws_store *s, const struct hws_record *record,
                              struct hws_err *err) HWS_MUST_USE;
 

@@ -213,7 +213,7 @@ enum hws_code hws_store__other_schema(const char *path, int64_t version, enum hw
 /*
  * BEGIN IMMEDIATE takes the exclusive lock now, so that a second agent fails here and not later.
  * The version is written even where it stands already: a file that may not be written, by its mode
- * or by its own header, is found out now and not at the first change.
+ * or by its own header, is found out now and not at the first change. A full disk is no such file.
  */
 static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
 {
@@ -249,7 +249,14 @@ static enum hws_code migrate(struct hws_store_db *db, struct hws_err *err)
                             HWS_STORE_APPLICATION_ID, HWS_STORE_SCHEMA);
         rc = run_sql(db, stamp, err);
     }
-    return rc == HWS_OK ? run_sql(db, "COMMIT", err) : rc;
+    if (rc == HWS_OK) {
+        rc = run_sql(db, "COMMIT", err);
+    }
+    if (rc == HWS_E_BUSY && version == HWS_STORE_SCHEMA) {
+        /* The disk is full: what is stored can be read, and writing may work again any time. */
+        rc = sqlite3_get_autocommit(db->sql) != 0 ? HWS_OK : run_sql(db, "ROLLBACK", err);
+    }
+    return rc;
 }
 
 static enum hws_code check_pages(struct hws_store_db *db, enum hws_store_sql how,

@@ -58,6 +58,7 @@ struct hws_store_db {
     bool uses_next;     /* the log goes on with opt.next_signer */
     bool broken;        /* the file's state is not known any more */
     uint64_t wal_bytes; /* size of the log after the last commit */
+    uint64_t n_untold;  /* notes that were lost, and no record of the log says so yet */
     char why_broken[HWS_ERR_MSG_BYTES];
 };
 
@@ -160,6 +161,10 @@ bool hws_store__prune_due(const struct hws_store_db *db, uint64_t unix_ms, uint6
 enum hws_code hws_store__prune(struct hws_store_db *db, uint64_t unix_ms, struct hws_err *err)
     HWS_MUST_USE;
 
+/* Appends the record that says how many notes were lost, n_untold. */
+enum hws_code hws_store__tell_lost(struct hws_store_db *db, uint64_t unix_ms, struct hws_err *err)
+    HWS_MUST_USE;
+
 /* Checks the fences and the ledger rows (all, or the unfinished ones). */
 enum hws_code hws_store__ledger_open(struct hws_store_db *db, bool full, struct hws_err *err)
     HWS_MUST_USE;
@@ -170,6 +175,8 @@ struct hws_store_job_ops {
     bool (*run)(struct hws_store_db *db, struct hws_store_job *job);
     void (*deinit)(struct hws_store_job *job); /* frees results; NULL if there are none */
     bool needs_space;                          /* refused when the disk is nearly full */
+    bool reads;                                /* writes nothing: no writer's trouble is its own */
+    bool unheard; /* nobody learns how it ended: a failure is counted, and told in the log */
 };
 
 #endif

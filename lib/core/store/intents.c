@@ -121,7 +121,8 @@ static void intents_deinit(struct hws_store_job *job)
     r->n_intents = 0;
 }
 
-static const struct hws_store_job_ops s_intents = {.run = intents_run, .deinit = intents_deinit};
+static const struct hws_store_job_ops s_intents = {
+    .run = intents_run, .deinit = intents_deinit, .reads = true};
 
 void hws_store_intents_init(struct hws_store_intents *r)
 {

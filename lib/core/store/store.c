@@ -295,7 +295,8 @@ void hws_store_stats(const struct hws_store *s, struct hws_store_stats *out)
                                     .n_commits = s->n_commits,
                                     .n_checkpoints = s->n_checkpoints,
                                     .n_on_loan = s->n_on_loan,
-                                    .n_lost = s->n_lost};
+                                    .n_lost = s->n_lost,
+                                    .n_untold = s->n_untold};
     unlock_const(s);
 }
 

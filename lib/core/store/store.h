@@ -12,7 +12,9 @@
  *   HWS_E_GONE      the store has failed or is closing; nothing was stored
  * After an error in COMMIT, in an fsync or in reading the file the store is FAILED: it takes no
  * more jobs and the owner exits and opens it again, since what the kernel holds of the file is not
- * known any more.
+ * known any more. A full disk is no such error, not even in COMMIT, which is undone then (in doubt
+ * only if the owner dies before the next commit): requests that read go on, and those that write
+ * do when there is space.
  *
  * Thread rule: all functions on the owner's thread; callbacks run on it too, inside hws_store_turn
  * or hws_store_run only. Requests are the caller's and on loan from submit until their callback.
@@ -94,7 +96,8 @@ struct hws_store_stats {
     uint64_t n_commits; /* transactions that wrote */
     uint64_t n_checkpoints;
     uint32_t n_on_loan;
-    uint64_t n_lost; /* notes taken that could not be stored after all (disk full) */
+    uint64_t n_lost;   /* notes taken that could not be stored after all (disk full) */
+    uint64_t n_untold; /* of these: those that no record of the log tells of yet */
 };
 
 /*

@@ -10,6 +10,7 @@ struct hws_store {
     struct hws_store_db db; /* the thread's, once it runs */
     uint64_t
         unsigned_since_ms; /* the thread's: since when records wait for a checkpoint; 0 = none do */
+    uint64_t tell_at_ms;   /* the thread's: lost notes are told then at the earliest */
     pthread_t thread;
     int event_fd; /* owned */
 
@@ -23,7 +24,8 @@ struct hws_store {
     uint64_t head_seq; /* the newest durable audit record */
     uint64_t n_commits;
     uint64_t n_checkpoints;
-    uint64_t n_lost; /* notes that could not be stored */
+    uint64_t n_lost;   /* notes that could not be stored */
+    uint64_t n_untold; /* of these: those that the log does not tell of */
     char why_failed[HWS_ERR_MSG_BYTES];
 
     uint32_t n_on_loan;  /* the owner's from here on */

@@ -10,10 +10,13 @@
  *   - SQLite rolled the whole transaction back (disk full, memory): the jobs of the batch so far
  * were not stored and end with that error; the rest goes into a new transaction
  *   - COMMIT failed: every job of the batch that wrote is in doubt (HWS_E_CONFLICT), the store is
- * FAILED
+ * FAILED. But a full disk alone fails no store: SQLite has undone the transaction, and the doubt is
+ * only whether a crash before the next commit would bring it back
+ *   - a job that only reads sees what is committed and ends at once, so none of this meets it
  *   - the store is FAILED or closing: HWS_E_GONE
  * Between batches, each in a transaction of its own: some of the records that retention wants gone
- * are pruned; records that no checkpoint covers for sign_ms are signed, and at the end all are.
+ * are pruned; records that no checkpoint covers for sign_ms are signed, and at the end all are; a
+ * record tells how many notes were lost, at once, after the next commit, and every RETRY_MS.
  * When nothing waits for IDLE_MS the log is folded into the database; then the thread sleeps until
  * one of these is due, mostly for good.
  */
@@ -69,8 +72,12 @@ struct batch {
 static void finish_job(struct batch *b, struct hws_store_job *job)
 {
     struct hws_store *s = b->s;
+    bool lost = job->ops->unheard && job->err.code != HWS_OK;
 
+    s->db.n_untold += lost ? 1 : 0;
     (void)pthread_mutex_lock(&s->lock);
+    s->n_lost += lost ? 1 : 0;
+    s->n_untold = s->db.n_untold;
     hws_list_push(&s->done, &job->link);
     (void)pthread_mutex_unlock(&s->lock);
 }
@@ -153,6 +160,95 @@ static void roll_back(struct hws_store *s)
     }
 }
 
+/* The end of the chain beside it, and a checkpoint when enough records wait for one. */
+static enum hws_code seal(struct hws_store *s, struct hws_err *err)
+{
+    struct hws_store_db *db = &s->db;
+    enum hws_code rc = hws_store__audit_seal(db, err);
+    uint64_t n = db->marks.head_seq - db->marks.signed_seq;
+
+    if (rc == HWS_OK && hws_store__unsigned(db) &&
+        (n >= db->opt.sign_records || (s->unsigned_since_ms != 0 && sign_wait_ms(s) == 0))) {
+        rc = hws_store__sign(db, err);
+    }
+    return rc;
+}
+
+/* When the oldest record that no checkpoint covers became durable. */
+static void note_unsigned(struct hws_store *s)
+{
+    if (!hws_store__unsigned(&s->db)) {
+        s->unsigned_since_ms = 0;
+    } else if (s->unsigned_since_ms == 0) {
+        s->unsigned_since_ms = mono_ms();
+    }
+}
+
+/* COMMIT; false, and why in *err, if it is in doubt. */
+static bool commit_sql(struct hws_store *s, struct hws_err *err)
+{
+    struct hws_err cause;
+    enum hws_code rc = hws_store__exec(&s->db, HWS_SQL_COMMIT, &cause);
+
+    if (rc == HWS_OK) {
+        return true;
+    }
+    (void)hws_err_set(err, HWS_E_CONFLICT, "in doubt, the commit failed: %.200s", cause.msg);
+    if (rc != HWS_E_BUSY || sqlite3_get_autocommit(s->db.sql) == 0) {
+        fail_store(s, err->msg);
+    }
+    return false;
+}
+
+static void commit(struct batch *b)
+{
+    struct hws_store *s = b->s;
+    struct hws_err err;
+    enum hws_code rc = HWS_OK;
+
+    if (!b->open) {
+        return;
+    }
+    b->open = false;
+    bool wrote = sqlite3_txn_state(s->db.sql, "main") == SQLITE_TXN_WRITE;
+    if (s->db.broken) {
+        rc = hws_err_set(&err, HWS_E_IO, "store has failed: %s", s->db.why_broken);
+    } else if (s->db.marks.head_seq != b->before.head_seq) {
+        rc = seal(s, &err);
+    }
+    if (rc != HWS_OK) {
+        roll_back(s);
+        transaction_lost(b, &err);
+        return;
+    }
+    if (!commit_sql(s, &err)) {
+        s->db.marks = b->before;
+        finish_ran(b, HWS_E_CONFLICT, err.msg);
+        return;
+    }
+    (void)pthread_mutex_lock(&s->lock);
+    s->head_seq = s->db.marks.head_seq;
+    s->n_commits += wrote ? 1 : 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    s->tell_at_ms = wrote ? 0 : s->tell_at_ms;
+    note_unsigned(s);
+    finish_ran(b, HWS_OK, NULL);
+}
+
+/* A job that only reads: in a transaction of its own, so that it shows nothing that may yet be
+ * undone. */
+static void run_read(struct batch *b, struct hws_store_job *job)
+{
+    commit(b);
+    hws_err_clear(&job->err);
+    if (!refused(b, job) && begin(b, job)) {
+        (void)job->ops->run(&b->s->db, job);
+        roll_back(b->s);
+        b->open = false;
+    }
+    finish_job(b, job);
+}
+
 static void run_job(struct batch *b, struct hws_store_job *job)
 {
     struct hws_store_db *db = &b->s->db;
@@ -190,68 +286,6 @@ static void run_job(struct batch *b, struct hws_store_job *job)
     }
 }
 
-/* The end of the chain beside it, and a checkpoint when enough records wait for one. */
-static enum hws_code seal(struct hws_store *s, struct hws_err *err)
-{
-    struct hws_store_db *db = &s->db;
-    enum hws_code rc = hws_store__audit_seal(db, err);
-    uint64_t n = db->marks.head_seq - db->marks.signed_seq;
-
-    if (rc == HWS_OK && hws_store__unsigned(db) &&
-        (n >= db->opt.sign_records || (s->unsigned_since_ms != 0 && sign_wait_ms(s) == 0))) {
-        rc = hws_store__sign(db, err);
-    }
-    return rc;
-}
-
-/* When the oldest record that no checkpoint covers became durable. */
-static void note_unsigned(struct hws_store *s)
-{
-    if (!hws_store__unsigned(&s->db)) {
-        s->unsigned_since_ms = 0;
-    } else if (s->unsigned_since_ms == 0) {
-        s->unsigned_since_ms = mono_ms();
-    }
-}
-
-static void commit(struct batch *b)
-{
-    struct hws_store *s = b->s;
-    struct hws_err err;
-    enum hws_code rc = HWS_OK;
-
-    if (!b->open) {
-        return;
-    }
-    b->open = false;
-    bool wrote = sqlite3_txn_state(s->db.sql, "main") == SQLITE_TXN_WRITE;
-    if (s->db.broken) {
-        rc = hws_err_set(&err, HWS_E_IO, "store has failed: %s", s->db.why_broken);
-    } else if (s->db.marks.head_seq != b->before.head_seq) {
-        rc = seal(s, &err);
-    }
-    if (rc != HWS_OK) {
-        roll_back(s);
-        transaction_lost(b, &err);
-        return;
-    }
-    rc = hws_store__exec(&s->db, HWS_SQL_COMMIT, &err);
-    if (rc != HWS_OK) {
-        char why[HWS_ERR_MSG_BYTES];
-        (void)hws_str_print(why, sizeof(why), "in doubt, the commit failed: %.200s", err.msg);
-        fail_store(s, why);
-        s->db.marks = b->before;
-        finish_ran(b, HWS_E_CONFLICT, why);
-        return;
-    }
-    (void)pthread_mutex_lock(&s->lock);
-    s->head_seq = s->db.marks.head_seq;
-    s->n_commits += wrote ? 1 : 0;
-    (void)pthread_mutex_unlock(&s->lock);
-    note_unsigned(s);
-    finish_ran(b, HWS_OK, NULL);
-}
-
 /* ---- the thread's own work ---- */
 
 static void wake_owner(struct hws_store *s)
@@ -272,7 +306,12 @@ static void run_batch(struct hws_store *s, struct hws_list *jobs)
 
     hws_list_init(&b.ran);
     while ((item = hws_list_pop(jobs)) != NULL) {
-        run_job(&b, hws_container_of(item, struct hws_store_job, link));
+        struct hws_store_job *job = hws_container_of(item, struct hws_store_job, link);
+        if (job->ops->reads) {
+            run_read(&b, job);
+        } else {
+            run_job(&b, job);
+        }
     }
     commit(&b);
     if (s->db.broken) {
@@ -298,23 +337,53 @@ static bool run_own(struct hws_store *s,
     if (rc != HWS_OK) {
         roll_back(s);
         s->db.marks = before;
-    } else if (hws_store__exec(&s->db, HWS_SQL_COMMIT, &err) != HWS_OK) {
-        char why[HWS_ERR_MSG_BYTES];
-        (void)hws_str_print(why, sizeof(why), "in doubt, the commit failed: %.200s", err.msg);
-        fail_store(s, why);
+    } else if (!commit_sql(s, &err)) {
         s->db.marks = before;
         rc = HWS_E_CONFLICT;
     } else {
         (void)pthread_mutex_lock(&s->lock);
         s->n_commits++;
+        s->head_seq = s->db.marks.head_seq;
         (void)pthread_mutex_unlock(&s->lock);
         note_unsigned(s);
     }
     if (s->db.broken) {
         fail_store(s, s->db.why_broken);
+    }
+    if (s->db.broken || s->db.marks.head_seq != before.head_seq) {
         wake_owner(s);
     }
     return rc == HWS_OK;
+}
+
+static enum hws_code tell_now(struct hws_store_db *db, struct hws_err *err)
+{
+    enum hws_code rc = hws_store__tell_lost(db, unix_ms(), err);
+
+    return rc == HWS_OK ? seal(hws_container_of(db, struct hws_store, db), err) : rc;
+}
+
+/* Puts on record how many notes were lost, if any were; the milliseconds until it is tried again.
+ */
+static uint64_t tell_lost(struct hws_store *s)
+{
+    uint64_t now_ms = mono_ms();
+
+    if (s->db.n_untold == 0) {
+        return UINT64_MAX;
+    }
+    if (s->tell_at_ms > now_ms) {
+        return s->tell_at_ms - now_ms;
+    }
+    if (!run_own(s, tell_now)) {
+        s->tell_at_ms = now_ms + RETRY_MS;
+        return RETRY_MS;
+    }
+    s->db.n_untold = 0;
+    (void)pthread_mutex_lock(&s->lock);
+    s->n_untold = 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    return UINT64_MAX;
 }
 
 static enum hws_code prune_now(struct hws_store_db *db, struct hws_err *err)
@@ -322,10 +391,12 @@ static enum hws_code prune_now(struct hws_store_db *db, struct hws_err *err)
     return hws_store__prune(db, unix_ms(), err);
 }
 
-/* Prunes and signs what is due; the milliseconds until something is, UINT64_MAX for never. */
+/* Tells, prunes and signs what is due; the milliseconds until something is, UINT64_MAX for never.
+ */
 static uint64_t housekeep(struct hws_store *s)
 {
     uint64_t prune_ms = UINT64_MAX;
+    uint64_t tell_ms = tell_lost(s);
 
     if (sign_wait_ms(s) == 0 && !run_own(s, hws_store__sign)) {
         s->unsigned_since_ms = mono_ms(); /* no space or memory: after another sign_ms */
@@ -334,7 +405,8 @@ static uint64_t housekeep(struct hws_store *s)
         prune_ms = run_own(s, prune_now) ? 0 : RETRY_MS;
     }
     uint64_t sign_ms = sign_wait_ms(s);
-    return sign_ms < prune_ms ? sign_ms : prune_ms;
+    uint64_t next_ms = sign_ms < prune_ms ? sign_ms : prune_ms;
+    return tell_ms < next_ms ? tell_ms : next_ms;
 }
 
 static void checkpoint(struct hws_store *s)
@@ -402,6 +474,8 @@ void *hws_store__thread_main(void *arg)
         }
         wait_ms = s->db.broken ? UINT64_MAX : housekeep(s);
     }
+    s->tell_at_ms = 0;
+    (void)tell_lost(s);
     if (hws_store__unsigned(&s->db)) {
         (void)run_own(s, hws_store__sign);
     }

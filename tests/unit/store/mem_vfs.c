@@ -1,6 +1,7 @@
 /* Files in shared memory: what was written, and what was synced. */
 #include "mem_vfs.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,11 +36,44 @@ static uint64_t s_die_at;
 static uint64_t s_torn;
 static uint64_t s_n_ops;
 
+static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next block */
+static enum mem_vfs_fault s_fault;
+static uint64_t s_fault_in; /* operations until it begins, that one included; 0 = it has */
+static uint64_t s_part;
+
 /* Counts an operation; true when the process is to die at it. */
 static bool is_last(void)
 {
     s_n_ops++;
     return s_die_at != 0 && --s_die_at == 0;
+}
+
+/* What is wrong with the disk at this operation. */
+static enum mem_vfs_fault fault_now(uint64_t *part)
+{
+    (void)pthread_mutex_lock(&s_lock);
+    s_fault_in -= s_fault_in > 0 ? 1 : 0;
+    enum mem_vfs_fault fault = s_fault_in > 0 ? MEM_VFS_SOUND : s_fault;
+    *part = s_part;
+    (void)pthread_mutex_unlock(&s_lock);
+    return fault;
+}
+
+static bool is_read_only(void)
+{
+    (void)pthread_mutex_lock(&s_lock);
+    bool read_only = s_fault == MEM_VFS_EROFS && s_fault_in == 0;
+    (void)pthread_mutex_unlock(&s_lock);
+    return read_only;
+}
+
+void mem_vfs_fail_from(uint64_t nth, enum mem_vfs_fault fault, uint64_t part)
+{
+    (void)pthread_mutex_lock(&s_lock);
+    s_fault = fault;
+    s_fault_in = nth;
+    s_part = part;
+    (void)pthread_mutex_unlock(&s_lock);
 }
 
 static int mem_close(sqlite3_file *f)
@@ -64,9 +98,17 @@ static int mem_write(sqlite3_file *f, const void *src, int n, sqlite3_int64 at)
     struct side *s = &((struct mem_file *)f)->content->now;
     size_t len = (size_t)n;
     bool last = is_last();
+    uint64_t part;
+    enum mem_vfs_fault fault = fault_now(&part);
 
-    if ((uint64_t)at + len > FILE_BYTES) {
+    if ((uint64_t)at + len > FILE_BYTES || fault == MEM_VFS_ENOSPC) {
         return SQLITE_FULL;
+    }
+    if (fault == MEM_VFS_EROFS) {
+        return SQLITE_IOERR_WRITE;
+    }
+    if (fault == MEM_VFS_SHORT) {
+        len = (size_t)(part % len);
     }
     if (last) {
         len = (size_t)(s_torn % (len / SECTOR + 1)) * SECTOR;
@@ -76,13 +118,18 @@ static int mem_write(sqlite3_file *f, const void *src, int n, sqlite3_int64 at)
     if (last) {
         _exit(MEM_VFS_DEAD);
     }
-    return SQLITE_OK;
+    return fault == MEM_VFS_SHORT ? SQLITE_FULL : SQLITE_OK;
 }
 
 static int mem_truncate(sqlite3_file *f, sqlite3_int64 n)
 {
+    uint64_t part;
+
     if (is_last()) {
         _exit(MEM_VFS_DEAD);
+    }
+    if (fault_now(&part) == MEM_VFS_EROFS) {
+        return SQLITE_IOERR_TRUNCATE;
     }
     ((struct mem_file *)f)->content->now.n = (uint64_t)n;
     return SQLITE_OK;
@@ -91,10 +138,14 @@ static int mem_truncate(sqlite3_file *f, sqlite3_int64 n)
 static int mem_sync(sqlite3_file *f, int flags)
 {
     struct content *c = ((struct mem_file *)f)->content;
+    uint64_t part;
 
     (void)flags;
     if (is_last()) {
         _exit(MEM_VFS_DEAD);
+    }
+    if (fault_now(&part) == MEM_VFS_EIO_SYNC) {
+        return SQLITE_IOERR_FSYNC;
     }
     memcpy(c->synced.bytes, c->now.bytes, c->now.n);
     c->synced.n = c->now.n;
@@ -170,8 +221,12 @@ static int mem_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fla
     struct mem_file *m = (struct mem_file *)f;
 
     (void)vfs;
-    m->base.pMethods = &s_methods;
+    m->base.pMethods = NULL;
     m->content = content_of(name);
+    if (is_read_only() && !m->content->exists) {
+        return SQLITE_CANTOPEN;
+    }
+    m->base.pMethods = &s_methods;
     m->content->exists = true;
     if (out_flags != NULL) {
         *out_flags = flags;
@@ -182,11 +237,15 @@ static int mem_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fla
 static int mem_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     struct content *c = content_of(name);
+    uint64_t part;
 
     (void)vfs;
     (void)sync;
     if (is_last()) {
         _exit(MEM_VFS_DEAD);
+    }
+    if (fault_now(&part) == MEM_VFS_EROFS) {
+        return SQLITE_IOERR_DELETE;
     }
     c->exists = false;
     c->now.n = 0;
@@ -234,6 +293,7 @@ void mem_vfs_reset(void)
     }
     s_die_at = 0;
     s_n_ops = 0;
+    mem_vfs_fail_from(0, MEM_VFS_SOUND, 0);
 }
 
 void mem_vfs_die_at(uint64_t nth, uint64_t torn)

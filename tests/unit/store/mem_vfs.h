@@ -23,6 +23,21 @@ void mem_vfs_die_at(uint64_t nth, uint64_t torn);
  * it was by keep. */
 void mem_vfs_power_cut(bool (*keep)(void *data), void *data);
 
+/* What a failing disk answers. Codes are those that SQLite's own VFS makes of the errno. */
+enum mem_vfs_fault {
+    MEM_VFS_SOUND,
+    MEM_VFS_ENOSPC,   /* no write succeeds */
+    MEM_VFS_SHORT,    /* a part of the write takes place, then the disk is full */
+    MEM_VFS_EIO_SYNC, /* writes succeed, no sync does */
+    MEM_VFS_EROFS,    /* nothing is written, truncated, made or deleted */
+    MEM_VFS_N_FAULTS
+};
+
+/* From the nth operation from now on (1 = the next) the disk fails like this, until it is made
+ * SOUND or the files are reset; `part` says how much of a short write takes place. May be called
+ * while a store runs. */
+void mem_vfs_fail_from(uint64_t nth, enum mem_vfs_fault fault, uint64_t part);
+
 /* Writes, truncates and syncs of the process so far. */
 uint64_t mem_vfs_n_ops(void);
 
