@@ -97,8 +97,8 @@ void hws_rig_begin(struct hws_rig *rig, const char *path, enum hws_grpc_kind kin
 /* Turns the loop until the call is done (or ms have passed: false). */
 bool hws_rig_wait(struct hws_rig *rig, struct hws_rig_async *async, uint64_t ms);
 
-/* The call ended at its deadline: by the agent's answer, which says UNKNOWN, or by the client's own
- * clock where that was first. */
+/* The call ended at its deadline: by the agent's answer, which says UNKNOWN if the card had the
+ * command and its time ran out first, or by the client's own clock where that was first. */
 void hws_rig_assert_overdue(const struct hws_rig_reply *reply);
 
 /* Turns the loop for so long. */
