@@ -6,9 +6,9 @@
  *     key spiffe://domain/operator/olga 02a5...   (66 hex digits: hawser approval key)
  *     lockdown debug-write
  *
- * The last, if it is there: commands of fwctl's scope 2, which its header (uapi/fwctl/fwctl.h) calls
- * compatible with lockdown, may be run with their warrant while the kernel is locked down; without
- * it they are refused then. Scope 3 always is.
+ * The last, if it is there: commands of fwctl's scope 2, which its header (uapi/fwctl/fwctl.h)
+ * calls compatible with lockdown, may be run with their warrant while the kernel is locked down;
+ * without it they are refused then. Scope 3 always is.
  *
  * A principal may have several keys (old and new, while one is rotated); a key belongs to one
  * principal. Pure data; any thread.
