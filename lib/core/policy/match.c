@@ -124,7 +124,8 @@ bool hws_policy__device_fits(const char *item, const struct hws_policy_card *car
         return hws_str_eq(item, card->id);
     }
     const char *name = item + strlen(s->prefix);
-    const char *has = *(const char *const *)((const char *)card + s->offset);
+    const char *has;
+    memcpy(&has, (const char *)card + s->offset, sizeof(has));
     return is_family(s, name) ? strncmp(has, name, strlen(name) - 1) == 0 : hws_str_eq(name, has);
 }
 
