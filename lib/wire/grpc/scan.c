@@ -37,13 +37,14 @@ static void remember(struct hws_grpc_scan *s, uint32_t stream, bool reset)
 }
 
 /* HEADERS or DATA on a stream that is over: of one that was reset they may come, of one that ended
- * not. */
+ * only from a server. gRPC C++ sends its trailers twice when a handler ends after the deadline, and
+ * the other calls of the connection are not to suffer for it. */
 static enum hws_grpc_scan_fault judge_late(struct hws_grpc_scan *s, uint32_t i,
                                            struct hws_grpc_scanned *out)
 {
     uint32_t bit = UINT32_C(1) << i;
 
-    if (((s->reset | s->late) & bit) == 0) {
+    if (s->opens && ((s->reset | s->late) & bit) == 0) {
         return HWS_GRPC_SCAN_AFTER_END;
     }
     if ((s->reset & bit) != 0 && out->n_late < HWS_GRPC_OVER_STREAMS) {

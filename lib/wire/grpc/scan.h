@@ -32,7 +32,8 @@ struct hws_grpc_scan {
 
 /*
  * What a peer may not send, whatever has become of the stream; the library ignores it where it has
- * forgotten the stream. AFTER_END: HEADERS or DATA after END_STREAM (RFC 9113, section 5.1).
+ * forgotten the stream. AFTER_END: HEADERS or DATA of a client after END_STREAM (RFC 9113, section
+ * 5.1).
  * OUT_OF_ORDER: a stream below those opened (5.1.1). NO_TRAILERS: a second header block of a
  * request that does not end it (8.1). What we reset ourselves is no fault: its frames may be on
  * their way.

@@ -115,11 +115,12 @@ static void a_stream_is_over_when_its_peer_said_so(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        for (size_t server = 0; server < 2; server++) {
-            assert_int_equal(fault_at(server == 1, rows[i].steps, &fault), rows[i].fault);
-            assert_int_equal(fault, rows[i].fault == N_STEPS ? HWS_GRPC_SCAN_GOOD
-                                                             : HWS_GRPC_SCAN_AFTER_END);
-        }
+        assert_int_equal(fault_at(true, rows[i].steps, &fault), rows[i].fault);
+        assert_int_equal(fault,
+                         rows[i].fault == N_STEPS ? HWS_GRPC_SCAN_GOOD : HWS_GRPC_SCAN_AFTER_END);
+        /* A stock server talks on after its trailers; the connection's other calls live. */
+        assert_int_equal(fault_at(false, rows[i].steps, &fault), N_STEPS);
+        assert_int_equal(fault, HWS_GRPC_SCAN_GOOD);
     }
 }
 
@@ -165,12 +166,13 @@ static void what_comes_after_its_own_reset_is_told_once_for_each_stream(void **s
 static void many_late_streams_are_bounded_and_counted(void **state)
 {
     enum { STREAMS = 3 * HWS_GRPC_OVER_STREAMS };
-    uint8_t bytes[2 * STREAMS * FRAME_BYTES];
+    uint8_t bytes[2 * STREAMS * FRAME_BYTES] = {0};
     struct hws_grpc_scan s;
     size_t n = 0;
 
     (void)state;
-    hws_grpc_scan_init(&s, 0);
+    hws_grpc_scan_init(&s, 1);
+    (void)hws_grpc_scan(&s, bytes, 1); /* the preface of a client */
     for (uint32_t i = 0; i < STREAMS; i++) {
         n += put(bytes + n, RST_STREAM, 0, 2 * i + 1);
         n += put(bytes + n, DATA, END_STREAM, 2 * i + 1);
