@@ -126,6 +126,9 @@ bool hws_policy__device_fits(const char *item, const struct hws_policy_card *car
     const char *name = item + strlen(s->prefix);
     const char *has;
     memcpy(&has, (const char *)card + s->offset, sizeof(has));
+    if (has == NULL || has[0] == '\0') {
+        return false; /* what is not known is of no kind */
+    }
     return is_family(s, name) ? strncmp(has, name, strlen(name) - 1) == 0 : hws_str_eq(name, has);
 }
 

@@ -126,6 +126,8 @@ static void who_has_locked_holds(void **state)
     assert_ok(hws_bars_init(&b), NULL);
     (void)add(&b, bar(HWS_BAR_PRINCIPAL, "spiffe://d/x"));
     (void)add(&b, bar(HWS_BAR_DEVICE, "serial:S2"));
+    (void)add(&b, bar(HWS_BAR_DEVICE, "part:MCX7*")); /* the card's part is not known */
+    (void)add(&b, bar(HWS_BAR_DEVICE, "psid:MT_0000000834"));
     assert_false(hws_bars_holds(&b, &olga));
     uint64_t id = add(&b, bar(HWS_BAR_DEVICE, "serial:S1"));
     assert_true(hws_bars_holds(&b, &olga));
