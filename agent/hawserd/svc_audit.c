@@ -18,11 +18,16 @@ struct tail {
     struct hws_task *task; /* NULL: the caller went away while the query ran */
     bool asking;           /* the query is with the store */
     bool has_rows;         /* its rows are being sent */
-    size_t sent_idx;
+    size_t sent_idx;       /* of the records, then the keys, then the checkpoints of the query */
     uint64_t after_seq;
-    uint64_t until_seq; /* without follow it ends here: the newest when it began */
-    uint32_t last_n;    /* of the first query */
+    uint64_t from_seq;  /* where it began */
+    uint64_t after_key; /* hws_store_signed's */
+    uint64_t after_checkpoint;
+    uint64_t seen_signed; /* hws_store_audit_signed when the last query was made */
+    uint64_t until_seq;   /* without follow it ends here: the newest when it began */
+    uint32_t last_n;      /* of the first query */
     bool follow;
+    bool signatures;
 };
 
 static enum hws_code prepare(struct hws_task *task, struct hws_err *err)
@@ -88,6 +93,11 @@ static void ask(struct hws_task *task, struct tail *t)
     t->query.job.data = t;
     t->query.after_seq = t->after_seq;
     t->query.last_n = t->last_n;
+    t->query.sigs.wanted = t->signatures;
+    t->query.sigs.from_seq = t->from_seq;
+    t->query.sigs.after_key = t->after_key;
+    t->query.sigs.after_checkpoint = t->after_checkpoint;
+    t->seen_signed = hws_store_audit_signed(task->agent->store);
     if (hws_store_submit(task->agent->store, &t->query.job, &err) != HWS_OK) {
         hws_task_fail(task, &err);
         return;
@@ -120,29 +130,96 @@ static bool send_gap(struct hws_task *task, struct tail *t)
     return true;
 }
 
-/* Sends while there is room; true when all rows of this query are out. */
+static void fill_checkpoint(const struct hws_checkpoint *c, Hawser__V1__AuditCheckpoint *out)
+{
+    hawser__v1__audit_checkpoint__init(out);
+    out->host = (char *)c->host;
+    out->seq = c->seq;
+    out->unix_ms = c->unix_ms;
+    out->hash = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->hash.b};
+    out->horizon_seq = c->horizon_seq;
+    out->horizon_prev = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->horizon_prev.b};
+    out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)c->key.b};
+    out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)c->signature.b};
+}
+
+static void fill_key(const struct hws_key_step *k, Hawser__V1__AuditKey *out)
+{
+    hawser__v1__audit_key__init(out);
+    out->from_seq = k->from_seq;
+    out->unix_ms = k->unix_ms;
+    out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->key.b};
+    out->by = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->by.b};
+    out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)k->signature.b};
+}
+
+static bool send_key(struct hws_task *task, const struct hws_key_step *k)
+{
+    Hawser__V1__TailResponse r = HAWSER__V1__TAIL_RESPONSE__INIT;
+    Hawser__V1__AuditKey key;
+
+    fill_key(k, &key);
+    r.key = &key;
+    return hws_svc_send(task, &r.base);
+}
+
+static bool send_checkpoint(struct hws_task *task, const struct hws_checkpoint *c)
+{
+    Hawser__V1__TailResponse r = HAWSER__V1__TAIL_RESPONSE__INIT;
+    Hawser__V1__AuditCheckpoint checkpoint;
+
+    fill_checkpoint(c, &checkpoint);
+    r.checkpoint = &checkpoint;
+    return hws_svc_send(task, &r.base);
+}
+
+/* Item idx of a query: its records, then keys, then checkpoints, so that each checkpoint follows
+ * the record it names and the key it is by. */
+static bool send_item(struct hws_task *task, struct tail *t, size_t idx)
+{
+    const struct hws_store_query *q = &t->query;
+
+    if (idx < q->n_records) {
+        t->after_seq = q->records[idx].seq;
+        return send_record(task, &q->records[idx]);
+    }
+    idx -= q->n_records;
+    return idx < q->sigs.n_keys ? send_key(task, &q->sigs.keys[idx])
+                                : send_checkpoint(task, &q->sigs.checkpoints[idx - q->sigs.n_keys]);
+}
+
+/* Sends while there is room; true when all that this query found is out. */
 static bool send_rows(struct hws_task *task, struct tail *t)
 {
+    const struct hws_store_query *q = &t->query;
+
     if (!send_gap(task, t)) {
         return false;
     }
-    while (t->sent_idx < t->query.n_records) {
-        if (!hws_rpc_has_room(task->rpc)) {
+    while (t->sent_idx < q->n_records + q->sigs.n_keys + q->sigs.n_checkpoints) {
+        if (!hws_rpc_has_room(task->rpc) || !send_item(task, t, t->sent_idx)) {
             return false;
         }
-        const struct hws_record *r = &t->query.records[t->sent_idx];
-        if (!send_record(task, r)) {
-            return false;
-        }
-        t->after_seq = r->seq;
         t->sent_idx++;
     }
+    t->after_key = q->sigs.wanted ? q->sigs.after_key : 0;
+    t->after_checkpoint = q->sigs.wanted ? q->sigs.after_checkpoint : 0;
     return true;
+}
+
+/* True if the store has more to tell than the last query did. */
+static bool has_news(const struct hws_task *task, const struct tail *t, bool more)
+{
+    const struct hws_store *store = task->agent->store;
+
+    return hws_store_audit_head(store) > t->after_seq ||
+           (t->signatures && (more || hws_store_audit_signed(store) > t->seen_signed));
 }
 
 static void next(struct hws_task *task)
 {
     struct tail *t = task->work;
+    bool more = false;
 
     if (t->asking) {
         return;
@@ -152,15 +229,16 @@ static void next(struct hws_task *task)
             return;
         }
         bool limited = t->query.n_records > 0 && t->after_seq < t->until_seq;
+        more = t->query.sigs.more;
         t->has_rows = false;
         t->last_n = 0;
         hws_store_job_deinit(&t->query.job);
-        if (!limited && !t->follow) {
+        if (!limited && !more && !t->follow) {
             hws_task_done(task);
             return;
         }
     }
-    if (hws_store_audit_head(task->agent->store) > t->after_seq) {
+    if (has_news(task, t, more)) {
         ask(task, t);
     }
 }
@@ -214,8 +292,10 @@ static void run(struct hws_task *task)
     }
     t->task = task;
     t->after_seq = q->after_seq;
+    t->from_seq = q->after_seq;
     t->last_n = q->last;
     t->follow = q->follow;
+    t->signatures = q->signatures;
     task->work = t;
     task->follows = q->follow ? HWS_FOLLOW_AUDIT : HWS_FOLLOW_NOTHING;
     ask(task, t);
@@ -280,35 +360,16 @@ static void free_checkpoint(struct checkpoint *w)
     hws_mem_free(w);
 }
 
-static void fill_checkpoint(const struct hws_checkpoint *c, Hawser__V1__AuditCheckpoint *out)
-{
-    hawser__v1__audit_checkpoint__init(out);
-    out->host = (char *)c->host;
-    out->seq = c->seq;
-    out->unix_ms = c->unix_ms;
-    out->hash = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->hash.b};
-    out->horizon_seq = c->horizon_seq;
-    out->horizon_prev = (ProtobufCBinaryData){HWS_DIGEST_BYTES, (uint8_t *)c->horizon_prev.b};
-    out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)c->key.b};
-    out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)c->signature.b};
-}
-
 static void fill_keys(struct hws_task *task, const struct checkpoint *w,
                       Hawser__V1__CheckpointResponse *r)
 {
     r->keys = hws_arena_ptrs(&task->arena, w->newest.n_keys);
     for (size_t i = 0; r->keys != NULL && i < w->newest.n_keys; i++) {
-        const struct hws_key_step *k = &w->newest.keys[i];
         Hawser__V1__AuditKey *out = hws_arena_alloc(&task->arena, sizeof(*out));
         if (out == NULL) {
             return;
         }
-        hawser__v1__audit_key__init(out);
-        out->from_seq = k->from_seq;
-        out->unix_ms = k->unix_ms;
-        out->key = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->key.b};
-        out->by = (ProtobufCBinaryData){HWS_PUBLIC_BYTES, (uint8_t *)k->by.b};
-        out->signature = (ProtobufCBinaryData){HWS_SIGNATURE_BYTES, (uint8_t *)k->signature.b};
+        fill_key(&w->newest.keys[i], out);
         r->keys[r->n_keys++] = out;
     }
 }

@@ -81,23 +81,27 @@ bool hws_audit_file_is_database(const char *path)
     return n == sizeof(head) && memcmp(head, "SQLite format 3", sizeof(head)) == 0;
 }
 
-/* Keys and checkpoints, which may stand anywhere among the records. Lines that are no lines are the
- * second walk's. */
+/* Keys and checkpoints, which may stand anywhere among the records; *out_horizon is the first one's
+ * if it stands before them, else 0. Lines that are no lines are the second walk's. */
 static enum hws_code take_signed(struct lines *l, struct hws_log_check *c, uint64_t *out_horizon,
                                  struct hws_err *err)
 {
     enum hws_code rc = HWS_OK;
+    bool begun = false;
 
     while (rc == HWS_OK && next_line(l)) {
         struct hws_line line;
         if (hws_line_read(l->text, l->n, &line, NULL) != HWS_OK) {
             continue;
         }
+        begun = begun || line.kind == HWS_LINE_RECORD || line.kind == HWS_LINE_GAP;
         if (line.kind == HWS_LINE_KEY) {
             rc = hws_log_check_key(c, &line.u.key, err);
         } else if (line.kind == HWS_LINE_CHECKPOINT) {
             rc = hws_log_check_checkpoint(c, &line.u.checkpoint, err);
-            *out_horizon = *out_horizon == 0 ? line.u.checkpoint.horizon_seq : *out_horizon;
+            if (!begun && *out_horizon == 0) {
+                *out_horizon = line.u.checkpoint.horizon_seq;
+            }
         }
     }
     return rc;

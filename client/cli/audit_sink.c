@@ -2,7 +2,6 @@
 #include "cli/audit_sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,28 +56,18 @@ static enum hws_code open_socket(struct hws_sink *s, const char *path, struct hw
 }
 
 enum hws_code hws_sink_open(struct hws_sink *s, enum hws_sink_format format, const char *to,
-                            const char *host, struct hws_err *err)
+                            const char *host, struct hws_export_end *out_end, struct hws_err *err)
 {
     memset(s, 0, sizeof(*s));
+    *out_end = (struct hws_export_end){0};
     s->format = format;
     s->fd = -1;
+    s->file.fd = -1;
     (void)hws_str_copy(s->host, sizeof(s->host), host);
     if (format != HWS_SINK_JSONL) {
         return open_socket(s, to != NULL ? to : s_formats[format].to, err);
     }
-    if (to == NULL) {
-        s->file = stdout;
-        return HWS_OK;
-    }
-    int fd = open(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    s->file = fd < 0 ? NULL : fdopen(fd, "a");
-    if (s->file == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return hws_err_set(err, HWS_E_IO, "%.120s: %s", to, strerror(errno));
-    }
-    return HWS_OK;
+    return hws_export_file_open(&s->file, to, out_end, err);
 }
 
 /* "2026-11-28T02:13:00.123Z" */
@@ -266,9 +255,7 @@ static enum hws_code deliver(struct hws_sink *s, struct hws_err *err)
     ssize_t sent;
 
     if (s->format == HWS_SINK_JSONL) {
-        return fwrite(p, 1, n, s->file) == n && fflush(s->file) == 0
-                   ? HWS_OK
-                   : hws_err_set(err, HWS_E_IO, "cannot write: %s", strerror(errno));
+        return hws_export_file_put(&s->file, p, n, err);
     }
     do {
         sent = send(s->fd, p, n, MSG_NOSIGNAL);
@@ -292,20 +279,13 @@ enum hws_code hws_sink_put(struct hws_sink *s, const struct hws_line *line, stru
 
 enum hws_code hws_sink_flush(struct hws_sink *s, struct hws_err *err)
 {
-    if (s->format != HWS_SINK_JSONL) {
-        return HWS_OK;
-    }
-    bool good = fflush(s->file) == 0;
-    if (good && s->file != stdout) {
-        good = fsync(fileno(s->file)) == 0;
-    }
-    return good ? HWS_OK : hws_err_set(err, HWS_E_IO, "cannot write: %s", strerror(errno));
+    return s->format == HWS_SINK_JSONL ? hws_export_file_sync(&s->file, err) : HWS_OK;
 }
 
 void hws_sink_close(struct hws_sink *s)
 {
-    if (s->file != NULL && s->file != stdout) {
-        (void)fclose(s->file);
+    if (s->format == HWS_SINK_JSONL) {
+        hws_export_file_close(&s->file);
     }
     if (s->format != HWS_SINK_JSONL && s->fd >= 0) {
         (void)close(s->fd);
@@ -313,4 +293,5 @@ void hws_sink_close(struct hws_sink *s)
     hws_buf_deinit(&s->text);
     memset(s, 0, sizeof(*s));
     s->fd = -1;
+    s->file.fd = -1;
 }

@@ -7,18 +7,18 @@
 #define HWS_CLI_AUDIT_SINK_H
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/export_file.h"
 #include "record/line.h"
 
 enum hws_sink_format { HWS_SINK_JSONL, HWS_SINK_SYSLOG, HWS_SINK_JOURNALD, HWS_N_SINK_FORMATS };
 
 struct hws_sink {
     enum hws_sink_format format;
-    FILE *file; /* JSONL: owned unless stdout */
-    int fd;     /* else: a connected datagram socket, owned; -1 = none */
+    struct hws_export_file file; /* JSONL */
+    int fd;                      /* else: a connected datagram socket, owned; -1 = none */
     char host[64];
     struct hws_buf text;
 };
@@ -29,10 +29,12 @@ enum hws_code hws_sink_format_of(const char *name, enum hws_sink_format *out, st
 
 /*
  * Opens the place: a file to append to (NULL: stdout), or a socket (NULL: /dev/log or journald's).
- * host is who the records are of. HWS_E_IO saying what and why.
+ * host is who the records are of. *out_end is how far the file came already (zero for a socket).
+ * HWS_E_IO saying what and why; of a file also as hws_export_file_open.
  */
 enum hws_code hws_sink_open(struct hws_sink *s, enum hws_sink_format format, const char *to,
-                            const char *host, struct hws_err *err) HWS_MUST_USE;
+                            const char *host, struct hws_export_end *out_end, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* Hands over one line: a record, a gap; keys and checkpoints go to JSON lines only. HWS_E_IO: not
  * handed over. */

@@ -184,26 +184,22 @@ static bool copy_bytes(ProtobufCBinaryData from, uint8_t *to, size_t n)
     return true;
 }
 
-enum hws_code hws_audit_take_checkpoint(const Hawser__V1__CheckpointResponse *a,
-                                        struct hws_log_check *check, struct hws_checkpoint *out,
-                                        struct hws_err *err)
+enum hws_code hws_audit_take_key(const Hawser__V1__AuditKey *from, struct hws_log_check *check,
+                                 struct hws_key_step *out, struct hws_err *err)
 {
-    const Hawser__V1__AuditCheckpoint *c = a->checkpoint;
-    struct hws_checkpoint now = {0};
-    enum hws_code rc = HWS_OK;
+    *out = (struct hws_key_step){.from_seq = from->from_seq, .unix_ms = from->unix_ms};
+    return copy_bytes(from->key, out->key.b, sizeof(out->key.b)) &&
+                   copy_bytes(from->by, out->by.b, sizeof(out->by.b)) &&
+                   copy_bytes(from->signature, out->signature.b, sizeof(out->signature.b))
+               ? hws_log_check_key(check, out, err)
+               : hws_err_set(err, HWS_E_PROTO, "a signing key has the wrong length");
+}
 
-    for (size_t i = 0; i < a->n_keys && rc == HWS_OK; i++) {
-        const Hawser__V1__AuditKey *from = a->keys[i];
-        struct hws_key_step k = {.from_seq = from->from_seq, .unix_ms = from->unix_ms};
-        rc = copy_bytes(from->key, k.key.b, sizeof(k.key.b)) &&
-                     copy_bytes(from->by, k.by.b, sizeof(k.by.b)) &&
-                     copy_bytes(from->signature, k.signature.b, sizeof(k.signature.b))
-                 ? hws_log_check_key(check, &k, err)
-                 : hws_err_set(err, HWS_E_PROTO, "a signing key has the wrong length");
-    }
-    if (rc != HWS_OK) {
-        return rc;
-    }
+enum hws_code hws_audit_copy_checkpoint(const Hawser__V1__AuditCheckpoint *c,
+                                        struct hws_checkpoint *out, struct hws_err *err)
+{
+    struct hws_checkpoint now = {0};
+
     if (c == NULL || !hws_str_copy(now.host, sizeof(now.host), c->host) ||
         !copy_bytes(c->hash, now.hash.b, sizeof(now.hash.b)) ||
         !copy_bytes(c->horizon_prev, now.horizon_prev.b, sizeof(now.horizon_prev.b)) ||
@@ -214,7 +210,23 @@ enum hws_code hws_audit_take_checkpoint(const Hawser__V1__CheckpointResponse *a,
     now.seq = c->seq;
     now.unix_ms = c->unix_ms;
     now.horizon_seq = c->horizon_seq;
-    rc = hws_log_check_checkpoint(check, &now, err);
+    *out = now;
+    return HWS_OK;
+}
+
+enum hws_code hws_audit_take_checkpoint(const Hawser__V1__CheckpointResponse *a,
+                                        struct hws_log_check *check, struct hws_checkpoint *out,
+                                        struct hws_err *err)
+{
+    struct hws_checkpoint now;
+    struct hws_key_step key;
+    enum hws_code rc = HWS_OK;
+
+    for (size_t i = 0; i < a->n_keys && rc == HWS_OK; i++) {
+        rc = hws_audit_take_key(a->keys[i], check, &key, err);
+    }
+    rc = rc == HWS_OK ? hws_audit_copy_checkpoint(a->checkpoint, &now, err) : rc;
+    rc = rc == HWS_OK ? hws_log_check_checkpoint(check, &now, err) : rc;
     if (rc == HWS_OK) {
         *out = now;
     }

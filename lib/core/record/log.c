@@ -14,27 +14,28 @@ static size_t n_steps(const struct hws_log_check *c)
     return hws_buf_len(&c->keys) / sizeof(struct hws_key_step);
 }
 
-static const struct hws_checkpoint *checkpoint_at(const struct hws_log_check *c, size_t i)
+static size_t n_marks(const struct hws_log_check *c)
 {
-    return (const struct hws_checkpoint *)(const void *)hws_buf_peek(&c->checkpoints) + i;
+    return hws_buf_len(&c->marks) / sizeof(struct hws_log_mark);
 }
 
-static size_t n_checkpoints(const struct hws_log_check *c)
+/* The newest checkpoint; NULL if there is none. */
+static const struct hws_checkpoint *newest(const struct hws_log_check *c)
 {
-    return hws_buf_len(&c->checkpoints) / sizeof(struct hws_checkpoint);
+    return n_marks(c) == 0 ? NULL : &c->last;
 }
 
 void hws_log_check_init(struct hws_log_check *c)
 {
     memset(c, 0, sizeof(*c));
     hws_buf_init(&c->keys, HWS_LOG_MAX_KEYS * sizeof(struct hws_key_step));
-    hws_buf_init(&c->checkpoints, HWS_LOG_MAX_CHECKPOINTS * sizeof(struct hws_checkpoint));
+    hws_buf_init(&c->marks, HWS_LOG_MAX_CHECKPOINTS * sizeof(struct hws_log_mark));
 }
 
 void hws_log_check_deinit(struct hws_log_check *c)
 {
     hws_buf_deinit(&c->keys);
-    hws_buf_deinit(&c->checkpoints);
+    hws_buf_deinit(&c->marks);
 }
 
 /* The first fault stays. */
@@ -120,7 +121,8 @@ static enum hws_code check_signed(struct hws_log_check *c, const struct hws_chec
 enum hws_code hws_log_check_checkpoint(struct hws_log_check *c, const struct hws_checkpoint *p,
                                        struct hws_err *err)
 {
-    size_t n = n_checkpoints(c);
+    const struct hws_checkpoint *last = newest(c);
+    struct hws_log_mark mark = {.seq = p->seq, .hash = p->hash};
 
     if (c->fault != NULL) {
         return told(c, err);
@@ -129,12 +131,15 @@ enum hws_code hws_log_check_checkpoint(struct hws_log_check *c, const struct hws
     if (rc != HWS_OK) {
         return rc;
     }
-    if (n > 0 && (p->seq < checkpoint_at(c, n - 1)->seq ||
-                  p->horizon_seq < checkpoint_at(c, n - 1)->horizon_seq)) {
+    if (last != NULL && (p->seq < last->seq || p->horizon_seq < last->horizon_seq)) {
         return blame(c, "checkpoint", p->seq, "its checkpoint is out of order", err);
     }
-    rc = hws_buf_put(&c->checkpoints, p, sizeof(*p));
-    return rc == HWS_OK ? HWS_OK : no_room(rc, err);
+    rc = hws_buf_put(&c->marks, &mark, sizeof(mark));
+    if (rc != HWS_OK) {
+        return no_room(rc, err);
+    }
+    c->last = *p;
+    return HWS_OK;
 }
 
 enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkpoint *p,
@@ -147,8 +152,7 @@ enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkp
     if (rc != HWS_OK) {
         return rc;
     }
-    size_t n = n_checkpoints(c);
-    if (n > 0 && strcmp(p->host, checkpoint_at(c, n - 1)->host) != 0) {
+    if (newest(c) != NULL && strcmp(p->host, newest(c)->host) != 0) {
         return blame(c, "pin", p->seq, "the checkpoint that was kept is another host's", err);
     }
     c->pin = *p;
@@ -158,8 +162,8 @@ enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkp
 
 const struct hws_public *hws_log_check_signer(const struct hws_log_check *c)
 {
-    if (n_checkpoints(c) > 0) {
-        return &checkpoint_at(c, n_checkpoints(c) - 1)->key;
+    if (newest(c) != NULL) {
+        return &newest(c)->key;
     }
     return n_steps(c) > 0 ? &step_at(c, n_steps(c) - 1)->key : NULL;
 }
@@ -199,17 +203,16 @@ static enum hws_code has_keys(struct hws_log_check *c, struct hws_err *err)
 enum hws_code hws_log_check_begin(struct hws_log_check *c, struct hws_err *err)
 {
     static const struct hws_digest none;
-    size_t n = n_checkpoints(c);
+    const struct hws_checkpoint *last = newest(c);
     enum hws_code rc = has_keys(c, err);
 
     if (rc != HWS_OK) {
         return rc;
     }
-    if (n == 0) {
+    if (last == NULL) {
         hws_verify_init(&c->walk, 1, &none);
         return HWS_OK;
     }
-    const struct hws_checkpoint *last = checkpoint_at(c, n - 1);
     hws_verify_init(&c->walk, last->horizon_seq, &last->horizon_prev);
     return HWS_OK;
 }
@@ -230,12 +233,14 @@ enum hws_code hws_log_check_begin_at(struct hws_log_check *c, uint64_t first_seq
 static enum hws_code meet_checkpoints(struct hws_log_check *c, const struct hws_record *r,
                                       struct hws_err *err)
 {
-    while (c->next_checkpoint < n_checkpoints(c)) {
-        const struct hws_checkpoint *p = checkpoint_at(c, c->next_checkpoint);
+    const struct hws_log_mark *marks = (const void *)hws_buf_peek(&c->marks);
+
+    while (c->next_mark < n_marks(c)) {
+        const struct hws_log_mark *p = &marks[c->next_mark];
         if (p->seq > r->seq) {
             break;
         }
-        c->next_checkpoint++;
+        c->next_mark++;
         if (p->seq < r->seq) {
             continue; /* of a record before the first one here */
         }
@@ -294,13 +299,11 @@ enum hws_code hws_log_check_malformed(struct hws_log_check *c, uint64_t seq, str
 enum hws_code hws_log_check_gap(struct hws_log_check *c, uint64_t first_seq, uint64_t last_seq,
                                 struct hws_err *err)
 {
-    size_t n = n_checkpoints(c);
-
     if (c->fault != NULL) {
         return told(c, err);
     }
-    if (first_seq != c->walk.next_seq || last_seq < first_seq || n == 0 ||
-        checkpoint_at(c, n - 1)->horizon_seq <= last_seq) {
+    if (first_seq != c->walk.next_seq || last_seq < first_seq || newest(c) == NULL ||
+        newest(c)->horizon_seq <= last_seq) {
         return blame(c, "missing", c->walk.next_seq,
                      "is missing, and no signed horizon says that it was pruned", err);
     }
@@ -335,12 +338,10 @@ static enum hws_code is_signed(struct hws_log_check *c, struct hws_err *err)
 
 enum hws_code hws_log_check_end(struct hws_log_check *c, struct hws_err *err)
 {
-    size_t n = n_checkpoints(c);
-
     if (c->fault != NULL) {
         return told(c, err);
     }
-    if (n > 0 && checkpoint_at(c, n - 1)->seq > c->last_seq) {
+    if (newest(c) != NULL && newest(c)->seq > c->last_seq) {
         return missing(c, "is missing: a signed checkpoint says that the log goes on", err);
     }
     if (c->stated_head > c->last_seq) {

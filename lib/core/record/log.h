@@ -23,19 +23,26 @@
 #include "record/checkpoint.h"
 #include "record/verify.h"
 
-#define HWS_LOG_MAX_CHECKPOINTS 100000u /* of one log; more are refused with HWS_E_BUSY */
+#define HWS_LOG_MAX_CHECKPOINTS 4000000u /* of one log; more are refused with HWS_E_BUSY */
 #define HWS_LOG_MAX_KEYS        1000u
+
+/* What a checkpoint says of a record. */
+struct hws_log_mark {
+    uint64_t seq;
+    struct hws_digest hash;
+};
 
 struct hws_log_check {
     struct hws_verify walk;
     struct hws_buf keys;        /* struct hws_key_step, in order */
-    struct hws_buf checkpoints; /* struct hws_checkpoint, in order */
+    struct hws_buf marks;       /* struct hws_log_mark of each checkpoint, in order */
+    struct hws_checkpoint last; /* the newest checkpoint, if there are marks */
     struct hws_checkpoint pin;
     bool pinned;
     uint64_t max_unsigned; /* the caller's: records behind the newest signature; 0 = any number */
     bool has_key;          /* the caller's: must_be_by counts */
     struct hws_public must_be_by; /* it or a key that it leads to signed the newest checkpoint */
-    size_t next_checkpoint;       /* the walk's place among the checkpoints */
+    size_t next_mark;             /* the walk's place among the marks */
     uint64_t bad_seq;             /* 0 while nothing is wrong */
     const char *fault;  /* hws_verify_fault_name, or "key", "checkpoint", "pin", "rewritten",
                            "missing",  "truncated", "unsigned" */

@@ -378,9 +378,13 @@ static bool query_run(struct hws_store_db *db, struct hws_store_job *job)
     if (r->after_seq > (uint64_t)INT64_MAX) {
         return true; /* SQLite's numbers are signed; nothing lies up there */
     }
-    (void)read_rows(db, r, limit,
-                    bytes); /* the error is in the job; the rows before it are given */
+    /* The error is in the job; the rows before it are given. */
+    enum hws_code rc = read_rows(db, r, limit, bytes);
     point_at(r, hws_buf_peek(bytes));
+    if (rc == HWS_OK && r->sigs.wanted) {
+        uint64_t last_seq = r->n_records == 0 ? r->after_seq : r->records[r->n_records - 1].seq;
+        (void)!hws_store__signed_from(db, last_seq, &r->sigs, &job->err);
+    }
     return true;
 }
 
@@ -393,9 +397,12 @@ static void query_deinit(struct hws_store_job *job)
     }
     hws_mem_free(r->bytes);
     hws_mem_free(r->records);
+    hws_mem_free(r->sigs.keys);
+    hws_mem_free(r->sigs.checkpoints);
     r->bytes = NULL;
     r->records = NULL;
     r->n_records = 0;
+    memset(&r->sigs, 0, sizeof(r->sigs));
 }
 
 static const struct hws_store_job_ops s_query = {

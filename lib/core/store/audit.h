@@ -22,11 +22,27 @@ struct hws_store_append {
                                  cut by the store. Out: seq, prev_hash, hash */
 };
 
+#define HWS_STORE_QUERY_SIGNED 64u /* checkpoints of one query at most */
+
+/* The signatures of a query: numbers are those that keys and checkpoints have in the store. */
+struct hws_store_signed {
+    bool wanted;               /* in */
+    uint64_t from_seq;         /* in: checkpoints of this record or later */
+    uint64_t after_key;        /* in: the number of the last key known. Out: of the last given */
+    uint64_t after_checkpoint; /* the same of checkpoints */
+    bool more;                 /* out: the limit left some out */
+    struct hws_key_step *keys; /* out; owned by the request */
+    size_t n_keys;
+    struct hws_checkpoint *checkpoints; /* out; owned by the request */
+    size_t n_checkpoints;
+};
+
 /*
  * Reads records, oldest first: those with a seq above after_seq, or, if last_n is set, the newest
  * last_n. At most limit (and 1 MiB) at once: go on with after_seq = the last seq given. HWS_E_PROTO
  * when a row does not match its own hash: the records before it are given, bad_seq names it, and
- * after_seq = bad_seq goes on behind it.
+ * after_seq = bad_seq goes on behind it. If signatures are wanted: also keys, and the checkpoints
+ * of the record after_seq up to the last one given.
  */
 struct hws_store_query {
     struct hws_store_job job;
@@ -38,7 +54,8 @@ struct hws_store_query {
     uint64_t horizon_seq; /* out: the oldest record kept; 0 if there is none */
     uint64_t head_seq;    /* out: the newest */
     uint64_t bad_seq;     /* out: the damaged row, 0 if none */
-    void *bytes;          /* the store's: what the records point into */
+    struct hws_store_signed sigs;
+    void *bytes; /* the store's: what the records point into */
 };
 
 /*

@@ -16,6 +16,7 @@
 #include "crypt/digest.h"
 #include "crypt/sign.h"
 #include "record/chain.h"
+#include "store/audit.h"
 #include "store/store.h"
 
 #define HWS_STORE_SCHEMA         2          /* PRAGMA user_version: schema.def */
@@ -148,6 +149,11 @@ enum hws_code hws_store__sign(struct hws_store_db *db, struct hws_err *err) HWS_
 
 /* True if records wait for a checkpoint. */
 bool hws_store__unsigned(const struct hws_store_db *db);
+
+/* Reads the keys and checkpoints that *sig asks for, the latter of records up to last_seq. */
+enum hws_code hws_store__signed_from(struct hws_store_db *db, uint64_t last_seq,
+                                     struct hws_store_signed *sig, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* Reads keys and the last checkpoint and checks them against the log; the first time stores the
  * first key. After audit_open. */

@@ -175,16 +175,17 @@ static enum hws_code last_checkpoint(struct hws_store_db *db, struct hws_checkpo
 
 /* ---- open ---- */
 
-/* All keys into a new array. */
-static enum hws_code read_keys(struct hws_store_db *db, struct hws_key_step **out, size_t *out_n,
-                               struct hws_err *err)
+/* The keys with a number above after_n into a new array. */
+static enum hws_code read_keys(struct hws_store_db *db, uint64_t after_n, struct hws_key_step **out,
+                               size_t *out_n, struct hws_err *err)
 {
     struct hws_buf keys = {0};
     struct hws_store_q q;
     enum hws_store_step step;
     enum hws_code rc = HWS_OK;
 
-    hws_store__q(&q, db, HWS_SQL_KEY_ALL);
+    hws_store__q(&q, db, HWS_SQL_KEY_FROM);
+    hws_store__u64(&q, after_n);
     while (rc == HWS_OK && (step = hws_store__step(&q, err)) != HWS_STORE_STEP_DONE) {
         struct hws_key_step k;
         rc = step == HWS_STORE_STEP_ERROR ? err->code : read_key(&q, &k, err);
@@ -320,7 +321,7 @@ enum hws_code hws_store__sign_open(struct hws_store_db *db, struct hws_err *err)
     if (db->opt.signer == NULL) {
         return HWS_OK;
     }
-    enum hws_code rc = read_keys(db, &keys, &n, &local);
+    enum hws_code rc = read_keys(db, 0, &keys, &n, &local);
     if (rc == HWS_OK) {
         db->marks.n_keys = n;
         db->marks.signer = db->opt.signer;
@@ -441,7 +442,7 @@ static bool checkpoint_run(struct hws_store_db *db, struct hws_store_job *job)
         rc = last_checkpoint(db, &r->checkpoint, &n, &job->err);
     }
     if (rc == HWS_OK) {
-        rc = read_keys(db, &r->keys, &r->n_keys, &job->err);
+        rc = read_keys(db, 0, &r->keys, &r->n_keys, &job->err);
     }
     r->head_seq = db->marks.head_seq;
     return rc == HWS_OK;
@@ -463,6 +464,50 @@ void hws_store_checkpoint_init(struct hws_store_checkpoint *r)
 {
     memset(r, 0, sizeof(*r));
     r->job.ops = &s_checkpoint;
+}
+
+/* ---- signatures of a query ---- */
+
+static enum hws_code read_checkpoints(struct hws_store_db *db, uint64_t last_seq,
+                                      struct hws_store_signed *sig, struct hws_err *err)
+{
+    struct hws_store_q q;
+    enum hws_store_step step;
+    enum hws_code rc = HWS_OK;
+
+    hws_store__q(&q, db, HWS_SQL_CHECKPOINT_FROM);
+    hws_store__u64(&q, sig->after_checkpoint);
+    hws_store__u64(&q, sig->from_seq);
+    hws_store__u64(&q, last_seq);
+    hws_store__u64(&q, HWS_STORE_QUERY_SIGNED);
+    while (rc == HWS_OK && sig->n_checkpoints < HWS_STORE_QUERY_SIGNED &&
+           (step = hws_store__step(&q, err)) != HWS_STORE_STEP_DONE) {
+        rc = step == HWS_STORE_STEP_ERROR
+                 ? err->code
+                 : read_checkpoint(&q, &sig->checkpoints[sig->n_checkpoints], err);
+        if (rc == HWS_OK) {
+            sig->n_checkpoints++;
+            sig->after_checkpoint = hws_store__col_u64(&q, 0);
+        }
+    }
+    hws_store__q_end(&q);
+    sig->more = sig->n_checkpoints == HWS_STORE_QUERY_SIGNED;
+    return rc;
+}
+
+enum hws_code hws_store__signed_from(struct hws_store_db *db, uint64_t last_seq,
+                                     struct hws_store_signed *sig, struct hws_err *err)
+{
+    sig->checkpoints = hws_mem_zalloc(HWS_STORE_QUERY_SIGNED, sizeof(*sig->checkpoints));
+    if (sig->checkpoints == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "store: out of memory");
+    }
+    enum hws_code rc = read_keys(db, sig->after_key, &sig->keys, &sig->n_keys, err);
+    if (rc == HWS_OK) {
+        sig->after_key += sig->n_keys;
+        rc = read_checkpoints(db, last_seq, sig, err);
+    }
+    return rc;
 }
 
 /* ---- rotate: the request ---- */

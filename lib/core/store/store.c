@@ -83,6 +83,8 @@ enum hws_code hws_store_open(const struct hws_store_options *options, struct hws
     s->uses_next = s->db.uses_next;
     s->head_seq = s->db.marks.head_seq;
     s->seen_seq = s->head_seq;
+    s->n_signed = s->db.marks.n_checkpoints;
+    s->seen_signed = s->n_signed;
     s->audit_cb = options->audit_cb;
     s->audit_data = options->data;
     rc = start_thread(s);
@@ -230,8 +232,10 @@ void hws_store_turn(struct hws_store *s)
     s->turning = true;
     run_callbacks(s);
     uint64_t head = hws_store_audit_head(s);
-    if (s->audit_cb != NULL && head > s->seen_seq) {
+    uint64_t n_signed = hws_store_audit_signed(s);
+    if (s->audit_cb != NULL && (head > s->seen_seq || n_signed > s->seen_signed)) {
         s->seen_seq = head;
+        s->seen_signed = n_signed;
         s->audit_cb(s->audit_data, head);
     }
     s->turning = false;
@@ -286,6 +290,14 @@ uint64_t hws_store_audit_head(const struct hws_store *s)
     uint64_t head = s->head_seq;
     unlock_const(s);
     return head;
+}
+
+uint64_t hws_store_audit_signed(const struct hws_store *s)
+{
+    lock_const(s);
+    uint64_t n = s->n_signed;
+    unlock_const(s);
+    return n;
 }
 
 void hws_store_stats(const struct hws_store *s, struct hws_store_stats *out)

@@ -75,7 +75,8 @@ struct hws_store_options {
     uint64_t min_free_bytes; /* below this much free disk mutations are refused, the rest goes on */
     uint64_t max_pages;      /* ceiling on the database, 4 KiB pages; 0 = none */
     bool full_check;         /* also walk every page and the whole audit chain at open (slow) */
-    void (*audit_cb)(void *data, uint64_t head_seq); /* inside turn: new audit rows are durable */
+    void (*audit_cb)(void *data, uint64_t head_seq); /* inside turn: new audit rows are durable, or
+                                                        a new checkpoint is */
     void *data;                                      /* for audit_cb */
 };
 
@@ -146,6 +147,9 @@ void hws_store_job_deinit(struct hws_store_job *job);
 
 /* The seq of the newest durable audit record, 0 if none. */
 uint64_t hws_store_audit_head(const struct hws_store *s);
+
+/* How many checkpoints of the log have become durable, ever: grows with each. */
+uint64_t hws_store_audit_signed(const struct hws_store *s);
 
 void hws_store_stats(const struct hws_store *s, struct hws_store_stats *out);
 

@@ -22,6 +22,7 @@ struct hws_store {
     bool exited;
     bool failed;
     uint64_t head_seq; /* the newest durable audit record */
+    uint64_t n_signed; /* checkpoints of the audit log that are durable, ever */
     uint64_t n_commits;
     uint64_t n_checkpoints;
     uint64_t n_lost;   /* notes that could not be stored */
@@ -33,6 +34,7 @@ struct hws_store {
     uint32_t max_jobs;
     uint64_t n_jobs;
     uint64_t seen_seq;
+    uint64_t seen_signed;
     bool created;
     bool uses_next;
     void (*audit_cb)(void *data, uint64_t head_seq);

@@ -228,6 +228,7 @@ static void commit(struct batch *b)
     }
     (void)pthread_mutex_lock(&s->lock);
     s->head_seq = s->db.marks.head_seq;
+    s->n_signed = s->db.marks.n_checkpoints;
     s->n_commits += wrote ? 1 : 0;
     (void)pthread_mutex_unlock(&s->lock);
     s->tell_at_ms = wrote ? 0 : s->tell_at_ms;
@@ -344,13 +345,15 @@ static bool run_own(struct hws_store *s,
         (void)pthread_mutex_lock(&s->lock);
         s->n_commits++;
         s->head_seq = s->db.marks.head_seq;
+        s->n_signed = s->db.marks.n_checkpoints;
         (void)pthread_mutex_unlock(&s->lock);
         note_unsigned(s);
     }
     if (s->db.broken) {
         fail_store(s, s->db.why_broken);
     }
-    if (s->db.broken || s->db.marks.head_seq != before.head_seq) {
+    if (s->db.broken || s->db.marks.head_seq != before.head_seq ||
+        s->db.marks.n_checkpoints != before.n_checkpoints) {
         wake_owner(s);
     }
     return rc == HWS_OK;

@@ -220,6 +220,105 @@ static void a_checkpoint_on_demand_covers_the_newest_record(void **state)
     assert_memory_equal(&c, &again, sizeof(c)); /* nothing new: the same one */
 }
 
+/* What a query that wants signatures gives: "K" a key, the seq of each checkpoint. */
+static void ask_signed(struct fixture *f, struct hws_store_query *q, uint64_t after_seq,
+                       uint32_t limit)
+{
+    struct hws_store_signed known = q->sigs;
+
+    hws_store_query_init(q);
+    q->after_seq = after_seq;
+    q->limit = limit;
+    q->sigs.wanted = true;
+    q->sigs.from_seq = known.from_seq;
+    q->sigs.after_key = known.after_key;
+    q->sigs.after_checkpoint = known.after_checkpoint;
+    assert_code(hws_store_run(f->store, &q->job, NULL), HWS_OK);
+}
+
+/* Frees what it gave; the place that it came to stays. */
+static void done_with(struct hws_store_query *q)
+{
+    struct hws_store_signed place = {.from_seq = q->sigs.from_seq,
+                                     .after_key = q->sigs.after_key,
+                                     .after_checkpoint = q->sigs.after_checkpoint};
+
+    hws_store_job_deinit(&q->job);
+    q->sigs = place;
+}
+
+static void a_query_gives_each_key_and_checkpoint_once_and_never_before_its_record(void **state)
+{
+    struct hws_store_query q = {.n_records = 0};
+    struct fixture *f = *state;
+
+    fixture_close(f);
+    f->options.sign_records = 4;
+    fixture_open(f);
+    fill(f, 10); /* signed at 4 and 8 */
+    uint64_t n_signed = hws_store_audit_signed(f->store);
+    assert_int_equal(n_signed, 2);
+
+    ask_signed(f, &q, 0, 6);
+    assert_int_equal(q.n_records, 6);
+    assert_int_equal(q.sigs.n_keys, 1);
+    assert_int_equal(q.sigs.n_checkpoints, 1);
+    assert_int_equal(q.sigs.checkpoints[0].seq, 4);
+    done_with(&q);
+    ask_signed(f, &q, 6, 100);
+    assert_int_equal(q.n_records, 4);
+    assert_int_equal(q.sigs.n_keys, 0);
+    assert_int_equal(q.sigs.n_checkpoints, 1);
+    assert_int_equal(q.sigs.checkpoints[0].seq, 8);
+    assert_ok(hws_checkpoint_check(&q.sigs.checkpoints[0], NULL), NULL);
+    done_with(&q);
+
+    assert_int_equal(take_checkpoint(f).seq, 10); /* no new record, a new signature */
+    assert_int_equal(hws_store_audit_signed(f->store), n_signed + 1);
+    ask_signed(f, &q, 10, 100);
+    assert_int_equal(q.n_records, 0);
+    assert_int_equal(q.sigs.n_checkpoints, 1);
+    assert_int_equal(q.sigs.checkpoints[0].seq, 10);
+    done_with(&q);
+
+    assert_code(rotate(f, &s_next), HWS_OK);
+    f->options.signer = &s_next;
+    ask_signed(f, &q, 10, 100);
+    assert_int_equal(q.n_records, 1); /* the note */
+    assert_int_equal(q.sigs.n_keys, 1);
+    assert_int_equal(q.sigs.n_checkpoints, 2); /* the old key's last, the new key's first */
+    assert_false(q.sigs.more);
+    done_with(&q);
+}
+
+static void a_query_says_when_it_leaves_checkpoints_out(void **state)
+{
+    struct hws_store_query q = {.n_records = 0};
+    struct fixture *f = *state;
+
+    fixture_close(f);
+    f->options.sign_records = 1;
+    fixture_open(f);
+    fill(f, HWS_STORE_QUERY_SIGNED + 3);
+    ask_signed(f, &q, 0, 1000);
+    assert_int_equal(q.n_records, HWS_STORE_QUERY_SIGNED + 3);
+    assert_int_equal(q.sigs.n_checkpoints, HWS_STORE_QUERY_SIGNED);
+    assert_true(q.sigs.more);
+    done_with(&q);
+    ask_signed(f, &q, HWS_STORE_QUERY_SIGNED + 3, 1000);
+    assert_int_equal(q.n_records, 0);
+    assert_int_equal(q.sigs.n_checkpoints, 3);
+    assert_int_equal(q.sigs.checkpoints[2].seq, HWS_STORE_QUERY_SIGNED + 3);
+    assert_false(q.sigs.more);
+    done_with(&q);
+
+    q.sigs = (struct hws_store_signed){.from_seq = 60};
+    ask_signed(f, &q, 60, 4);
+    assert_int_equal(q.n_records, 4);
+    assert_int_equal(q.sigs.n_checkpoints, 5); /* the record that it goes on from, too */
+    done_with(&q);
+}
+
 /* ---- tampering ---- */
 
 #define N_RECORDS 12
@@ -729,6 +828,8 @@ int main(void)
         TEST(the_log_is_signed_at_the_end_and_every_so_many_records),
         TEST(records_are_signed_in_time_without_further_ones),
         TEST(only_so_many_checkpoints_stay_and_the_log_is_sound),
+        TEST(a_query_gives_each_key_and_checkpoint_once_and_never_before_its_record),
+        TEST(a_query_says_when_it_leaves_checkpoints_out),
         TEST(a_checkpoint_on_demand_covers_the_newest_record),
         TEST(every_byte_of_every_column_of_every_record_is_named),
         TEST(every_byte_of_checkpoints_and_keys_is_noticed),
