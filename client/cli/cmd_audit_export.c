@@ -5,8 +5,9 @@
  * record that it names, also those that are signed while it is followed. How far it came is read
  * from the file itself, so that no record is in it twice or left out, wherever the export was cut
  * off. Of a socket, and of a file that was rotated away, the cursor tells, which is replaced whole
- * after every CURSOR_RECORDS or CURSOR_MS and at the end: there some records may be handed over
- * twice after a crash, and none never. What retention pruned in between is told as a gap.
+ * after every CURSOR_MS, of a socket also after every CURSOR_RECORDS, and at the end: there some
+ * records may be handed over twice after a crash, and none never. What retention pruned in between
+ * is told as a gap.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -170,6 +171,15 @@ static enum hws_code put_key(struct export *x, const Hawser__V1__AuditKey *from)
     return rc == HWS_OK && hws_buf_len(&x->keys.keys) > n ? put_line(x, &line) : rc;
 }
 
+/* A file tells by itself how far it came, so it need not be on disk that often. */
+static enum hws_code note_if_many(struct export *x)
+{
+    x->n_since++;
+    return x->n_since >= CURSOR_RECORDS && x->cursor != NULL && !x->sink.file.regular
+               ? write_cursor(x)
+               : HWS_OK;
+}
+
 static bool copy_hash(ProtobufCBinaryData from, struct hws_digest *to)
 {
     if (from.len != sizeof(to->b)) {
@@ -218,7 +228,7 @@ static enum hws_code put_record(struct export *x, const Hawser__V1__AuditRecord 
     if (rc == HWS_OK) {
         x->next_seq = r->seq + 1;
         x->host->last_seq = r->seq;
-        rc = ++x->n_since >= CURSOR_RECORDS ? write_cursor(x) : HWS_OK;
+        rc = note_if_many(x);
     }
     if (rc == HWS_OK && x->waiting.seq != 0 && x->waiting.seq <= r->seq) {
         struct hws_checkpoint c = x->waiting;
@@ -342,7 +352,8 @@ static int stream(struct hws_cli *cli, struct export *x)
     if (cli->args.given[HWS_OPT_FOLLOW]) {
         hws_cli_follow(x->host, &hws_client_method_audit_tail, request, came);
     } else {
-        hws_cli_stream(x->host, &hws_client_method_audit_tail, request(x->host), came, false);
+        /* However long it takes: a log is as large as it is. */
+        hws_cli_stream(x->host, &hws_client_method_audit_tail, request(x->host), came, true);
     }
     hws_cli_wait(cli);
     if (!x->failed) {

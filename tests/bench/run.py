@@ -114,8 +114,8 @@ class Agent:
             f"devices: {{backend: emu, profiles: [{profiles}/connectx7.yaml, slow.yaml]}}\n")
         self.creds = [os.path.join(self.pki, f) for f in ("operator-olga.crt", "operator-olga.key", "ca.crt")]
 
-    def start(self, pin=None):
-        argv = [os.path.join(BIN, "hawserd"), "--config", self.config]
+    def start(self, pin=None, program=None):
+        argv = [program or os.path.join(BIN, "hawserd"), "--config", self.config, "--bin-dir", BIN]
         listen = os.path.join(self.dir, "run/wire/listen")
         if os.path.exists(listen):
             os.unlink(listen)  # of an earlier run: it names a port that may be somebody else's now
@@ -198,11 +198,61 @@ def bench_agent():
         shutil.rmtree(root, ignore_errors=True)
 
 
+LOG_LIMIT_MS = 1000  # to judge a log of 100,000 records, of processor time
+LONG_ROUNDS = 11  # with fewer runs of each a busy machine says more than the programs do
+KEEP_LIMIT = 1.05  # the median round trip of a read that is recorded, beside the same unrecorded
+
+
+def bench_audit():
+    """Judging a log of 100,000 records."""
+    root = tempfile.mkdtemp(prefix="hawser-bench.")
+    try:
+        program(os.path.join(BENCH, "bench_audit"), root, str(args.rounds))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    for name in ("audit.verify_100k.db_ms", "audit.verify_100k.export_ms"):
+        if min(rows[name][1]) > LOG_LIMIT_MS:
+            fails[name] = f"above {LOG_LIMIT_MS} ms"
+
+
+def unary_us(agent):
+    p = subprocess.run([os.path.join(BENCH, "bench_agent"), "unary", agent.target, *agent.creds, "800"],
+                       capture_output=True, text=True, timeout=120)
+    if p.returncode != 0:
+        sys.exit(f"bench_agent: {p.stderr.strip()}")
+    return float(re.search(r"p50_us (\S+)", p.stdout).group(1))
+
+
+def bench_recording():
+    """What recording reads costs them: two agents that differ in nothing else, in turn."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # the disk's own pace is not what is asked
+    roots = [tempfile.mkdtemp(prefix="hawser-bench.", dir=memory) for _ in range(2)]
+    agents = [Agent(root) for root in roots]
+    name, took = "audit.read.p50_us", [[], []]
+    try:
+        agents[0].start()
+        agents[1].start(program=os.path.join(BENCH, "bench_unrecorded"))
+        for i in range(3 * args.rounds):
+            for which in ((0, 1) if i % 2 else (1, 0)):
+                took[which].append(unary_us(agents[which]))
+    finally:
+        for agent in agents:
+            if getattr(agent, "proc", None) and agent.proc.poll() is None:
+                agent.stop()
+        for root in roots:
+            shutil.rmtree(root, ignore_errors=True)
+    rows[name], floors[name] = ("us", took[0]), took[1]
+    if args.rounds >= LONG_ROUNDS and min(took[0]) > KEEP_LIMIT * min(took[1]):
+        fails[name] = f"more than {KEEP_LIMIT} x the same without records"
+
+
 PROFILE = os.path.join(TOP, "agent/emu/profiles/connectx7.yaml")
 program(os.path.join(BENCH, "bench_cmdq"), PROFILE, str(2 * args.rounds - 1))
 count_cmdq(PROFILE)
 judge_depths()
 program(os.path.join(BENCH, "bench_tls"), str(2 * args.rounds - 1))
 bench_agent()
+bench_audit()
+bench_recording()
 report()
 sys.exit(1 if fails else 0)

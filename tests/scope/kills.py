@@ -1,6 +1,7 @@
 """SIGKILLs hawserd at random moments under a load of changes. After each: it comes back by itself, the whole log verifies
 against its signatures and against the checkpoint kept before the kill, and every value found on a card has its intent on
-record. Argument: how many kills. Prints `pass NAME` or `fail NAME` and figures; HAWSER_TEST_SEED repeats a run."""
+record. The log is one export that each inspection appends to. Argument: how many kills. Prints `pass NAME` or `fail NAME` and
+figures; HAWSER_TEST_SEED repeats a run."""
 import json
 import os
 import random
@@ -29,33 +30,41 @@ def load(case, device, stop, acked):
             acked[device] = acked.get(device, 0) + 1
 
 
-def records_of(path):
-    with open(path) as f:
-        return [r for r in map(json.loads, f) if r["type"] == "record"]
+class Export:
+    """The log as one file that each inspection goes on with."""
+
+    def __init__(self, case):
+        self.case, self.path, self.at, self.intents = case, os.path.join(case.root, "log.jsonl"), 0, []
+
+    def go_on(self):
+        self.case.ok("audit", "export", "-t", "host-a", "--to", self.path, timeout=600)
+        with open(self.path) as f:
+            f.seek(self.at)
+            for line in iter(f.readline, ""):
+                r = json.loads(line)
+                if r["type"] == "record" and r["phase"] == "intent":
+                    self.intents.append(r)
+            self.at = f.tell()
 
 
-def inspect(case, pins):
+def inspect(case, export, pins):
     """The figures after one kill; raises if the log or a card tells otherwise."""
-    log = os.path.join(case.root, "log.jsonl")
-    if os.path.exists(log):
-        os.unlink(log)
     stored = {}
     for device in (NIC0, NIC1):
         until(lambda device=device: case.cli("config", "get", "-t", "host-a", "--device", device, "NUM_OF_VFS").code == 0,
               "the card is read again", 60)
         rows = case.js("config", "get", "-t", "host-a", "--device", device, "NUM_OF_VFS")
         stored[device] = next(iter(v for k, v in rows.items() if isinstance(v, list)))[0]["stored"]
-    case.ok("audit", "export", "-t", "host-a", "--to", log)
+    export.go_on()
     pin = os.path.join(pins, "host-a.jsonl")
     kept = ["--checkpoint", pin] if os.path.exists(pin) else []
-    verdict = case.js("audit", "verify", log, *kept)
+    verdict = case.js("audit", "verify", export.path, *kept, timeout=600)
     case.ok("audit", "checkpoint", "-t", "host-a", "--pin", pins)
-    intents = [r for r in records_of(log) if r["phase"] == "intent"]
     for device, value in stored.items():
-        mine = [r for r in intents if r["device"].endswith(device) and f"NUM_OF_VFS={value}" in r["detail"].split(";")[0].split()]
+        mine = [r for r in export.intents if r["device"].endswith(device) and f"NUM_OF_VFS={value}" in r["detail"].split(";")[0].split()]
         if int(value) != 0 and not mine:
             raise AssertionError(f"{device} holds NUM_OF_VFS={value}, and no intent on record says so")
-    return int(verdict["records"]), len(intents)
+    return int(verdict["records"]), len(export.intents)
 
 
 def main(n):
@@ -64,7 +73,7 @@ def main(n):
     case = Kills()
     pins = os.path.join(case.root, "pins")
     os.makedirs(pins)
-    stop, acked = threading.Event(), {}
+    stop, acked, export = threading.Event(), {}, Export(case)
     loads = [threading.Thread(target=load, args=(case, d, stop, acked)) for d in (NIC0, NIC1)]
     verdict = "fail"
     try:
@@ -76,7 +85,7 @@ def main(n):
             os.kill(pid, signal.SIGKILL)
             until(lambda pid=pid: case.host.keeper() not in ([], [pid]), "another keeper", 60)
             until(lambda: case.cli("agent", "info", "-t", "host-a").code == 0, "it serves", 60)
-            n_records, n_intents = inspect(case, pins)
+            n_records, n_intents = inspect(case, export, pins)
         verdict = "pass"
         print(f"{n} SIGKILLs, {n_records} records, {n_intents} changes begun, {sum(acked.values())} acknowledged; the log verified "
               "after each, no value on a card without its intent")

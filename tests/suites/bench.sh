@@ -8,9 +8,9 @@ rounds=3
 [ "$HAWSER_LONG" = 1 ] && rounds=11
 while IFS= read -r line; do
   case $line in
-    cmdq.*' FAIL: '*) fail "${line%% *}: ${line##* FAIL: }" ;;
+    cmdq.*' FAIL: '* | audit.*' FAIL: '*) fail "${line%% *}: ${line##* FAIL: }" ;;
     '{'*'"fail": '*) echo "$line"; fail "$(echo "$line" | sed 's/.*"name": "\([^"]*\)".*/\1/')" ;;
-    cmdq.* | tls.* | agent.*) echo "  $line"; pass "${line%% *}" ;;
+    cmdq.* | tls.* | agent.* | audit.*) echo "  $line"; pass "${line%% *}" ;;
     '{'*) echo "$line"; pass "$(echo "$line" | sed 's/.*"name": "\([^"]*\)".*/\1/')" ;;
     *) echo "$line"; fail "bench" ;;
   esac

@@ -193,6 +193,12 @@ static bool take_number(struct reader *r, uint64_t max, uint64_t *out)
     return true;
 }
 
+/* A character that stands for itself, as nearly all do. */
+static bool is_plain(char c)
+{
+    return c >= ' ' && c < 0x7f && c != '\\';
+}
+
 /* A text in quotes, unescaped where it stands and ended by a NUL on its closing quote. */
 static bool take_text(struct reader *r, const char **out)
 {
@@ -203,6 +209,10 @@ static bool take_text(struct reader *r, const char **out)
     }
     *out = to;
     while (r->at < r->n && r->text[r->at] != '"') {
+        if (is_plain(r->text[r->at])) {
+            *to++ = r->text[r->at++];
+            continue;
+        }
         if (r->text[r->at] == '\\') {
             r->at++;
             if (r->at == r->n || (r->text[r->at] != '"' && r->text[r->at] != '\\')) {
@@ -225,19 +235,28 @@ static bool take_text(struct reader *r, const char **out)
     return true;
 }
 
+/* The value of a lower-case hex digit; 16 for any other byte. */
+static unsigned digit_of(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return (unsigned)(c - '0');
+    }
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
 static bool take_hex(struct reader *r, uint8_t *out, size_t n)
 {
-    char hex[2 * HWS_SIGNATURE_BYTES + 1];
-    size_t got = 0;
-
     if (!take(r, "\"") || r->n - r->at < 2 * n) {
         return false;
     }
-    (void)hws_str_copy_n(hex, sizeof(hex), r->text + r->at, 2 * n);
-    if (strspn(hex, "0123456789abcdef") != 2 * n || hws_hex_decode(hex, out, n, &got) != HWS_OK) {
-        return false;
+    for (size_t i = 0; i < n; i++, r->at += 2) {
+        unsigned high = digit_of(r->text[r->at]);
+        unsigned low = digit_of(r->text[r->at + 1]);
+        if (high > 15 || low > 15) {
+            return false;
+        }
+        out[i] = (uint8_t)(high << 4 | low);
     }
-    r->at += 2 * n;
     return take(r, "\"");
 }
 
@@ -307,6 +326,13 @@ static bool take_kind(struct reader *r, enum hws_line_kind *out)
         }
     }
     return false;
+}
+
+bool hws_line_is_record(const char *text, size_t n)
+{
+    static const char begin[] = "{\"type\":\"record\"";
+
+    return n >= sizeof(begin) - 1 && memcmp(text, begin, sizeof(begin) - 1) == 0;
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): texts are unescaped where they stand */

@@ -13,6 +13,7 @@
 #ifndef HWS_RECORD_LINE_H
 #define HWS_RECORD_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,9 @@ struct hws_line {
 
 /* Appends the line and a newline. HWS_E_NOMEM; HWS_E_INVALID for a text that is not clean. */
 enum hws_code hws_line_print(const struct hws_line *line, struct hws_buf *out) HWS_MUST_USE;
+
+/* True if the n bytes begin as a record does; whether they are one, reading tells. */
+bool hws_line_is_record(const char *text, size_t n);
 
 /*
  * Reads n bytes (without the newline), changing them: texts are unescaped where they stand, and

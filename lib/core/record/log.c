@@ -152,7 +152,8 @@ enum hws_code hws_log_check_pin(struct hws_log_check *c, const struct hws_checkp
     if (rc != HWS_OK) {
         return rc;
     }
-    if (newest(c) != NULL && strcmp(p->host, newest(c)->host) != 0) {
+    const struct hws_checkpoint *last = newest(c);
+    if (last != NULL && strcmp(p->host, last->host) != 0) {
         return blame(c, "pin", p->seq, "the checkpoint that was kept is another host's", err);
     }
     c->pin = *p;
