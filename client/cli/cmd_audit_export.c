@@ -366,10 +366,35 @@ static int stream(struct hws_cli *cli, struct export *x)
                            : HWS_EXIT_OK;
 }
 
+/* The file holds no record, so the one before it tells, which the cursor names. If that one is
+ * gone, or it is this one and was emptied, the cursor's word may be old. */
+static enum hws_code find_rotated(struct hws_cli *cli, struct export *x,
+                                  const struct cursor *cursor)
+{
+    const struct hws_export_file *file = &x->sink.file;
+
+    if (!file->regular || cursor->inode == 0) {
+        return HWS_OK;
+    }
+    if (cursor->inode != file->inode) {
+        enum hws_code rc =
+            hws_export_file_rotated(file->path, (ino_t)cursor->inode, &x->end, &x->err);
+        if (rc != HWS_E_NOT_FOUND) {
+            return rc;
+        }
+    }
+    if (cursor->seq != 0) {
+        (void)fprintf(cli->errors,
+                      "hawser: %s: the file before it is gone, so the cursor alone counts: records "
+                      "after %" PRIu64 " may have been in it, too\n",
+                      file->path, cursor->seq);
+    }
+    return HWS_OK;
+}
+
 /* Where the export goes on: by the file, else by --after, else by the cursor. */
 static enum hws_code find_place(struct hws_cli *cli, struct export *x, uint64_t after)
 {
-    const struct hws_export_file *file = &x->sink.file;
     struct cursor cursor = {0};
     bool given = cli->args.given[HWS_OPT_AFTER];
     enum hws_code rc = HWS_OK;
@@ -378,21 +403,12 @@ static enum hws_code find_place(struct hws_cli *cli, struct export *x, uint64_t 
         return hws_err_set(&x->err, HWS_E_INVALID,
                            "%.200s goes to record %" PRIu64
                            " already: leave out --after, or export to another file",
-                           file->path, x->end.seq);
+                           x->sink.file.path, x->end.seq);
     }
     if (x->end.seq == 0 && !given && x->cursor != NULL) {
         rc = read_cursor(x->cursor, &cursor, &x->err);
+        rc = rc == HWS_OK ? find_rotated(cli, x, &cursor) : rc;
         after = cursor.seq;
-    }
-    if (rc == HWS_OK && cursor.inode != 0 && file->regular && cursor.inode != file->inode) {
-        rc = hws_export_file_rotated(file->path, (ino_t)cursor.inode, &x->end, &x->err);
-        if (rc == HWS_E_NOT_FOUND) {
-            (void)fprintf(cli->errors,
-                          "hawser: %s, so the cursor alone counts: up to %u records after %" PRIu64
-                          " may be in both\n",
-                          x->err.msg, CURSOR_RECORDS, cursor.seq);
-            rc = HWS_OK;
-        }
     }
     x->next_seq = (x->end.seq != 0 ? x->end.seq : after) + 1;
     x->host->last_seq = x->next_seq - 1;

@@ -25,7 +25,8 @@ static void die(const char *what, const struct hws_err *err)
     exit(1);
 }
 
-/* Of the processor, which this program alone keeps busy: other work on the machine does not count. */
+/* Of the processor, which this program alone keeps busy: other work on the machine does not count.
+ */
 static double now_ms(void)
 {
     struct timespec ts;
@@ -174,15 +175,17 @@ int main(int argc, char **argv)
 {
     char db[512];
     char lines[512];
+    uint64_t n_runs = 0;
 
-    if (argc != 3 || !hws_str_print(db, sizeof(db), "%s/audit.db", argv[1]) ||
+    if (argc != 3 || hws_str_to_u64(argv[2], 1000, &n_runs, NULL) != HWS_OK ||
+        !hws_str_print(db, sizeof(db), "%s/audit.db", argv[1]) ||
         !hws_str_print(lines, sizeof(lines), "%s/audit.jsonl", argv[1])) {
         (void)fprintf(stderr, "usage: bench_audit FOLDER RUNS\n");
         return 2;
     }
     make_log(db);
     make_export(lines);
-    for (int i = 0; i < atoi(argv[2]); i++) {
+    for (uint64_t i = 0; i < n_runs; i++) {
         judge("audit.verify_100k.db_ms", db, true);
         judge("audit.verify_100k.export_ms", lines, false);
     }
