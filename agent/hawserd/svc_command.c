@@ -162,15 +162,15 @@ struct rows {
     Hawser__V1__FieldValue **fields; /* in the arena */
     size_t n;
     size_t cap;
-    size_t n_seen;
+    size_t skip; /* of the first rows */
 };
 
 static void on_row(void *arg, const struct hws_reg_row *row)
 {
     struct rows *r = arg;
 
-    /* Status and syndrome come first and stand in CommandStatus already. */
-    if (r->n_seen++ < 2) {
+    if (r->skip > 0) {
+        r->skip--;
         return;
     }
     if (r->n == r->cap) {
@@ -230,7 +230,9 @@ static void answer(struct hws_task *task)
     Hawser__V1__ExecuteResponse r = HAWSER__V1__EXECUTE_RESPONSE__INIT;
     Hawser__V1__CommandStatus status;
     const struct hws_exec *x = task->work;
-    struct rows rows = {.task = task};
+    /* Status and syndrome come first and stand in CommandStatus already. */
+    struct rows rows = {.task = task, .skip = 2};
+    struct rows request = {.task = task};
     char name[96];
 
     fill_status(task, &x->answer, &status);
@@ -239,8 +241,13 @@ static void answer(struct hws_task *task)
         /* What has no decoder is shown raw. */
         (void)!hws_hca_decode(x->in, x->in_bytes, x->out, x->out_bytes, on_row, &rows, NULL);
     }
+    if (((const Hawser__V1__ExecuteRequest *)task->request)->show_request) {
+        (void)!hws_hca_decode_request(x->in, x->in_bytes, on_row, &request, NULL);
+    }
     r.status = &status;
     r.name = name;
+    r.request = request.fields;
+    r.n_request = request.n;
     r.fields = rows.fields;
     r.n_fields = rows.n;
     r.outbox.data = x->out;

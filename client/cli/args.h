@@ -41,6 +41,7 @@ enum hws_cli_group {
     HWS_GROUP_EXPORT = 1u << 30,
     HWS_GROUP_FIRMWARE = 1u << 20,
     HWS_GROUP_STOP = 1u << 21,
+    HWS_GROUP_SHOW = 1u << 22,
     HWS_GROUP_ALONE = 1u << 12 /* no command's: stands instead of one */
 };
 

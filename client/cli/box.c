@@ -100,31 +100,6 @@ static void on_field(void *arg, const struct hws_reg_row *row)
     hws_out_row(arg, cells);
 }
 
-static void number_row(struct hws_cli *cli, const char *name, uint32_t value, const char *meaning)
-{
-    char text[24];
-
-    (void)hws_str_print(text, sizeof(text), "0x%x", value);
-    on_field(&cli->out, &(struct hws_reg_row){name, text, meaning});
-}
-
-/* What stands before a command's own bytes. */
-static void header_rows(struct hws_cli *cli, const struct hws_table_row *row, const uint8_t *bytes)
-{
-    bool is_register = row->method != HWS_REG_NONE;
-    uint32_t argument = hws_load_be32(bytes + HWS_ACCESS_REG_ARGUMENT);
-    uint16_t op_mod = hws_load_be16(bytes + HWS_BOX_OP_MOD);
-
-    number_row(cli, "inbox.opcode", hws_load_be16(bytes + HWS_BOX_OPCODE),
-               is_register ? "ACCESS_REG" : row->name);
-    number_row(cli, "inbox.uid", hws_load_be16(bytes + HWS_BOX_UID), "");
-    number_row(cli, "inbox.op_mod", op_mod, is_register ? hws_reg_method_name(row->method) : "");
-    if (is_register) {
-        number_row(cli, "inbox.register_id", hws_load_be16(bytes + HWS_ACCESS_REG_ID), row->name);
-        number_row(cli, "inbox.argument", argument, "");
-    }
-}
-
 /* Every byte once more as it is: what the rows above do not name is in here, too. */
 static void hex_rows(struct hws_cli *cli, const uint8_t *bytes, size_t n)
 {
@@ -142,18 +117,9 @@ void hws_cli_box_show(struct hws_cli *cli, const uint8_t *bytes, size_t n)
 {
     static const struct hws_column columns[] = {
         {"field", "FIELD", 0}, {"value", "VALUE", 0}, {"meaning", "MEANING", 0}};
-    const struct hws_table_row *row = hws_cli_box_row(bytes, n);
-    const struct hws_reg *reg =
-        row == NULL || row->method == HWS_REG_NONE ? NULL : hws_reg_by_id(row->register_id);
 
     hws_out_table(&cli->out, "fields", columns, HWS_CLI_N_OF(columns));
-    if (row != NULL && n >= HWS_BOX_HDR_BYTES) {
-        header_rows(cli, row, bytes);
-    }
-    if (reg != NULL && n > HWS_ACCESS_REG_DATA) {
-        /* What does not decode is in the bytes below. */
-        (void)!hws_reg_decode(reg, bytes + HWS_ACCESS_REG_DATA, n - HWS_ACCESS_REG_DATA, on_field,
-                              &cli->out, NULL);
-    }
+    /* What does not decode is in the bytes below. */
+    (void)!hws_hca_decode_request(bytes, n, on_field, &cli->out, NULL);
     hex_rows(cli, bytes, n);
 }

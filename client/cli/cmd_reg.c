@@ -20,6 +20,9 @@
 static const struct hws_column field_columns[] = {
     {"host", "HOST", 0}, {"field", "FIELD", 0}, {"value", "VALUE", 0}, {"meaning", "MEANING", 0}};
 
+static const struct hws_column request_columns[] = {
+    {"host", "HOST", 0}, {"field", "REQUEST", 0}, {"value", "VALUE", 0}, {"meaning", "MEANING", 0}};
+
 static const struct hws_column answer_columns[] = {
     {"host", "HOST", 0},          {"command", "COMMAND", 0},         {"stage", "STAGE", 0},
     {"status", "STATUS", 0},      {"syndrome", "SYNDROME", 0},       {"effect", "EFFECT", 0},
@@ -118,6 +121,24 @@ static bool has_answer(const struct hws_cli_host *h)
     return !h->failed || h->shown;
 }
 
+static void field_rows(struct hws_cli *cli, bool request)
+{
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        const struct hws_cli_host *h = &cli->hosts[i];
+        const Hawser__V1__ExecuteResponse *r = hws_cli_answer(h, ExecuteResponse);
+        if (!has_answer(h)) {
+            continue;
+        }
+        size_t n = request ? r->n_request : r->n_fields;
+        for (size_t k = 0; k < n; k++) {
+            const Hawser__V1__FieldValue *f = request ? r->request[k] : r->fields[k];
+            const struct hws_cell cells[] = {hws_cell_text(h->name), hws_cell_text(f->name),
+                                             hws_cell_text(f->value), hws_cell_text(f->meaning)};
+            hws_out_row(&cli->out, cells);
+        }
+    }
+}
+
 void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_outbox)
 {
     struct hws_out *out = &cli->out;
@@ -132,17 +153,12 @@ void hws_cli_print_answers(struct hws_cli *cli, const char *schema, bool with_ou
             answer_row(out, cli->hosts[i].name, hws_cli_answer(&cli->hosts[i], ExecuteResponse));
         }
     }
-    hws_out_table(out, "fields", field_columns, HWS_CLI_N_OF(field_columns));
-    for (size_t i = 0; i < cli->n_hosts; i++) {
-        const struct hws_cli_host *h = &cli->hosts[i];
-        const Hawser__V1__ExecuteResponse *r = hws_cli_answer(h, ExecuteResponse);
-        for (size_t k = 0; has_answer(h) && k < r->n_fields; k++) {
-            const struct hws_cell cells[] = {
-                hws_cell_text(h->name), hws_cell_text(r->fields[k]->name),
-                hws_cell_text(r->fields[k]->value), hws_cell_text(r->fields[k]->meaning)};
-            hws_out_row(out, cells);
-        }
+    if (cli->args.given[HWS_OPT_SHOW_REQUEST]) {
+        hws_out_table(out, "request", request_columns, HWS_CLI_N_OF(request_columns));
+        field_rows(cli, true);
     }
+    hws_out_table(out, "fields", field_columns, HWS_CLI_N_OF(field_columns));
+    field_rows(cli, false);
     hws_out_table(out, "outbox", outbox_columns, HWS_CLI_N_OF(outbox_columns));
     for (size_t i = 0; i < cli->n_hosts && with_outbox; i++) {
         const struct hws_cli_host *h = &cli->hosts[i];
@@ -193,6 +209,7 @@ static void ask_register(struct hws_cli *cli, struct fields *f, struct hws_cli_m
         r.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
         r.register_ = &access;
         r.mutation = m != NULL ? &m->mutation : NULL;
+        r.show_request = cli->args.given[HWS_OPT_SHOW_REQUEST];
         hws_cli_ask(&cli->hosts[i], &hws_client_method_command_execute, &r.base);
     }
     hws_cli_wait(cli);
@@ -351,6 +368,7 @@ static void ask_raw(struct hws_cli *cli, const struct raw *raw, struct hws_cli_m
         r.device = cli->hosts[i].device;
         r.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_RAW;
         r.raw = &command;
+        r.show_request = cli->args.given[HWS_OPT_SHOW_REQUEST];
         r.mutation = &m->mutation; /* needed when the row is more than a read */
         hws_cli_ask(&cli->hosts[i], &hws_client_method_command_execute, &r.base);
     }

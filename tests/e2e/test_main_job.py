@@ -224,6 +224,15 @@ class MainJob(FleetCase):
         out = self.js("cmd", *self.b, "QUERY_ADAPTER", "--in", "0101" + "00" * 14)
         self.assertEqual(out, self.js("cmd", *self.b, "QUERY_ADAPTER"))
 
+    def test_show_request_tells_what_the_card_got(self):
+        out = self.js("cmd", *self.b, "QUERY_ADAPTER", "--op-mod", "0", "--show-request")
+        self.assertEqual({r["field"]: (r["value"], r["meaning"]) for r in out["request"]}["inbox.opcode"], ("0x101", "QUERY_ADAPTER"))
+        out = self.js("reg", "get", *self.b, "PPCNT", "local_port=1", "grp=1", "--show-request")
+        got = {r["field"]: r["value"] for r in out["request"]}
+        self.assertEqual((got["inbox.opcode"], got["inbox.register_id"], got["inbox.op_mod"]), ("0x805", "0x5008", "0x1"))
+        self.assertEqual((got["local_port"], got["grp"]), ("1", "1"))
+        self.assertNotIn("request", self.js("reg", "get", *self.b, "PPCNT", "local_port=1", "grp=1"))
+
     def test_viewer_is_refused_by_a_named_rule(self):
         before = self.counters("host-b")
         for args in (("cmd", *self.b, "QUERY_ADAPTER"), ("reg", "get", *self.b, "MGIR")):

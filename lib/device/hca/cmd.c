@@ -192,3 +192,48 @@ enum hws_code hws_hca_decode(const uint8_t *in, size_t in_bytes, const uint8_t *
     }
     return hws_hca__decode(layout, HWS_BOX_HDR_BYTES, out, out_bytes, false, &sink, err);
 }
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void number_row(const char *name, uint32_t value, const char *meaning,
+                       void (*row_cb)(void *arg, const struct hws_reg_row *row), void *arg)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "0x%" PRIx32, value);
+    row_cb(arg, &(struct hws_reg_row){name, text, meaning});
+}
+
+static const char *method_name(uint16_t op_mod)
+{
+    return op_mod == HWS_ACCESS_REG_WRITE ? "write" : op_mod == HWS_ACCESS_REG_READ ? "read" : "";
+}
+
+enum hws_code hws_hca_decode_request(const uint8_t *in, size_t in_bytes,
+                                     void (*row_cb)(void *arg, const struct hws_reg_row *row),
+                                     void *arg, struct hws_err *err)
+{
+    if (in_bytes < HWS_BOX_HDR_BYTES) {
+        return hws_err_set(err, HWS_E_PROTO, "%zu bytes, cut off before the header's %u", in_bytes,
+                           HWS_BOX_HDR_BYTES);
+    }
+    uint16_t opcode = hws_load_be16(in + HWS_BOX_OPCODE);
+    uint16_t op_mod = hws_load_be16(in + HWS_BOX_OP_MOD);
+    bool is_register = opcode == HWS_OP_ACCESS_REG || opcode == HWS_OP_ACCESS_REGISTER_USER;
+
+    number_row("inbox.opcode", opcode, hws_ifc_op_name(opcode), row_cb, arg);
+    number_row("inbox.uid", hws_load_be16(in + HWS_BOX_UID), "", row_cb, arg);
+    number_row("inbox.op_mod", op_mod, is_register ? method_name(op_mod) : "", row_cb, arg);
+    if (!is_register) {
+        return HWS_OK;
+    }
+    uint16_t id = hws_load_be16(in + HWS_ACCESS_REG_ID);
+    const struct hws_reg *reg = hws_reg_by_id(id);
+    number_row("inbox.register_id", id, reg == NULL ? "" : reg->name, row_cb, arg);
+    number_row("inbox.argument", hws_load_be32(in + HWS_ACCESS_REG_ARGUMENT), "", row_cb, arg);
+    if (reg == NULL || in_bytes - HWS_ACCESS_REG_DATA < reg->size_bytes) {
+        return HWS_OK;
+    }
+    return hws_reg_decode(reg, in + HWS_ACCESS_REG_DATA, in_bytes - HWS_ACCESS_REG_DATA, row_cb,
+                          arg, err);
+}

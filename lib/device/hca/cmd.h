@@ -85,4 +85,13 @@ enum hws_code hws_hca_decode(const uint8_t *in, size_t in_bytes, const uint8_t *
                              void (*row_cb)(void *arg, const struct hws_reg_row *row), void *arg,
                              struct hws_err *err) HWS_MUST_USE;
 
+/*
+ * Named rows of any command's inbox: inbox.opcode, inbox.uid, inbox.op_mod; of a register access
+ * also inbox.register_id and inbox.argument, and the register's fields where a layout is known and
+ * the bytes are all there. HWS_E_PROTO, without a row, when in_bytes is less than the header.
+ */
+enum hws_code hws_hca_decode_request(const uint8_t *in, size_t in_bytes,
+                                     void (*row_cb)(void *arg, const struct hws_reg_row *row),
+                                     void *arg, struct hws_err *err) HWS_MUST_USE;
+
 #endif

@@ -1,5 +1,5 @@
-/* Bytes of every register, and whole outboxes: the first byte picks the register, the rest are its
- * bytes. */
+/* Bytes of every register, and whole inboxes and outboxes: the first byte picks the register, the
+ * rest are its bytes. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rc = hws_hca_decode(data + 1, 16, data + 17, size - 17, put_row, &n_chars, NULL);
         hws_assert(rc < HWS_N_CODES);
     }
+    rc = hws_hca_decode_request(data + 1, size - 1, put_row, &n_chars, NULL);
+    hws_assert((rc == HWS_OK) == (size - 1 >= 16));
     (void)hws_hca_access_reg(in, sizeof(in), reg->id, false, NULL, 16);
     rc = hws_hca_decode(in, sizeof(in), data + 1, size - 1, put_row, &n_chars, NULL);
     hws_assert(rc < HWS_N_CODES);

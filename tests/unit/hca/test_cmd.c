@@ -195,6 +195,43 @@ static void what_has_no_layout_says_so(void **state)
     assert_int_equal(hws_hca_access_reg(in, 23, 0x1234, false, NULL, 8), 0);
 }
 
+static void a_request_is_told_by_name(void **state)
+{
+    (void)state;
+    uint8_t in[32];
+    struct text t = {{0}, 0};
+    struct hws_err err;
+
+    assert_int_equal(hws_hca_access_reg(in, sizeof(in), 0x5006, true, NULL, 16), 32);
+    in[0x0F] = 7;      /* the argument */
+    in[16 + 1] = 3;    /* local_port */
+    in[16 + 2] = 0x02; /* admin_status */
+    assert_ok(hws_hca_decode_request(in, 32, put_row, &t, &err), &err);
+    assert_non_null(strstr(t.all, "inbox.opcode=0x805(ACCESS_REG)\n"));
+    assert_non_null(strstr(t.all, "inbox.op_mod=0x0(write)\n"));
+    assert_non_null(strstr(t.all, "inbox.register_id=0x5006(PAOS)\n"));
+    assert_non_null(strstr(t.all, "inbox.argument=0x7()\n"));
+    assert_non_null(strstr(t.all, "local_port=3("));
+    assert_non_null(strstr(t.all, "admin_status=2("));
+
+    /* A register that is not whole, and one without a layout: the header alone. */
+    t.used = 0;
+    assert_ok(hws_hca_decode_request(in, 31, put_row, &t, &err), &err);
+    assert_true(strstr(t.all, "inbox.argument=0x7()\n") == t.all + t.used - 21);
+    t.used = 0;
+    assert_int_equal(hws_hca_access_reg(in, sizeof(in), 0x1234, false, NULL, 16), 32);
+    assert_ok(hws_hca_decode_request(in, 32, put_row, &t, &err), &err);
+    assert_non_null(strstr(t.all, "inbox.op_mod=0x1(read)\ninbox.register_id=0x1234()\n"));
+
+    t.used = 0;
+    hws_hca_header(in, 32, 0x100, 0x41);
+    in[3] = 9; /* uid */
+    assert_ok(hws_hca_decode_request(in, 32, put_row, &t, &err), &err);
+    assert_string_equal(t.all, "inbox.opcode=0x100(QUERY_HCA_CAP)\ninbox.uid=0x9()\n"
+                               "inbox.op_mod=0x41()\n");
+    assert_code(hws_hca_decode_request(in, 15, put_row, &t, &err), HWS_E_PROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_refused_command_shows_status_and_syndrome_only),
         cmocka_unit_test(a_register_asked_for_short_shows_what_it_has),
         cmocka_unit_test(what_has_no_layout_says_so),
+        cmocka_unit_test(a_request_is_told_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
