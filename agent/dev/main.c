@@ -1,7 +1,8 @@
 /*
  * hawser-dev: the device process for real adapters through the kernel's fwctl. It needs to open
- * /dev/fwctl/ nodes and nothing else: no capability (the command table has no row of scope 3), no
- * network. Without any node it serves no adapter and goes on looking.
+ * /dev/fwctl/ nodes and nothing else: no network, no capability, but for CAP_SYS_RAWIO, which the
+ * kernel wants for scope 3: that stays if its unit's drop-in grants it and root's trust file says
+ * "scope full". Without any node it serves no adapter and goes on looking.
  *
  * Exit status: 0 after SIGTERM, 1 if it could not start, 2 for a bad command line.
  */
@@ -11,6 +12,7 @@
 
 #include "common/log.h"
 #include "devproc/process.h"
+#include "devproc/warrants.h"
 #include "drv/sys.h"
 #include "nodes.h"
 #include "sandbox/sandbox.h"
@@ -96,6 +98,7 @@ static enum hws_code enter_sandbox(struct program *p, const struct options *o, s
     struct hws_log_q quoted;
     char text[HWS_SANDBOX_TEXT_BYTES];
 
+    box.keep = hws_warrants_full_scope(o->trust_path) ? HWS_SANDBOX_RAWIO : 0;
     (void)stat(NODES, &p->walled); /* none: zero, so that any folder is a new one */
     for (const struct hws_sys_root *r = hws_sys_real()->roots; r->path != NULL; r++) {
         hws_sandbox_allow(&box, r->path, r->nodes ? HWS_SANDBOX_DEVICE : HWS_SANDBOX_READ);

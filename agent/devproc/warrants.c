@@ -133,19 +133,27 @@ static enum hws_code remember(struct hws_warrants *w, const struct hws_spent_use
 
 /* ---- what is looked at ----------------------------------------------------------------------- */
 
-static enum hws_code read_trust(const struct hws_warrants *w, struct hws_trust *out,
-                                struct hws_err *err)
+static enum hws_code read_trust(const char *path, struct hws_trust *out, struct hws_err *err)
 {
     struct hws_buf text;
 
     hws_buf_init(&text, HWS_TRUST_MAX_BYTES);
-    enum hws_code code = hws_file_is_guarded(w->trust, err);
-    code = code == HWS_OK ? hws_file_read(w->trust, HWS_TRUST_MAX_BYTES, &text, err) : code;
+    enum hws_code code = hws_file_is_guarded(path, err);
+    code = code == HWS_OK ? hws_file_read(path, HWS_TRUST_MAX_BYTES, &text, err) : code;
     if (code == HWS_OK) {
-        code = hws_trust_parse(hws_buf_peek(&text), hws_buf_len(&text), w->trust, out, err);
+        code = hws_trust_parse(hws_buf_peek(&text), hws_buf_len(&text), path, out, err);
     }
     hws_buf_deinit(&text);
     return code;
+}
+
+bool hws_warrants_full_scope(const char *trust)
+{
+    struct hws_trust *t = trust == NULL ? NULL : hws_mem_zalloc(1, sizeof(*t));
+    bool full = t != NULL && read_trust(trust, t, NULL) == HWS_OK && t->full_scope;
+
+    hws_mem_free(t);
+    return full;
 }
 
 /* The kernel's lockdown is obeyed here as well: it does not look at fwctl's scopes itself. */
@@ -184,7 +192,7 @@ static enum hws_code judge(struct hws_warrants *w, const struct hws_serve_danger
         .device = d->device, .in = d->in, .in_bytes = d->in_bytes, .now_s = out->at_s};
     struct hws_warrant_signers signers;
     struct hws_warrant warrant;
-    enum hws_code code = read_trust(w, trust, err);
+    enum hws_code code = read_trust(w->trust, trust, err);
 
     code = code == HWS_OK ? check_lockdown(w, trust, d->scope, err) : code;
     code = code == HWS_OK ? hws_warrant_parse(d->warrant.bytes, d->warrant.n, &warrant, err) : code;

@@ -48,4 +48,7 @@ void hws_warrants_close(struct hws_warrants *w);
 enum hws_code hws_warrants_use(struct hws_warrants *w, const struct hws_serve_danger *d,
                                struct hws_err *err) HWS_MUST_USE;
 
+/* True if the trust file at path (NULL: none) can be read, is guarded and says "scope full". */
+bool hws_warrants_full_scope(const char *trust);
+
 #endif

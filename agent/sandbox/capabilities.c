@@ -41,7 +41,7 @@ static enum hws_code get(uint64_t *out, struct hws_err *err)
     return HWS_OK;
 }
 
-enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err *err)
+enum hws_code hws_sandbox__drop_capabilities(uint64_t keep, uint64_t *out_left, struct hws_err *err)
 {
     enum hws_code code;
 
@@ -53,8 +53,9 @@ enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err 
         (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* refused without CAP_SETPCAP: none to drop */
     }
     code = get(out_left, err);
-    if (code == HWS_OK && *out_left != 0) { /* a service manager that left none may forbid capset */
-        code = set(0, err);
+    /* A service manager that left none may forbid capset. */
+    if (code == HWS_OK && (*out_left & ~keep) != 0) {
+        code = set(*out_left & keep, err);
         code = code == HWS_OK ? get(out_left, err) : code;
     }
     return code;

@@ -48,7 +48,7 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
         return hws_err_set(err, HWS_E_BUSY, "sandbox: %zu paths; at most %u", s->n_paths,
                            HWS_SANDBOX_MAX_PATHS);
     }
-    code = hws_sandbox__drop_capabilities(&r.capabilities, err);
+    code = hws_sandbox__drop_capabilities(s->keep, &r.capabilities, err);
     if (code == HWS_OK) {
         code = hws_sandbox__landlock(s, &r.landlock_abi, &r.kernel_abi, err);
     }
@@ -59,6 +59,7 @@ enum hws_code hws_sandbox_enter(const struct hws_sandbox *s, struct hws_sandbox_
         return hws_err_wrap(err, "sandbox");
     }
     r.seccomp = true;
+    r.kept = r.capabilities & s->keep;
     *out = r;
     return HWS_OK;
 }
@@ -72,7 +73,7 @@ enum hws_code hws_sandbox_settle(enum hws_sandbox_role role, struct hws_err *err
 
 unsigned hws_sandbox_level(const struct hws_sandbox_report *r)
 {
-    if (r->capabilities != 0) {
+    if (r->capabilities != r->kept) {
         return 0;
     }
     if (!r->seccomp) {

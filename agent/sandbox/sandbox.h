@@ -1,7 +1,7 @@
 /*
- * The walls of a process: after hws_sandbox_enter it keeps no capability, gains none by exec, makes
- * only the system calls of its role (calls.def) and reaches only the files it has named. What it
- * had open before stays open.
+ * The walls of a process: after hws_sandbox_enter it keeps no capability (but what root has opted
+ * in to, struct hws_sandbox.keep), gains none by exec, makes only the system calls of its role
+ * (calls.def) and reaches only the files it has named. What it had open before stays open.
  *
  * seccomp is required: every kernel that Debian 12 and 13 ship has it. Landlock is used as far as
  * the kernel has it; the report says how far, and hws_sandbox_level puts a number on it.
@@ -38,8 +38,13 @@ struct hws_sandbox_path {
     enum hws_sandbox_access access;
 };
 
+/* Bit of a capability (linux/capability.h): what the kernel wants of who asks for fwctl's scope 3.
+ */
+#define HWS_SANDBOX_RAWIO (UINT64_C(1) << 17)
+
 struct hws_sandbox {
     enum hws_sandbox_role role;
+    uint64_t keep; /* capabilities that stay if the process has them; no exec passes them on */
     struct hws_sandbox_path paths[HWS_SANDBOX_MAX_PATHS];
     size_t n_paths;
 };
@@ -49,7 +54,8 @@ struct hws_sandbox_report {
     bool seccomp;          /* the filter is in force */
     int landlock_abi;      /* in force; 0 = none */
     int kernel_abi;        /* what this kernel offers; 0 = none */
-    uint64_t capabilities; /* still permitted, as a mask; 0 in every role */
+    uint64_t capabilities; /* still permitted, as a mask: none but what was to be kept */
+    uint64_t kept;         /* those of them that were to be kept */
 };
 
 /* Adds a path; what does not fit is HWS_E_BUSY at enter. An empty or NULL path is ignored. */
@@ -81,8 +87,9 @@ enum hws_code hws_sandbox_settle(enum hws_sandbox_role role, struct hws_err *err
 enum hws_code hws_sandbox_no_rings(struct hws_err *err) HWS_MUST_USE;
 
 /*
- * 0 nothing, 1 no capabilities and no new ones, 2 and seccomp, 3 and Landlock for files, 4 and for
- * TCP (ABI 4), 5 and for device ioctls (ABI 5), 6 and for signals and abstract sockets (ABI 6).
+ * 0 nothing, 1 no capabilities but those kept and no new ones, 2 and seccomp, 3 and Landlock for
+ * files, 4 and for TCP (ABI 4), 5 and for device ioctls (ABI 5), 6 and for signals and abstract
+ * sockets (ABI 6).
  */
 unsigned hws_sandbox_level(const struct hws_sandbox_report *r);
 

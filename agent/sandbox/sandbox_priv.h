@@ -12,8 +12,9 @@
 #define HWS_SANDBOX__SANITIZED 0
 #endif
 
-/* Drops every capability and forbids new ones. HWS_E_IO. */
-enum hws_code hws_sandbox__drop_capabilities(uint64_t *out_left, struct hws_err *err) HWS_MUST_USE;
+/* Drops every capability that is not in keep and forbids new ones. HWS_E_IO. */
+enum hws_code hws_sandbox__drop_capabilities(uint64_t keep, uint64_t *out_left, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* Restricts files, TCP and signals; *out_abi is what is in force (0: the kernel has none). */
 enum hws_code hws_sandbox__landlock(const struct hws_sandbox *s, int *out_abi, int *out_kernel_abi,

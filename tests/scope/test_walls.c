@@ -5,10 +5,14 @@
  */
 #include <dirent.h>
 #include <ftw.h>
+#include <inttypes.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +23,7 @@
 
 #define MIN_DENIED 30u
 #define WAIT_MS    20000u
+#define RAWIO      (UINT64_C(1) << CAP_SYS_RAWIO)
 
 static struct hws_rig rig;
 static char probes[64]; /* where the probes write */
@@ -75,6 +80,23 @@ static bool look(const char *program, struct seen *out)
     return out->done;
 }
 
+/* What its probes said is done with: the next one's is waited for. */
+static void forget(const char *program)
+{
+    char prefix[64];
+    struct dirent *entry;
+    DIR *dir = opendir(probes);
+
+    hws_str_print(prefix, sizeof prefix, "probe.%s.", program);
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        if (hws_str_starts(entry->d_name, prefix)) {
+            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
+        }
+    }
+    (void)closedir(dir);
+}
+
 static void assert_walled(const char *program)
 {
     uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
@@ -92,11 +114,12 @@ static void assert_walled(const char *program)
 
 /* "level=6 seccomp=yes landlock=7 of=7 ..." in a lock file; the level is what this kernel offers.
  */
-static void assert_level(const char *lock)
+static void assert_level(const char *lock, uint64_t capabilities)
 {
     long abi = syscall(444 /* landlock_create_ruleset */, NULL, 0, 1 /* version */);
     char path[128];
     char line[256] = "";
+    char wanted[64];
     unsigned offered = abi < 1 ? 2 : abi < 4 ? 3 : abi < 6 ? (unsigned)abi : 6;
     unsigned level = 0;
     FILE *f;
@@ -110,7 +133,8 @@ static void assert_level(const char *lock)
     assert_true(hws_str_starts(line, "level="));
     level = (unsigned)strtoul(line + strlen("level="), NULL, 10);
     assert_int_equal(level, offered);
-    assert_non_null(strstr(line, "capabilities=0x0"));
+    hws_str_print(wanted, sizeof wanted, "capabilities=0x%" PRIx64 "\n", capabilities);
+    assert_non_null(strstr(line, wanted));
 }
 
 static void keeper_wire_and_emulator_are_walled(void **state)
@@ -119,34 +143,108 @@ static void keeper_wire_and_emulator_are_walled(void **state)
     assert_walled("hawserd");
     assert_walled("hawser-wire");
     assert_walled("hawser-emu");
-    assert_level("hawserd.lock");
-    assert_level("wire/wire.lock");
-    assert_level("dev.lock");
+    assert_level("hawserd.lock", 0);
+    assert_level("wire/wire.lock", 0);
+    assert_level("dev.lock", 0);
+}
+
+/* How hawser-dev is started: root's trust file, and what a unit would grant. */
+struct start {
+    const char *lock;
+    const char *trust; /* NULL: none */
+    bool holds_rawio;  /* as from the drop-in; else without CAP_SYS_RAWIO, as from the unit alone */
+};
+
+/* What is permitted to this process, or to another. */
+static uint64_t capabilities_of(const char *status_path)
+{
+    char line[256];
+    unsigned long long mask = 0;
+    FILE *f = fopen(status_path, "r");
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (hws_str_starts(line, "CapPrm:")) {
+            mask = strtoull(line + strlen("CapPrm:"), NULL, 16);
+        }
+    }
+    (void)fclose(f);
+    return mask;
+}
+
+static pid_t start_device_process(const struct start *how)
+{
+    char socket_path[128];
+    char lock_path[128];
+    char trust_path[128] = "";
+    char memory[128];
+
+    hws_str_print(socket_path, sizeof socket_path, "%s/run/nobody.sock", rig.dir);
+    hws_str_print(lock_path, sizeof lock_path, "%s/run/%s", rig.dir, how->lock);
+    hws_str_print(memory, sizeof memory, "%s/run/used", rig.dir);
+    if (how->trust != NULL) {
+        hws_rig_write(&rig, "trust", how->trust);
+        hws_str_print(trust_path, sizeof trust_path, "%s/trust", rig.dir);
+        assert_int_equal(chmod(trust_path, 0644), 0);
+    }
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)setenv("LD_PRELOAD", HWS_PROBE, 1);
+        if (!how->holds_rawio) {
+            (void)prctl(PR_CAPBSET_DROP, CAP_SYS_RAWIO, 0, 0, 0); /* exec permits the rest */
+        }
+        (void)execl(HWS_BIN_DIR "/hawser-dev", "hawser-dev", "--socket", socket_path, "--lock",
+                    lock_path, how->trust == NULL ? (char *)NULL : "--trust", trust_path,
+                    "--memory", memory, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Its walls hold, and it has these capabilities by its own word and the kernel's. */
+static void assert_device_process(const struct start *how, uint64_t capabilities)
+{
+    char status_path[64];
+    int status = -1;
+    pid_t pid = start_device_process(how);
+
+    assert_walled("hawser-dev");
+    assert_level(how->lock, capabilities);
+    hws_str_print(status_path, sizeof status_path, "/proc/%d/status", (int)pid);
+    assert_int_equal(capabilities_of(status_path), capabilities);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    forget("hawser-dev");
 }
 
 static void device_process_for_real_cards_is_walled(void **state)
 {
-    char socket_path[128];
-    char lock_path[128];
-    int status = -1;
-    pid_t pid;
-
     (void)state;
-    hws_str_print(socket_path, sizeof socket_path, "%s/run/nobody.sock", rig.dir);
-    hws_str_print(lock_path, sizeof lock_path, "%s/run/real.lock", rig.dir);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)setenv("LD_PRELOAD", HWS_PROBE, 1);
-        (void)execl(HWS_BIN_DIR "/hawser-dev", "hawser-dev", "--socket", socket_path, "--lock",
-                    lock_path, (char *)NULL);
-        _exit(127);
+    assert_device_process(&(struct start){.lock = "real.lock", .holds_rawio = true}, 0);
+}
+
+/* The capability that the kernel wants for scope 3 takes two: the unit's drop-in, which grants it,
+ * and root's trust file. With it every other wall stands as before. */
+static void device_process_keeps_rawio_only_if_granted_and_named(void **state)
+{
+    static const char named[] = "host host-a\nscope full\n";
+    static const char unnamed[] = "host host-a\n";
+    static const char broken[] = "host host-a\nscope full\nscope\n";
+    (void)state;
+
+    assert_device_process(&(struct start){.lock = "named.lock", .trust = named}, 0);
+    if ((capabilities_of("/proc/self/status") & RAWIO) == 0) {
+        print_message("CAP_SYS_RAWIO is not permitted here: only seen without it\n");
+        return;
     }
-    assert_walled("hawser-dev");
-    assert_level("real.lock");
-    assert_int_equal(kill(pid, SIGTERM), 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_device_process(&(struct start){.lock = "both.lock", .trust = named, .holds_rawio = true},
+                          RAWIO);
+    assert_device_process(
+        &(struct start){.lock = "granted.lock", .trust = unnamed, .holds_rawio = true}, 0);
+    assert_device_process(
+        &(struct start){.lock = "broken.lock", .trust = broken, .holds_rawio = true}, 0);
 }
 
 /* The agent works behind its walls: the rig has already called it; once more, over the probes. */
@@ -192,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeper_wire_and_emulator_are_walled),
         cmocka_unit_test(device_process_for_real_cards_is_walled),
+        cmocka_unit_test(device_process_keeps_rawio_only_if_granted_and_named),
         cmocka_unit_test(agent_still_serves),
     };
 

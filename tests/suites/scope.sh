@@ -24,27 +24,38 @@ while read -r verdict name; do
   esac
 done < <(HAWSER_BIN=$TOP/build/dev/bin timeout 3600 python3 tests/scope/kills.py $kills 2>&1 || echo "fail SIGKILLs: the test ended badly")
 
-# exposure UNIT LIMIT-IN-TENTHS [FOLDER]: the offline score of systemd-analyze security; lower is better.
+# exposure UNIT LIMIT-IN-TENTHS [FOLDER WORDS]: the offline score of systemd-analyze security; lower is better.
 exposure() {
   local unit=$1 limit=$2 folder=${3:-packaging/systemd} score
   score=$(systemd-analyze security --offline=true --threshold=100 "$folder/$unit" 2>/dev/null |
     sed -nE 's/.*exposure level for [^:]*: ([0-9]+)\.([0-9]).*/\1\2/p')
-  echo "   $unit: exposure ${score:-unknown} tenths, at most $limit"
+  echo "   $unit${4:+ $4}: exposure ${score:-unknown} tenths, at most $limit"
   if [ -n "$score" ] && [ "$((10#$score))" -le "$limit" ]; then
-    pass "exposure of $unit${3:+ with its socket passed}"
+    pass "exposure of $unit${4:+ $4}"
   else
-    fail "exposure of $unit${3:+ with its socket passed}"
+    fail "exposure of $unit${4:+ $4}"
   fi
 }
 exposure hawser-wire.service 12
 exposure hawserd.service 12
 exposure hawser-dev.service 7
-# hawser-wire with a socket that systemd listens on, by the drop-in that goes with it.
-activated=$(mktemp -d)
-awk 'NR == FNR { if (on) extra = extra $0 "\n"; on = on || $0 == "[Service]"; next } $0 == "[Install]" { printf "%s", extra } 1' \
-  packaging/systemd/hawser-wire.socket.conf packaging/systemd/hawser-wire.service >"$activated/hawser-wire.service"
-exposure hawser-wire.service 7 "$activated"
-rm -r "$activated"
+# with_dropin UNIT DROP-IN LIMIT WORDS: the unit with a drop-in's [Service] in it.
+with_dropin() {
+  local folder
+  folder=$(mktemp -d)
+  awk 'NR == FNR { if (on) extra = extra $0 "\n"; on = on || $0 == "[Service]"; next } $0 == "[Install]" { printf "%s", extra } 1' \
+    "packaging/systemd/$2" "packaging/systemd/$1" >"$folder/$1"
+  exposure "$1" "$3" "$folder" "$4"
+  if systemd-analyze verify "$folder/$1" 2>&1 | grep -E 'Unknown|Failed to parse|Invalid'; then
+    fail "$1 $4 is well formed"
+  else
+    pass "$1 $4 is well formed"
+  fi
+  rm -r "$folder"
+}
+# hawser-wire with a socket that systemd listens on; hawser-dev where the kernel is to run scope 3.
+with_dropin hawser-wire.service hawser-wire.socket.conf 7 "with its socket passed"
+with_dropin hawser-dev.service hawser-dev-rawio.conf 12 "with CAP_SYS_RAWIO"
 for unit in packaging/systemd/*.service packaging/systemd/*.socket; do
   # What a unit names must be known to systemd; programs and users are not installed here.
   if systemd-analyze verify "$unit" 2>&1 | grep -E 'Unknown|Failed to parse|Invalid'; then

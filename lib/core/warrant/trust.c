@@ -76,7 +76,12 @@ static const char *take_line(struct hws_trust *t, char *text)
         t->debug_write_under_lockdown = hws_str_eq(w.w[1], "debug-write");
         return t->debug_write_under_lockdown ? NULL : "after \"lockdown\" stands \"debug-write\"";
     }
-    return "a line is \"host NAME\", \"key PRINCIPAL HEX\" or \"lockdown debug-write\"";
+    if (w.n == 2 && hws_str_eq(w.w[0], "scope")) {
+        t->full_scope = hws_str_eq(w.w[1], "full");
+        return t->full_scope ? NULL : "after \"scope\" stands \"full\"";
+    }
+    return "a line is \"host NAME\", \"key PRINCIPAL HEX\", \"lockdown debug-write\" or \"scope "
+           "full\"";
 }
 
 enum hws_code hws_trust_parse(const void *text, size_t n, const char *name, struct hws_trust *out,

@@ -5,10 +5,12 @@
  *     host host-a
  *     key spiffe://domain/operator/olga 02a5...   (66 hex digits: hawser approval key)
  *     lockdown debug-write
+ *     scope full
  *
- * The last, if it is there: commands of fwctl's scope 2, which its header (uapi/fwctl/fwctl.h)
+ * "lockdown", if it is there: commands of fwctl's scope 2, which its header (uapi/fwctl/fwctl.h)
  * calls compatible with lockdown, may be run with their warrant while the kernel is locked down;
- * without it they are refused then. Scope 3 always is.
+ * without it they are refused then. Scope 3 always is. "scope full": the kernel may be asked for
+ * scope 3 at all, for which a device process keeps CAP_SYS_RAWIO if it was started with it.
  *
  * A principal may have several keys (old and new, while one is rotated); a key belongs to one
  * principal. Pure data; any thread.
@@ -35,6 +37,7 @@ struct hws_trust_key {
 struct hws_trust {
     char host[HWS_WARRANT_HOST_BYTES];
     bool debug_write_under_lockdown;
+    bool full_scope;
     size_t n_keys;
     struct hws_trust_key keys[HWS_TRUST_MAX_KEYS];
 };

@@ -22,6 +22,11 @@ static void host_keys_comments_and_blanks_are_read(void **state)
     assert_string_equal(t.host, "host-a");
     assert_int_equal(t.n_keys, 2);
     assert_string_equal(t.keys[1].principal, "c:d");
+    assert_false(t.full_scope || t.debug_write_under_lockdown);
+
+    static const char opened[] = "host a\nscope full\nlockdown debug-write\n";
+    assert_ok(hws_trust_parse(opened, strlen(opened), "trust", &t, &err), &err);
+    assert_true(t.full_scope && t.debug_write_under_lockdown);
 }
 
 static void refused(const char *text, size_t n, const char *why)
@@ -49,6 +54,8 @@ static void what_is_wrong_is_named_with_its_line(void **state)
         {"host a\nkeys a:b " KEY "\n", "trust:2: a line is"},
         {"host a\nlockdown full\n", "trust:2: after \"lockdown\" stands \"debug-write\""},
         {"host a\nlockdown\n", "trust:2: a line is"},
+        {"host a\nscope 3\n", "trust:2: after \"scope\" stands \"full\""},
+        {"host a\nscope full full\n", "trust:2: a line is"},
         {"host a\nkey ab " KEY "\n", "trust:2: a principal is"},
         {"host a\nkey a:b 02ff\n", "trust:2: a key is"},
         {"host a\nkey a:b " KEY "\nkey c:d " KEY "\n", "trust:3: this key stands here already"},
