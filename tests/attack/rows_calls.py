@@ -5,9 +5,9 @@ import re
 import struct
 import time
 
-from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, INFO, block, frame, message
+from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, INFO, Peer, block, fields, frame, message, varint
 from rows import row
-from world import Failure, check, harness, until
+from world import GOOD, Failure, check, harness, until
 
 RNG = harness.RNG
 TOP = harness.TOP
@@ -181,3 +181,91 @@ def paths_that_are_not_canonical(a):
     now = a.counters()["calls"]
     check(now - calls <= 1 + 3, f"hawserd had {now - calls} calls")  # the two questions for counters
     return f"{n} paths, {len(every)} methods, at least {least} forms each, none served"
+
+
+# ---- calls that policy refuses --------------------------------------------------------------------------------------
+
+REFUSED_S = 5.0
+AT_ONCE = 24  # fewer than max_calls
+TAIL = "/hawser.v1.AuditService/Tail"
+BURST, PER_S = 20, 2  # agent/hawserd/refused.h
+MOST_DISK_KB = 6 * 1024  # the database's log is folded into it at 4 MiB (store.h), and what was in both for a moment
+MOST_KEEPER_KB = 8 * 1024
+
+
+def records_of(a, principal, after):
+    """(single records of refused calls, calls counted in others, the newest record) of a principal behind `after`."""
+    singles, counted, newest = 0, 0, after
+    with Peer(a.address, a.places.operator, source=GOOD) as p:
+        s = p.stream()
+        p.send(frame(HEADERS, END_HEADERS, s, block(TAIL)) + frame(DATA, END_STREAM, s, message(b"\x08" + varint(after))))
+        check(p.end(s, 30) == 0, "the log can be read")
+        data = p.data.pop(s, b"")
+    while data:
+        n = struct.unpack(">I", data[1:5])[0]
+        r = dict(fields(dict(fields(data[5:5 + n]))[1]))
+        data = data[5 + n:]
+        newest = r[1]
+        if r.get(3) == 4 and r.get(4, b"").decode() == principal:
+            singles += 0 if r.get(18, 0) else 1
+            counted += r.get(18, 0)
+    return singles, counted, newest
+
+
+def disk_kb(a):
+    folder = os.path.join(a.host.dir, "state")
+    return sum(os.stat(os.path.join(folder, f)).st_blocks for f in os.listdir(folder)) // 2
+
+
+def keeper_kb(a):
+    (pid,) = a.host.keeper()
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+
+def flood(peer, seconds):
+    """Calls what its caller may not, AT_ONCE at a time; how many were refused, and how they ended."""
+    call = block(TAIL)
+    ends, open_now, began = {}, set(), time.monotonic()
+    while open_now or time.monotonic() - began < seconds:
+        out = b""
+        while len(open_now) < AT_ONCE and time.monotonic() - began < seconds:
+            s = peer.stream()
+            open_now.add(s)
+            out += frame(HEADERS, END_HEADERS, s, call) + frame(DATA, END_STREAM, s, message())
+        if out:
+            peer.send(out)
+        peer.until(lambda: any(s in peer.done for s in open_now) or not open_now, 30)
+        for s in [s for s in open_now if s in peer.done]:
+            status = peer.status_of(s)
+            ends[status] = ends.get(status, 0) + 1
+            open_now.remove(s)
+            peer.headers.pop(s, None)
+    return ends
+
+
+@row("policy", "calls_ended")
+def refused_calls_are_counted_and_not_recorded_singly(a):
+    """Each refused call is on record, all but a few by number: the log, the disk and the keeper's memory do not grow with them."""
+    viewer = a.places.pki.make("viewer", "vandal")
+    who = f"spiffe://{harness.DOMAIN}/viewer/vandal"
+    _, _, begin = records_of(a, who, 0)
+    kb, disk = keeper_kb(a), disk_kb(a)
+    began = time.monotonic()
+    with a.attacker(who=viewer) as p:
+        ends = flood(p, REFUSED_S)
+    took = time.monotonic() - began
+    n = ends.get(7, 0)
+    check(n > 0 and set(ends) == {7}, f"calls ended with {ends}")
+
+    def told():
+        singles, counted, newest = records_of(a, who, begin)
+        return (singles, counted, newest) if singles + counted >= n else None
+    singles, counted, newest = until(told, f"{n} refused calls on record", 30)
+    check(singles + counted == n, f"{n} calls, on record {singles} singly and {counted} counted")
+    check(singles <= BURST + PER_S * (took + 1), f"{singles} single records in {took:.1f} s")
+    grown, held = disk_kb(a) - disk, keeper_kb(a) - kb
+    check(grown <= MOST_DISK_KB, f"{grown} KiB more on the disk")
+    check(held <= MOST_KEEPER_KB, f"hawserd holds {held} KiB more")
+    return (f"{n / took:.0f} calls/s refused for {took:.1f} s: {singles} records and {counted} counted in others, log +{newest - begin} records, "
+            f"disk +{grown} KiB, hawserd +{held} KiB")
