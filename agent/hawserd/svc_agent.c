@@ -329,31 +329,92 @@ static enum hws_code reload_prepare(struct hws_task *task, struct hws_err *err)
     return HWS_OK;
 }
 
-static void reload_run(struct hws_task *task)
+struct reload {
+    struct hws_wire_reload wire;
+    const char *serial; /* of the certificate in use; NULL: not asked */
+    uint64_t ends_s;
+};
+
+static void reload_refused(struct hws_task *task, const struct hws_err *err)
+{
+    task->outcome = HWS_INTENT_OLD;
+    hws_task_fail(task, err);
+}
+
+/* The certificates, if they were to be read, are in use: now the policy. */
+static void reload_policy(struct hws_task *task)
 {
     Hawser__V1__ReloadResponse r = HAWSER__V1__RELOAD_RESPONSE__INIT;
     const Hawser__V1__ReloadRequest *q = task->request;
+    const struct reload *x = task->work;
     struct hws_agent *agent = task->agent;
+    bool pushed = q->policy.len > 0;
     struct hws_err err;
 
-    enum hws_code code = q->policy.len == 0 ? hws_danger_read_trust(&agent->danger, &err) : HWS_OK;
-    code = code == HWS_OK
-               ? hws_rotation_change(&agent->rotation, q->policy.len > 0 ? q->policy.data : NULL,
-                                     q->policy.len, q->trial_ms, &err)
-               : code;
+    enum hws_code code = pushed ? HWS_OK : hws_danger_read_trust(&agent->danger, &err);
+    code = code == HWS_OK ? hws_rotation_change(&agent->rotation, pushed ? q->policy.data : NULL,
+                                                q->policy.len, q->trial_ms, &err)
+                          : code;
     if (code != HWS_OK) {
-        task->outcome = HWS_INTENT_OLD;
-        hws_task_fail(task, &err);
+        reload_refused(task, &err);
         return;
     }
-    if (q->policy.len == 0) {
-        hws_children_reload(&agent->children);
+    if (!pushed) {
         hws_audit_keys_reload(agent);
     }
     r.policy_hash = hws_svc_hex(task, hws_policy_hash(agent->policy));
     r.trial_left_ms = hws_rotation_left_ms(&agent->rotation);
     r.policy_source = hws_arena_str(&task->arena, hws_rotation_source(&agent->rotation));
+    r.certificate_serial = hws_arena_str(&task->arena, x->serial == NULL ? "" : x->serial);
+    r.certificate_ends_s = x->ends_s;
     hws_svc_reply(task, &r.base);
+}
+
+static void certificates_read(void *data, const struct hws_link_reloaded *answer,
+                              const struct hws_err *why)
+{
+    struct hws_task *task = data;
+    struct reload *x = task->work;
+    struct hws_err err;
+
+    if (answer == NULL) {
+        (void)hws_err_set(&err, HWS_E_GONE, "hawser-wire ended while it read its files: %.100s",
+                          why->msg);
+        reload_refused(task, &err);
+        return;
+    }
+    if (answer->state == HWS_LINK_RELOADED_REFUSED) {
+        (void)hws_err_set(
+            &err, HWS_E_STATE, "certificates: %.*s; those in use stay, the policy was not read",
+            (int)(answer->text.n < 150 ? answer->text.n : 150), (const char *)answer->text.bytes);
+        reload_refused(task, &err);
+        return;
+    }
+    if (answer->state == HWS_LINK_RELOADED_TAKEN) {
+        x->serial = hws_arena_printf(&task->arena, "%.*s", (int)answer->text.n,
+                                     (const char *)answer->text.bytes);
+        x->ends_s = answer->ends_s;
+    }
+    reload_policy(task);
+}
+
+/* A pushed policy is about the policy alone; what is read from files is read together. */
+static void reload_run(struct hws_task *task)
+{
+    const Hawser__V1__ReloadRequest *q = task->request;
+    struct reload *x = hws_arena_alloc(&task->arena, sizeof(*x));
+    struct hws_err err;
+
+    if (x == NULL) {
+        (void)hws_err_set(&err, HWS_E_NOMEM, "out of memory");
+        reload_refused(task, &err);
+        return;
+    }
+    task->work = x;
+    x->wire = (struct hws_wire_reload){.done = certificates_read, .data = task};
+    if (q->policy.len > 0 || hws_wire_reload(&task->agent->wire, &x->wire, &err) != HWS_OK) {
+        reload_policy(task); /* hawser-wire reads the files when it starts */
+    }
 }
 
 const struct hws_handler hws_handler_AGENT_RELOAD = {

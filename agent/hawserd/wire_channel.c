@@ -58,6 +58,33 @@ static void free_poll(uv_handle_t *handle)
     hws_mem_free(handle);
 }
 
+/* ---- reload ---------------------------------------------------------------------------------- */
+
+/* Answers those who asked with this id or before. */
+static void end_reloads(struct hws_wire *w, uint64_t id, const struct hws_link_reloaded *answer,
+                        const struct hws_err *why)
+{
+    while (!hws_list_empty(&w->reloads)) {
+        struct hws_wire_reload *r = hws_container_of(w->reloads.next, struct hws_wire_reload, link);
+        if (r->id > id) {
+            return;
+        }
+        hws_list_remove(&r->link);
+        r->done(r->data, answer, why);
+    }
+}
+
+enum hws_code hws_wire_reload(struct hws_wire *w, struct hws_wire_reload *r, struct hws_err *err)
+{
+    if (w->fd < 0) {
+        return hws_err_set(err, HWS_E_GONE, "hawser-wire is away");
+    }
+    r->id = ++w->last_reload;
+    w->reload_due = r->id;
+    hws_list_push(&w->reloads, &r->link);
+    return HWS_OK;
+}
+
 /* Ends the connection and every rpc's caller. */
 void hws_wire__lose(struct hws_wire *w, const struct hws_err *why)
 {
@@ -70,6 +97,7 @@ void hws_wire__lose(struct hws_wire *w, const struct hws_err *why)
     hws_sock_close(&w->fd);
     w->n_pending = 0;
     w->reset_due = false;
+    w->reload_due = 0;
     for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
         HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
             struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
@@ -77,6 +105,7 @@ void hws_wire__lose(struct hws_wire *w, const struct hws_err *why)
             hws_wire__drop_rpc(w, rpc);
         }
     }
+    end_reloads(w, w->last_reload, NULL, why);
     hws_children_lost(&w->agent->children, HWS_LINK_ROLE_WIRE, why);
 }
 
@@ -263,6 +292,9 @@ static void take(struct hws_wire *w, const uint8_t *bytes, size_t n)
     case HWS_LINK_CREDIT:
         feed(w, &p);
         return;
+    case HWS_LINK_RELOADED:
+        end_reloads(w, p.id, &p.u.reloaded, NULL);
+        return;
     case HWS_LINK_STATS:
         hws_str_copy_n(w->stats, sizeof(w->stats), p.u.stats.bytes, p.u.stats.n);
         return;
@@ -319,6 +351,7 @@ void hws_wire_open(struct hws_wire *w, struct hws_agent *agent)
     w->fd = -1;
     w->next_deadline_ms = UINT64_MAX;
     hws_list_init(&w->ready);
+    hws_list_init(&w->reloads);
     for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
         hws_list_init(&w->table[i]);
     }

@@ -27,6 +27,15 @@
 struct hws_agent;
 struct hws_rpc;
 
+/* Somebody who wants the certificate files read; link, id and the rest are the channel's. */
+struct hws_wire_reload {
+    struct hws_list link;
+    uint64_t id;
+    /* err: hawser-wire is gone, whatever it did; then answer is NULL. */
+    void (*done)(void *data, const struct hws_link_reloaded *answer, const struct hws_err *err);
+    void *data;
+};
+
 struct hws_wire {
     struct hws_agent *agent; /* borrowed */
     int fd;                  /* owned; -1 = not connected */
@@ -34,6 +43,9 @@ struct hws_wire {
     int events;              /* what poll waits for */
     bool hello_due;          /* our HELLO has not left */
     bool drain_due;          /* DRAIN has not left */
+    uint64_t reload_due;     /* the id of a RELOAD that has not left; 0 = none */
+    uint64_t last_reload;    /* the id given last */
+    struct hws_list reloads; /* struct hws_wire_reload, waiting for its answer */
     bool reset_due;          /* the peer broke the protocol: the connection ends in the next turn */
     struct hws_list table[HWS_WIRE_BUCKETS]; /* rpcs by id */
     struct hws_list ready;                   /* rpcs with something to send */
@@ -58,6 +70,11 @@ bool hws_wire_attached(const struct hws_wire *w);
 
 /* Asks it to finish its calls and exit. */
 void hws_wire_drain(struct hws_wire *w);
+
+/* Has hawser-wire read its certificate files after this. r is borrowed until done, which comes in a
+ * later turn. HWS_E_GONE: it is not connected, and reads them when it starts. */
+enum hws_code hws_wire_reload(struct hws_wire *w, struct hws_wire_reload *r, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* A principal or the host has been locked: streams of items that this bars end. */
 void hws_wire_rejudge(struct hws_wire *w);

@@ -173,6 +173,11 @@ static enum sent flush_control(struct hws_wire *w)
         w->drain_due = false;
         s = push(w, &p);
     }
+    if (s == SENT && w->reload_due != 0) {
+        struct hws_link_packet p = {.type = HWS_LINK_RELOAD, .id = w->reload_due};
+        w->reload_due = 0;
+        s = push(w, &p);
+    }
     return s;
 }
 

@@ -161,7 +161,7 @@ static void on_quiet(uv_timer_t *timer)
     struct hws_err err;
 
     if (take_marks(c)) {
-        (void)!hws_certs_reload(c, &err); /* logged there */
+        (void)!hws_certs_reload(c, HWS_CERTS_BY_WATCH, &err); /* logged there */
     }
 }
 
@@ -175,23 +175,33 @@ static void on_event(uv_fs_event_t *watch, const char *name, int events, int sta
     (void)uv_timer_start(&c->quiet, on_quiet, HWS_CERTS_QUIET_MS, 0);
 }
 
-enum hws_code hws_certs_reload(struct hws_certs *c, struct hws_err *err)
+const char *hws_certs_trigger_name(enum hws_certs_trigger by)
+{
+    static const char *const names[] = {"watch", "signal", "reload"};
+
+    return names[by];
+}
+
+enum hws_code hws_certs_reload(struct hws_certs *c, enum hws_certs_trigger by, struct hws_err *err)
 {
     struct hws_tls_bundle *bundle = NULL;
 
+    c->n_by[by]++;
     (void)take_marks(c);
     enum hws_code code = load(c, &bundle, err);
     if (code != HWS_OK) {
         struct hws_log_q q;
         c->n_refused++;
-        hws_log("certificates_refused", "reason=%s", hws_log_q(&q, err->msg));
+        hws_log("certificates_refused", "by=%s reason=%s", hws_certs_trigger_name(by),
+                hws_log_q(&q, err->msg));
         return code;
     }
     hws_tls_bundle_unref(c->bundle);
     c->bundle = bundle;
     c->n_loaded++;
     const struct hws_tls_peer *self = hws_tls_bundle_self(bundle);
-    hws_log("certificates_loaded", "identity=%s serial=%s ends=%llu", self->principal, self->serial,
+    hws_log("certificates_loaded", "by=%s identity=%s serial=%s ends=%llu",
+            hws_certs_trigger_name(by), self->principal, self->serial,
             (unsigned long long)self->not_after_s);
     check_freshness(c);
     if (c->changed != NULL) {

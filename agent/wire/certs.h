@@ -3,10 +3,11 @@
  *
  * A new bundle is looked for when a file or its folder changes (inotify, quiet for
  * HWS_CERTS_QUIET_MS, so that certificate, key and CA may be written one after the other or swapped
- * by a symlink), and when told to (SIGHUP, which hawserd sends after AgentService.Reload). It takes
- * over only if it loads, is valid for an hour more and shakes hands with itself; otherwise the one
- * in use stays, and the reason is logged once per content. Connections keep the bundle that they
- * began with; those whose peer the new lists name are closed by the listener.
+ * by a symlink), and when told to (SIGHUP, which hawserd passes on, and RELOAD, which it sends for
+ * AgentService.Reload and which is answered). It takes over only if it loads, is valid for an hour
+ * more and shakes hands with itself; otherwise the one in use stays, and the reason is logged once
+ * per content. Connections keep the bundle that they began with; those whose peer the new lists
+ * name are closed by the listener.
  *
  * Thread rule: the loop thread.
  */
@@ -28,6 +29,14 @@
 #define HWS_CERTS_CHECK_MS  30000u /* how often the age of revocation lists is looked at */
 #define HWS_CERTS_MAX_FILES (5u + HWS_TLS_MAX_TRUST)
 
+/* Why the files were read again. */
+enum hws_certs_trigger {
+    HWS_CERTS_BY_WATCH,  /* a file or its folder changed */
+    HWS_CERTS_BY_SIGNAL, /* SIGHUP */
+    HWS_CERTS_BY_RELOAD, /* AgentService.Reload */
+    HWS_CERTS_N_TRIGGERS
+};
+
 /* What tells two states of a file apart without reading it. */
 struct hws_certs_mark {
     uint64_t device;
@@ -48,9 +57,10 @@ struct hws_certs {
     size_t n_watches;
     uv_timer_t quiet;
     uv_timer_t check;
-    enum hws_tls_freshness freshness; /* as logged last */
-    uint64_t n_loaded;                /* bundles that took over */
-    uint64_t n_refused;               /* that did not */
+    enum hws_tls_freshness freshness;    /* as logged last */
+    uint64_t n_loaded;                   /* bundles that took over */
+    uint64_t n_refused;                  /* that did not */
+    uint64_t n_by[HWS_CERTS_N_TRIGGERS]; /* times the files were read again, for what */
     bool watching;
     void (*changed)(void *data); /* a new bundle, or another freshness */
     void *data;
@@ -67,7 +77,11 @@ void hws_certs_watch(struct hws_certs *c, void (*changed)(void *data), void *dat
 
 /* Looks at the files now, changed or not. HWS_OK if a new bundle took over, else why not (logged).
  */
-enum hws_code hws_certs_reload(struct hws_certs *c, struct hws_err *err) HWS_MUST_USE;
+enum hws_code hws_certs_reload(struct hws_certs *c, enum hws_certs_trigger by, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* "watch", "signal", "reload". */
+const char *hws_certs_trigger_name(enum hws_certs_trigger by);
 
 /* Closes handles; the loop must turn once before deinit. */
 void hws_certs_close(struct hws_certs *c);

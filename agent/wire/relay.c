@@ -92,6 +92,7 @@ void hws_relay__lose(struct hws_relay *r, const char *why)
     r->n_pending = 0;
     r->up = false;
     r->reset_due = false;
+    r->reload_due = 0;
     set_health(r, false);
     end_calls(r);
     connect_later(r);
@@ -191,6 +192,9 @@ static void take(struct hws_relay *r, const uint8_t *bytes, size_t n)
         return;
     case HWS_LINK_DRAIN:
         r->config.drain(r->config.data);
+        return;
+    case HWS_LINK_RELOAD:
+        r->reload_due = p.id;
         return;
     default:
         hws_err_set(&err, HWS_E_PROTO, "unexpected %s", hws_link_type_name(p.type));

@@ -54,6 +54,8 @@ struct hws_relay_config {
     void (*stats)(void *data, char *dst, size_t cap);
     void (*up)(void *data);    /* hawserd is there, again or for the first time */
     void (*drain)(void *data); /* hawserd says: finish and end */
+    /* hawserd says: read the certificate files now. The text of *out is written into text. */
+    void (*reload)(void *data, struct hws_link_reloaded *out, char *text, size_t cap);
     void *data;
 };
 
@@ -69,6 +71,7 @@ struct hws_relay {
     uv_prepare_t prepare; /* before each wait: what is queued is sent */
     bool hello_due;
     bool stats_due;
+    uint64_t reload_due;   /* the id of a RELOAD not answered yet; 0 = none */
     bool tls_reads_only;   /* the owner's: revocation lists are overdue, nothing may be changed */
     uint64_t n_reads_only; /* calls refused for it */
     bool reset_due;        /* the keeper broke the protocol */

@@ -80,6 +80,16 @@ static enum sent push_stats(struct hws_relay *r)
     return push(r, &p);
 }
 
+static enum sent push_reloaded(struct hws_relay *r)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_RELOADED, .id = r->reload_due};
+    char text[HWS_ERR_MSG_BYTES];
+
+    r->reload_due = 0;
+    r->config.reload(r->config.data, &p.u.reloaded, text, sizeof(text));
+    return push(r, &p);
+}
+
 /* What a call says of itself when it opens. */
 static void fill_open(struct hws_relay__call *c, struct hws_link_packet *p)
 {
@@ -203,6 +213,9 @@ static enum sent flush_control(struct hws_relay *r)
     if (s == SENT && r->up && r->stats_due) {
         r->stats_due = false;
         s = push_stats(r);
+    }
+    if (s == SENT && r->up && r->reload_due != 0) {
+        s = push_reloaded(r);
     }
     return s;
 }

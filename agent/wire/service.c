@@ -238,6 +238,11 @@ static void stats(void *data, char *dst, size_t cap)
     add(&w, "calls_refused_lists_overdue", s->relay.n_reads_only);
     add(&w, "certificates_loaded", s->certs.n_loaded);
     add(&w, "certificates_refused", s->certs.n_refused);
+    for (unsigned i = 0; i < HWS_CERTS_N_TRIGGERS; i++) {
+        hws_str_print(name, sizeof(name), "certificates_read_by.%s",
+                      hws_certs_trigger_name((enum hws_certs_trigger)i));
+        add(&w, name, s->certs.n_by[i]);
+    }
     add(&w, "revocation_lists_late", s->certs.freshness);
     for (unsigned i = 0; i < HWS_TLS_N_REASONS; i++) {
         hws_str_print(name, sizeof(name), "handshakes_refused.%s",
@@ -288,6 +293,23 @@ static void drain(void *data)
     (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
 }
 
+static void reload(void *data, struct hws_link_reloaded *out, char *text, size_t cap)
+{
+    struct hws_service *s = data;
+    struct hws_err err;
+
+    text[0] = '\0';
+    out->state = HWS_LINK_RELOADED_NONE;
+    if (s->certs.watching) {
+        bool taken = hws_certs_reload(&s->certs, HWS_CERTS_BY_RELOAD, &err) == HWS_OK;
+        const struct hws_tls_peer *self = hws_tls_bundle_self(s->certs.bundle);
+        out->state = taken ? HWS_LINK_RELOADED_TAKEN : HWS_LINK_RELOADED_REFUSED;
+        out->ends_s = self->not_after_s;
+        (void)hws_str_copy(text, cap, taken ? self->serial : err.msg);
+    }
+    out->text = hws_link_text(text);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct hws_service *s = handle->data;
@@ -295,7 +317,7 @@ static void on_signal(uv_signal_t *handle, int number)
     if (number == SIGHUP) {
         struct hws_err err;
         if (s->certs.watching) {
-            (void)!hws_certs_reload(&s->certs, &err); /* logged there */
+            (void)!hws_certs_reload(&s->certs, HWS_CERTS_BY_SIGNAL, &err); /* logged there */
         }
         return;
     }
@@ -458,6 +480,7 @@ static enum hws_code build_server(struct hws_service *s, struct hws_err *err)
         .stats = stats,
         .up = up,
         .drain = drain,
+        .reload = reload,
         .data = s,
     };
 

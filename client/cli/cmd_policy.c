@@ -38,6 +38,8 @@ static int reload(struct hws_cli *cli, Hawser__V1__ReloadRequest *r)
                                                 {"policy_hash", "POLICY-HASH", 0},
                                                 {"policy_source", "SOURCE", 0},
                                                 {"trial_left_ms", "TRIAL-MS", 0},
+                                                {"certificate_serial", "CERTIFICATE", 0},
+                                                {"certificate_ends_s", NULL, 0},
                                                 {"repeated_request", NULL, 0}};
     struct hws_cli_mutation m;
     int rc = hws_cli_mutation(cli, &m);
@@ -61,9 +63,13 @@ static int reload(struct hws_cli *cli, Hawser__V1__ReloadRequest *r)
         const Hawser__V1__ReloadResponse *a = hws_cli_answer(h, ReloadResponse);
         if (!h->failed) {
             const struct hws_cell cells[] = {
-                hws_cell_text(h->name), hws_cell_text(a->policy_hash),
+                hws_cell_text(h->name),
+                hws_cell_text(a->policy_hash),
                 hws_cell_text(a->policy_source),
                 a->trial_left_ms == 0 ? hws_cell_none() : hws_cell_uint(a->trial_left_ms),
+                a->certificate_serial[0] == '\0' ? hws_cell_none()
+                                                 : hws_cell_text(a->certificate_serial),
+                a->certificate_ends_s == 0 ? hws_cell_none() : hws_cell_uint(a->certificate_ends_s),
                 hws_cell_bool(a->repeated_request)};
             hws_out_row(&cli->out, cells);
         }

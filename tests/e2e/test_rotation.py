@@ -94,8 +94,22 @@ class Rotation(Changing):
         else:
             self.write("ca.crl", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
 
+    def tell(self, i, broken):
+        """By SIGHUP, by the RPC, or not at all: inotify notices."""
+        if i % 10 == 0:
+            return
+        if i % 3 != 0:
+            self.hup()
+            return
+        r = self.cli("agent", "reload", "-t", "host-a", "-o", "json", who=self.callers[0])
+        if not broken:
+            self.assertEqual(r.code, 0, r.err)
+            return
+        self.assertNotEqual(r.code, 0, "a broken set is told")
+        self.assertRegex(r.err, "FAILED_PRECONDITION: .*those in use stay")
+
     def turn(self, i):
-        """One rotation, announced by SIGHUP or left to be noticed."""
+        """One rotation."""
         event = "certificates_loaded"
         if i % BROKEN_EVERY == BROKEN_EVERY - 1:
             event = "certificates_refused"
@@ -110,9 +124,35 @@ class Rotation(Changing):
             self.put("ca.crl", crl)
         with open(self.host.policy, "a") as f:
             f.write(f"# rotation {i}\n")
-        if i % 10 != 0:
-            self.hup()
+        self.tell(i, event == "certificates_refused")
         until(lambda: self.said(event) > before, f"rotation {i}: {event}", 20)
+
+    def test_a_reload_tells_what_is_in_use_and_what_was_refused(self):
+        self.put("ca.crt", self.both)
+        for number, (cert, key, _) in enumerate(self.sets[:2]):
+            self.put("agent.crt", cert)
+            self.put("agent.key", key)
+            (row,) = self.js("agent", "reload", "-t", "host-a", who=self.callers[0])["agents"]
+            serial = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-serial"], capture_output=True, text=True,
+                                    check=True, timeout=20).stdout.strip().partition("=")[2]
+            self.assertEqual(row["certificate_serial"].lstrip("0").lower(), serial.lstrip("0").lower())
+            self.assertGreater(int(row["certificate_ends_s"]), 1_700_000_000)
+        with open(self.host.policy, "a") as f:
+            f.write("# not read while the certificates are broken\n")
+        before = self.js("agent", "info", "-t", "host-a", who=self.callers[0])
+        for kind in range(4):
+            self.break_set(kind)
+            r = self.cli("agent", "reload", "-t", "host-a", who=self.callers[0])
+            self.assertEqual((r.code, r.out), (6, ""), r.err)
+            self.assertRegex(r.err, "FAILED_PRECONDITION: certificates: .*; those in use stay, the policy was not read")
+            cert, key, crl = self.sets[1]
+            self.put("agent.crt", cert)
+            self.put("agent.key", key)
+            self.put("ca.crt", self.both)
+            self.put("ca.crl", crl)
+        self.assertEqual(self.js("agent", "info", "-t", "host-a", who=self.callers[0])["agents"][0]["policy_hash"],
+                         before["agents"][0]["policy_hash"])
+        self.js("agent", "reload", "-t", "host-a", who=self.callers[0])
 
     def test_nobody_notices_a_rotation_and_a_broken_set_is_never_active(self):
         self.put("ca.crt", self.both)
@@ -139,6 +179,12 @@ class Rotation(Changing):
         self.assertEqual(self.failed, [], f"of {self.n_calls} calls")
         self.assertIsNone(ended, "the stream that began before the first rotation")
         self.assertGreater(self.n_calls, 20)
+        got = self.js("agent", "info", "-t", "host-a", who=self.callers[0])["counters"]
+        by = {c["counter"].rpartition(".")[2]: int(c["value"]) for c in got if "certificates_read_by" in c["counter"]}
+        # A turn may be noticed by inotify before it is told.
+        self.assertGreaterEqual(by["signal"], ROTATIONS // 2, by)
+        self.assertGreaterEqual(by["reload"], ROTATIONS // 4, by)
+        self.assertGreaterEqual(by["watch"], ROTATIONS // 20, by)
         print(f"{ROTATIONS} rotations, {self.n_calls} calls, {len(self.failed)} failed")
 
 

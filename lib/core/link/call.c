@@ -129,6 +129,8 @@ enum hws_code hws_link_call_feed(struct hws_link_call *call, const struct hws_li
     case HWS_LINK_CALL:
     case HWS_LINK_DRAIN:
     case HWS_LINK_STATS:
+    case HWS_LINK_RELOAD:
+    case HWS_LINK_RELOADED:
     case HWS_LINK_ADAPTER:
     case HWS_LINK_CMD:
     case HWS_LINK_DONE:

@@ -9,7 +9,8 @@
  *            sha256 text, peer text
  *   CREDIT   n u32          STATUS  code u8, message text, details text
  *   MSG, STATS              the rest of the packet
- *   HALF_CLOSE, CANCEL, DRAIN, CANCEL_CMD  no payload
+ *   RELOADED state u8, ends_s u64, text
+ *   HALF_CLOSE, CANCEL, DRAIN, RELOAD, CANCEL_CMD  no payload
  */
 #include "link/packet.h"
 
@@ -37,6 +38,8 @@ static const struct type_row types[] = {
     [HWS_LINK_STATUS] = {"STATUS", 0, true},
     [HWS_LINK_DRAIN] = {"DRAIN", 0, false},
     [HWS_LINK_STATS] = {"STATS", 0, false},
+    [HWS_LINK_RELOAD] = {"RELOAD", 0, true},
+    [HWS_LINK_RELOADED] = {"RELOADED", 0, true},
     [HWS_LINK_ADAPTER] = {"ADAPTER", 0, false},
     [HWS_LINK_CMD] = {"CMD", HWS_LINK_FLAG_FD, true},
     [HWS_LINK_DONE] = {"DONE", HWS_LINK_FLAG_FD, true},
@@ -117,6 +120,22 @@ static void get_status(struct hws_link__reader *r, struct hws_link_status *s)
     s->details = hws_link__get_text(r, "details", HWS_LINK_DETAILS_BYTES, HWS_LINK__BYTES);
 }
 
+static void put_reloaded(struct hws_link__writer *w, const struct hws_link_reloaded *r)
+{
+    hws_link__need(w, "state", r->state < HWS_LINK_N_RELOADED);
+    hws_link__put_u8(w, r->state);
+    hws_link__put_u64(w, r->ends_s);
+    hws_link__put_text(w, "text", r->text, HWS_LINK_MESSAGE_BYTES, HWS_LINK__TEXT);
+}
+
+static void get_reloaded(struct hws_link__reader *r, struct hws_link_reloaded *out)
+{
+    out->state = hws_link__get_u8(r, "state");
+    hws_link__want(r, "state", out->state < HWS_LINK_N_RELOADED);
+    out->ends_s = hws_link__get_u64(r, "ends");
+    out->text = hws_link__get_text(r, "text", HWS_LINK_MESSAGE_BYTES, HWS_LINK__TEXT);
+}
+
 /* An unfinished message must make progress, or a peer could keep us busy for nothing. */
 static bool fragment_ok(const struct hws_link_packet *p)
 {
@@ -154,6 +173,9 @@ static void put_payload(struct hws_link__writer *w, const struct hws_link_packet
         hws_link__need(w, "stats", hws_link__text_ok(p->u.stats, HWS_LINK__TEXT));
         hws_link__put_raw(w, p->u.stats);
         break;
+    case HWS_LINK_RELOADED:
+        put_reloaded(w, &p->u.reloaded);
+        break;
     case HWS_LINK_ADAPTER:
         hws_link__put_adapter(w, &p->u.adapter);
         break;
@@ -166,6 +188,7 @@ static void put_payload(struct hws_link__writer *w, const struct hws_link_packet
     case HWS_LINK_HALF_CLOSE:
     case HWS_LINK_CANCEL:
     case HWS_LINK_DRAIN:
+    case HWS_LINK_RELOAD:
     case HWS_LINK_CANCEL_CMD:
     default:
         break;
@@ -198,6 +221,9 @@ static void get_payload(struct hws_link__reader *r, struct hws_link_packet *p)
         p->u.stats = hws_link__get_rest(r);
         hws_link__want(r, "stats", hws_link__text_ok(p->u.stats, HWS_LINK__TEXT));
         break;
+    case HWS_LINK_RELOADED:
+        get_reloaded(r, &p->u.reloaded);
+        break;
     case HWS_LINK_ADAPTER:
         hws_link__get_adapter(r, &p->u.adapter);
         break;
@@ -210,6 +236,7 @@ static void get_payload(struct hws_link__reader *r, struct hws_link_packet *p)
     case HWS_LINK_HALF_CLOSE:
     case HWS_LINK_CANCEL:
     case HWS_LINK_DRAIN:
+    case HWS_LINK_RELOAD:
     case HWS_LINK_CANCEL_CMD:
     default:
         break;

@@ -9,8 +9,8 @@
  *     | type  | flags | 0      0 | payload bytes  | id                     | payload ...
  *
  * Who sends what:
- *   wire -> keeper    HELLO CALL MSG HALF_CLOSE CANCEL CREDIT STATS
- *   keeper -> wire    HELLO MSG CREDIT STATUS DRAIN
+ *   wire -> keeper    HELLO CALL MSG HALF_CLOSE CANCEL CREDIT STATS RELOADED
+ *   keeper -> wire    HELLO MSG CREDIT STATUS DRAIN RELOAD
  *   device -> keeper  HELLO ADAPTER DONE
  *   keeper -> device  HELLO CMD CANCEL_CMD DRAIN
  * A file descriptor travels beside the packet, announced by HWS_LINK_FLAG_FD; this codec sees only
@@ -50,6 +50,8 @@ enum hws_link_type {
     HWS_LINK_STATUS = 7,
     HWS_LINK_DRAIN = 8,
     HWS_LINK_STATS = 9,
+    HWS_LINK_RELOAD = 10,   /* read the certificate files now */
+    HWS_LINK_RELOADED = 11, /* to the RELOAD of the same id, and to those before it */
     HWS_LINK_ADAPTER = 16,
     HWS_LINK_CMD = 17,
     HWS_LINK_DONE = 18,
@@ -83,10 +85,23 @@ struct hws_link_status {
     struct hws_span details; /* serialised google.rpc.Status, or empty */
 };
 
+enum hws_link_reloaded_state {
+    HWS_LINK_RELOADED_NONE,    /* there are no certificates: no TCP listener */
+    HWS_LINK_RELOADED_TAKEN,   /* what the files hold is in use */
+    HWS_LINK_RELOADED_REFUSED, /* what was in use stays */
+    HWS_LINK_N_RELOADED
+};
+
+struct hws_link_reloaded {
+    uint8_t state;        /* enum hws_link_reloaded_state */
+    uint64_t ends_s;      /* of the certificate in use, seconds since 1970 */
+    struct hws_span text; /* TAKEN: its serial; REFUSED: which file and why; UTF-8 without NUL */
+};
+
 struct hws_link_packet {
     uint8_t type;  /* enum hws_link_type */
     uint8_t flags; /* HWS_LINK_FLAG_* */
-    uint64_t id;   /* call or command id; never 0 for packets of a call or command, else 0 */
+    uint64_t id;   /* call, command or reload id; never 0 for packets of these, else 0 */
     union {
         struct hws_link_hello hello;
         struct hws_link_call_open call;
@@ -94,6 +109,7 @@ struct hws_link_packet {
         uint32_t credit;     /* CREDIT: 1..HWS_LINK_MAX_CREDIT messages */
         struct hws_link_status status;
         struct hws_span stats; /* STATS: "name value\n" lines */
+        struct hws_link_reloaded reloaded;
         struct hws_link_adapter adapter;
         struct hws_link_cmd cmd;
         struct hws_link_done done;

@@ -12,6 +12,12 @@ static const uint8_t golden_credit[] = {6, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0
 static const uint8_t golden_msg[] = {3, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 'h', 'i'};
 static const uint8_t golden_status[] = {7, 0, 0, 0, 0, 0, 0,   9,   0, 0, 0, 0, 0,
                                         0, 0, 5, 7, 0, 2, 'n', 'o', 0, 2, 8, 7};
+static const uint8_t golden_reloaded[] = {
+    11, 0, 0,   0,   0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0, 9, /* header */
+    1,                                                    /* state: TAKEN */
+    1,  2, 3,   4,   5, 6, 7, 8,                          /* ends_s */
+    0,  2, '0', 'a',                                      /* text */
+};
 static const uint8_t golden_call[] = {
     2, 0,  0,   0,   0,   0,   0,   34,  0,   0,   0,    0,    0, 0, 0, 1, /* header */
     0, 1,  2,   0,   0,   0,   0,   0,   0,   0,   0x13, 0x88,             /* fixed part */
@@ -96,10 +102,29 @@ static void call_has_golden_bytes(void **state)
     assert_memory_equal(p.u.call.peer.bytes, "p:12", 4);
 }
 
+static void reloaded_has_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_RELOADED, .id = 9};
+
+    (void)state;
+    p.u.reloaded.state = HWS_LINK_RELOADED_TAKEN;
+    p.u.reloaded.ends_s = 0x0102030405060708;
+    p.u.reloaded.text = hws_link_text("0a");
+    assert_encodes_to(&p, golden_reloaded, sizeof golden_reloaded);
+    p = decoded(golden_reloaded, sizeof golden_reloaded);
+    assert_int_equal(p.u.reloaded.state, HWS_LINK_RELOADED_TAKEN);
+    assert_int_equal(p.u.reloaded.ends_s, 0x0102030405060708);
+    assert_memory_equal(p.u.reloaded.text.bytes, "0a", 2);
+    p.u.reloaded.state = HWS_LINK_N_RELOADED;
+    uint8_t bytes[64];
+    size_t n = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+}
+
 static void packets_without_payload_are_a_bare_header(void **state)
 {
     static const uint8_t types[] = {HWS_LINK_HALF_CLOSE, HWS_LINK_CANCEL, HWS_LINK_DRAIN,
-                                    HWS_LINK_CANCEL_CMD};
+                                    HWS_LINK_RELOAD, HWS_LINK_CANCEL_CMD};
 
     (void)state;
     for (size_t i = 0; i < sizeof types; i++) {
@@ -124,7 +149,10 @@ static void a_wrong_byte_is_refused(void **state)
         const char *what;
     } rows[] = {
         {golden_credit, sizeof golden_credit, 0, 0, "type 0"},
-        {golden_credit, sizeof golden_credit, 0, 10, "a gap between the types"},
+        {golden_credit, sizeof golden_credit, 0, 12, "a gap between the types"},
+        {golden_reloaded, sizeof golden_reloaded, 16, HWS_LINK_N_RELOADED, "an unknown state"},
+        {golden_reloaded, sizeof golden_reloaded, 26, 3, "a text longer than the packet"},
+        {golden_reloaded, sizeof golden_reloaded, 27, 0, "a NUL in the reason"},
         {golden_credit, sizeof golden_credit, 0, 200, "type 200"},
         {golden_credit, sizeof golden_credit, 1, 1, "a flag of another type"},
         {golden_credit, sizeof golden_credit, 1, 0x80, "an unknown flag"},
@@ -256,6 +284,7 @@ int main(void)
         cmocka_unit_test(fragment_has_golden_bytes),
         cmocka_unit_test(status_has_golden_bytes),
         cmocka_unit_test(call_has_golden_bytes),
+        cmocka_unit_test(reloaded_has_golden_bytes),
         cmocka_unit_test(packets_without_payload_are_a_bare_header),
         cmocka_unit_test(a_wrong_byte_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
