@@ -45,8 +45,7 @@ enum hws_counter {
     HWS_COUNT_CALLS,     /* rpcs opened */
     HWS_COUNT_OK,        /* ended OK */
     HWS_COUNT_FAILED,    /* ended otherwise */
-    HWS_COUNT_DENIED,    /* refused by policy */
-    HWS_COUNT_RATED,     /* refused because their caller makes too many of the kind */
+    HWS_COUNT_DENIED,    /* refused with PERMISSION_DENIED */
     HWS_COUNT_MUTATIONS, /* intents stored */
     HWS_COUNT_REPEATED,  /* repeated requests answered from the ledger */
     HWS_COUNT_COMMANDS,  /* firmware commands handed to the device process */
@@ -97,9 +96,10 @@ struct hws_agent {
     struct hws_list ops; /* struct hws_task: live operations */
     size_t n_ops;
     uint64_t counters[HWS_N_COUNTERS];
-    int lock_fd;         /* RUN/hawserd.lock */
-    bool handles_open;   /* there is something to close */
-    bool closing;        /* handles are being closed */
+    uint64_t refusals[HWS_N_REFUSALS]; /* counted since the start, by reason */
+    int lock_fd;                       /* RUN/hawserd.lock */
+    bool handles_open;                 /* there is something to close */
+    bool closing;                      /* handles are being closed */
     bool adapters_news;  /* adapters changed: followers hear of it before the next wait */
     bool audit_news;     /* records became durable: likewise */
     bool audit_losing;   /* records were lost, and the log does not tell of them yet */

@@ -194,12 +194,13 @@ static void add_retry(struct details *d, uint32_t retry_ms)
     add_any(d, TYPE_PREFIX "RetryInfo", &d->retry.base);
 }
 
-enum hws_code hws_convert_details(const struct hws_err *err, const char *field, struct hws_buf *out)
+enum hws_code hws_convert_details(const struct hws_err *err, const char *field, uint32_t retry_ms,
+                                  struct hws_buf *out)
 {
     struct details d;
     Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
-    uint32_t retry_ms = hws_convert_retry_ms(err->code, err->stage);
 
+    retry_ms = retry_ms != 0 ? retry_ms : hws_convert_retry_ms(err->code, err->stage);
     memset(&d, 0, sizeof(d));
     add_info(&d, err);
     if (field != NULL && err->code == HWS_E_INVALID) {

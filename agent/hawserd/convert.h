@@ -48,10 +48,11 @@ uint32_t hws_convert_retry_ms(enum hws_code code, enum hws_stage stage);
 
 /*
  * Appends the packed google.rpc.Status for err to out. field names the request field to blame
- * ("settings[0].value"), NULL if none. HWS_E_NOMEM; HWS_E_BUSY over out's ceiling.
+ * ("settings[0].value"), NULL if none; retry_ms when to try again, 0: by the code. HWS_E_NOMEM;
+ * HWS_E_BUSY over out's ceiling.
  */
-enum hws_code hws_convert_details(const struct hws_err *err, const char *field, struct hws_buf *out)
-    HWS_MUST_USE;
+enum hws_code hws_convert_details(const struct hws_err *err, const char *field, uint32_t retry_ms,
+                                  struct hws_buf *out) HWS_MUST_USE;
 
 /*
  * The inverse, for an answer stored earlier: message, stage and statuses from a packed

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "table/table.h"
 
 #define KEY_ID_BYTES 17u /* the first 16 hex digits of a public key's x, and a NUL */
@@ -162,8 +163,13 @@ static void tell_signers(struct hws_task *task, const struct hws_warrant_signers
                                          operator_key, approver_key);
 }
 
+/* The intent is on record, and so will be how it ended. */
 static void refuse(struct hws_task *task, struct hws_err *why)
 {
+    bool limit = why->code == HWS_E_NOMEM || why->code == HWS_E_BUSY;
+
+    hws_audit_count_refusal(task->agent, limit ? HWS_REFUSAL_LIMIT : HWS_REFUSAL_WARRANT,
+                            why->code);
     hws_err_at(why, HWS_STAGE_NOT_SENT);
     task->outcome = HWS_INTENT_VOID;
     hws_task_fail(task, why);

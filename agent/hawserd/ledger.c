@@ -81,6 +81,20 @@ static void replay(struct hws_task *task)
     }
 }
 
+/* What the store refused for fence or request_id it has put on record itself. */
+static void tell_refusal(const struct hws_task *task)
+{
+    const struct hws_err *err = &task->err;
+    bool in_doubt = err->code == HWS_E_CONFLICT && task->begin.operation_id == 0;
+
+    if ((err->code == HWS_E_DENIED || err->code == HWS_E_EXISTS || err->code == HWS_E_CONFLICT) &&
+        !in_doubt) {
+        hws_audit_count_refusal(task->agent, HWS_REFUSAL_MUTATION, err->code);
+        return;
+    }
+    hws_audit_refused(task, HWS_REFUSAL_LIMIT, err->code, err->msg);
+}
+
 static void begun(struct hws_store_job *job)
 {
     struct hws_task *task = job->data;
@@ -97,9 +111,7 @@ static void begun(struct hws_store_job *job)
         replay(task);
     } else {
         task->err = job->err;
-        if (job->err.code == HWS_E_DENIED) {
-            task->agent->counters[HWS_COUNT_DENIED]++;
-        }
+        tell_refusal(task);
     }
     hws_store_job_deinit(job);
     task->ledger_ended(task);

@@ -45,7 +45,7 @@ static struct hws_rates_slot *slot_of(struct hws_rates *r, const char *principal
 }
 
 enum hws_code hws_rates_take(struct hws_rates *r, const char *principal, enum hws_effect effect,
-                             uint64_t now_ms, struct hws_err *err)
+                             uint64_t now_ms, uint32_t *retry_ms, struct hws_err *err)
 {
     uint64_t now_us = now_ms * 1000;
     uint32_t per_min = r->per_min[effect];
@@ -58,11 +58,13 @@ enum hws_code hws_rates_take(struct hws_rates *r, const char *principal, enum hw
     uint64_t paid_us = from_us + MINUTE_US / per_min;
     s->used_ms = now_ms;
     if (paid_us > now_us + MINUTE_US) {
-        return hws_err_set(err, HWS_E_BUSY,
-                           "%.160s has made its calls of effect %s, %u a minute (rates); the next "
-                           "is allowed in %llu ms",
-                           principal, hws_effect_name(effect), per_min,
-                           (unsigned long long)((paid_us - now_us - MINUTE_US + 999) / 1000));
+        uint32_t wait_ms = (uint32_t)((paid_us - now_us - MINUTE_US + 999) / 1000); /* < 2 min */
+        *retry_ms = wait_ms;
+        return hws_err_set(
+            err, HWS_E_BUSY,
+            "%.160s has made its calls of effect %s, %u a minute (rates); the next is "
+            "allowed in %u ms",
+            principal, hws_effect_name(effect), per_min, wait_ms);
     }
     s->paid_us[effect] = paid_us;
     return HWS_OK;

@@ -40,8 +40,9 @@ void hws_rates_defaults(uint32_t per_min[HWS_N_EFFECTS]);
 void hws_rates_init(struct hws_rates *r, const uint32_t per_min[HWS_N_EFFECTS]);
 
 /* Takes one call. HWS_E_BUSY, and nothing is taken, when the principal has used up its calls of
- * that effect: names principal, effect, limit and when the next is allowed. */
+ * that effect: names principal, effect, limit and when the next is allowed, which is retry_ms, too.
+ */
 enum hws_code hws_rates_take(struct hws_rates *r, const char *principal, enum hws_effect effect,
-                             uint64_t now_ms, struct hws_err *err) HWS_MUST_USE;
+                             uint64_t now_ms, uint32_t *retry_ms, struct hws_err *err) HWS_MUST_USE;
 
 #endif

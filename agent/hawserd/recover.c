@@ -119,7 +119,7 @@ static void make_answer(struct hws_recover *r, struct hws_store_end *e)
         hws_buf_reset(&r->answer);
         hws_err_set(&err, HWS_E_CONFLICT, "%s", r->detail);
         e->status = HWS_RPC_ABORTED;
-        if (hws_convert_details(&err, NULL, &r->answer) != HWS_OK) {
+        if (hws_convert_details(&err, NULL, 0, &r->answer) != HWS_OK) {
             hws_buf_reset(&r->answer);
         }
     }

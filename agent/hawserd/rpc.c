@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "hawserd/convert.h"
 #include "hawserd/handler.h"
 #include "hawserd/task.h"
@@ -175,7 +176,7 @@ void hws_rpc_end(struct hws_rpc *rpc, const struct hws_err *err, const char *fie
         return;
     }
     hws_buf_init(&details, DETAILS_MAX_BYTES);
-    if (hws_convert_details(err, field, &details) != HWS_OK) {
+    if (hws_convert_details(err, field, rpc->retry_ms, &details) != HWS_OK) {
         hws_buf_reset(&details);
     }
     hws_rpc_end_status(rpc, (uint8_t)hws_convert_code(err->code, err->stage), err->msg,
@@ -190,6 +191,8 @@ static void refuse(struct hws_rpc *rpc, enum hws_code code, const char *why)
     struct hws_err err;
 
     hws_err_set(&err, code, "%s", why);
+    hws_audit_refused_call(rpc, code == HWS_E_NOMEM ? HWS_REFUSAL_LIMIT : HWS_REFUSAL_FORM, code,
+                           why);
     hws_rpc_end(rpc, &err, NULL);
 }
 
@@ -233,6 +236,9 @@ void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)
 {
     struct hws_task *task = rpc->task;
 
+    if (!rpc->ended && !rpc->half_closed && rpc->row->kind != HWS_METHOD_KIND_BIDI) {
+        hws_audit_refused_call(rpc, HWS_REFUSAL_FORM, why, "given up before its request was whole");
+    }
     if (why == HWS_E_TIMEOUT && !rpc->ended) {
         struct hws_err err;
         bool changing = task != NULL && hws_task_mutates(task) && task->state != HWS_TASK_CHECKING;

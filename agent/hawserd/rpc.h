@@ -72,6 +72,7 @@ struct hws_rpc {
     struct hws_link_fragments fragments;
     bool ended;                      /* status below is final */
     uint8_t status;                  /* gRPC code */
+    uint32_t retry_ms;               /* set before a refusal that knows it: when to try again */
     char message[HWS_ERR_MSG_BYTES]; /* for people */
     struct hws_buf details;          /* packed google.rpc.Status, or empty */
 };

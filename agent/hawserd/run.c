@@ -14,6 +14,7 @@
 #include "base/fsm.h"
 #include "base/mem.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "hawserd/device.h"
 #include "table/table.h"
 
@@ -76,8 +77,12 @@ static enum hws_code check_kills(struct hws_run *run)
         return HWS_OK;
     }
     enum hws_kind kind = hws_kind_from_name(a->port->kind);
-    return hws_barred_check(b, a, hws_table_of_inbox(kind, run->call.in, run->call.in_bytes),
-                            &run->call.err);
+    enum hws_code code = hws_barred_check(
+        b, a, hws_table_of_inbox(kind, run->call.in, run->call.in_bytes), &run->call.err);
+    if (code != HWS_OK) {
+        hws_audit_count_refusal(a->agent, HWS_REFUSAL_KILL, code);
+    }
+    return code;
 }
 
 /* Asks the stepper until a call is on its way or it has ended. */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "hawser/v1/agent.pb-c.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "hawserd/authorize.h"
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
@@ -12,7 +13,7 @@
 #include "table/table.h"
 
 #define MAX_RULES    64u
-#define MAX_COUNTERS 320u
+#define MAX_COUNTERS 340u
 #define AUDIT_LOST   "audit_records_lost"
 
 static enum hws_code nothing_to_check(struct hws_task *task, struct hws_err *err)
@@ -115,7 +116,7 @@ static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
         [HWS_COUNT_FAILED] = "calls_failed", [HWS_COUNT_DENIED] = "denied",
         [HWS_COUNT_MUTATIONS] = "mutations", [HWS_COUNT_REPEATED] = "repeated_requests",
         [HWS_COUNT_COMMANDS] = "commands",   [HWS_COUNT_TIMEOUTS] = "command_timeouts",
-        [HWS_COUNT_DUMPS] = "dumps",         [HWS_COUNT_RATED] = "over_rate",
+        [HWS_COUNT_DUMPS] = "dumps",
     };
 
     r->counters = hws_arena_ptrs(&task->arena, MAX_COUNTERS);
@@ -124,6 +125,10 @@ static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
     }
     for (size_t i = 0; i < HWS_N_COUNTERS; i++) {
         add_counter(task, r, "", names[i], strlen(names[i]), task->agent->counters[i]);
+    }
+    for (unsigned i = 0; i < HWS_N_REFUSALS; i++) {
+        const char *name = hws_refusal_name((enum hws_refusal)i);
+        add_counter(task, r, "refused.", name, strlen(name), task->agent->refusals[i]);
     }
     if (task->agent->store != NULL) {
         struct hws_store_stats stats;
@@ -337,6 +342,9 @@ struct reload {
 
 static void reload_refused(struct hws_task *task, const struct hws_err *err)
 {
+    if (err->code == HWS_E_INVALID) {
+        hws_audit_count_refusal(task->agent, HWS_REFUSAL_REQUEST, err->code);
+    }
     task->outcome = HWS_INTENT_OLD;
     hws_task_fail(task, err);
 }

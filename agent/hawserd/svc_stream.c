@@ -3,9 +3,9 @@
  *
  * Reads run side by side; a write waits for all before it and holds all after it. The caller gets
  * one message of credit back for each answer that has left, so neither side queues without bound.
- * Each item takes the whole road of task.h: it is authorised, recorded and, if it changes
- * something, fenced by itself. A stream remembers the adapters of the items that it took: a lock
- * of one of them ends it, with what still waits.
+ * Each item takes the whole road of task.h: it is authorised (again when it has waited), recorded
+ * and, if it changes something, fenced by itself. A stream remembers the adapters of the items that
+ * it took: a lock of one of them ends it, with what still waits.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "hawser/v1/command.pb-c.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "hawserd/convert.h"
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
@@ -27,6 +28,7 @@ struct item {
     struct hws_stream *stream;
     struct hws_task *task;
     bool running;
+    bool waited; /* it was not its turn when it came */
 };
 
 struct hws_stream {
@@ -105,6 +107,13 @@ static void maybe_end(struct hws_stream *s)
     }
 }
 
+static void drop_item(struct item *item)
+{
+    hws_list_remove(&item->link);
+    hws_task_discard(item->task);
+    hws_mem_free(item);
+}
+
 /* The call is over: what waits is dropped, what runs is told. */
 static void detach(struct hws_stream *s)
 {
@@ -117,9 +126,7 @@ static void detach(struct hws_stream *s)
             hws_task_orphan(item->task);
             continue;
         }
-        hws_list_remove(&item->link);
-        hws_task_discard(item->task);
-        hws_mem_free(item);
+        drop_item(item);
     }
     s->busy = false;
     maybe_end(s);
@@ -140,6 +147,22 @@ static struct item *next_item(struct hws_stream *s)
     return NULL;
 }
 
+/* It is the item's turn. */
+static void start(struct hws_stream *s, struct item *item)
+{
+    struct hws_err err;
+
+    if (item->waited && hws_task_recheck(item->task, &err) != HWS_OK) {
+        send_item(s->rpc, item->task->tag, &err, NULL);
+        drop_item(item);
+        return;
+    }
+    item->running = true;
+    s->n_running++;
+    s->writing = hws_task_mutates(item->task);
+    hws_task_go(item->task); /* may end, and free item, at once */
+}
+
 /* May free the stream. */
 static void pump(struct hws_stream *s)
 {
@@ -148,18 +171,19 @@ static void pump(struct hws_stream *s)
     if (s->busy) {
         return;
     }
+    s->busy = true;
+    while (s->rpc != NULL && !s->rpc->ended && (item = next_item(s)) != NULL) {
+        start(s, item);
+    }
+    s->busy = false;
     if (s->rpc != NULL && s->rpc->ended) {
         detach(s);
         return;
     }
-    s->busy = true;
-    while (s->rpc != NULL && (item = next_item(s)) != NULL) {
-        item->running = true;
-        s->n_running++;
-        s->writing = hws_task_mutates(item->task);
-        hws_task_go(item->task); /* may end, and free item, at once */
+    HWS_LIST_FOREACH (it, tmp, &s->items) {
+        struct item *waiting = hws_container_of(it, struct item, link);
+        waiting->waited = !waiting->running;
     }
-    s->busy = false;
     maybe_end(s);
 }
 
@@ -214,7 +238,9 @@ static enum hws_code add_item(struct hws_stream *s, Hawser__V1__ExecuteStreamReq
     struct item *item = hws_mem_zalloc(1, sizeof(*item));
 
     if (item == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "out of memory");
+        hws_err_set(err, HWS_E_NOMEM, "out of memory");
+        hws_audit_refused_call(s->rpc, HWS_REFUSAL_LIMIT, err->code, err->msg);
+        return err->code;
     }
     Hawser__V1__ExecuteRequest *request = q->request;
     q->request = NULL; /* now the operation's */
@@ -247,6 +273,8 @@ static void on_message(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
         if (s == NULL) {
             hws_err_set(&err, HWS_E_NOMEM, "out of memory");
         }
+        hws_audit_refused_call(rpc, err.code == HWS_E_NOMEM ? HWS_REFUSAL_LIMIT : HWS_REFUSAL_FORM,
+                               err.code, err.msg);
         hws_rpc_end(rpc, &err, NULL);
         if (s != NULL) {
             pump(s);
@@ -256,6 +284,7 @@ static void on_message(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
     Hawser__V1__ExecuteStreamRequest *q = message;
     if (q->request == NULL) {
         hws_err_set(&err, HWS_E_INVALID, "request is required");
+        hws_audit_refused_call(rpc, HWS_REFUSAL_REQUEST, err.code, err.msg);
         send_item(rpc, q->tag, &err, NULL);
     } else if (add_item(s, q, &err) != HWS_OK) {
         send_item(rpc, q->tag, &err, NULL);

@@ -38,11 +38,13 @@ static struct hws_task *new_task(struct hws_rpc *rpc, struct hws_err *err)
 
     if (agent->n_ops >= HWS_TASK_MAX_LIVE) {
         hws_err_set(err, HWS_E_BUSY, "more than %u operations at once", HWS_TASK_MAX_LIVE);
+        hws_audit_refused_call(rpc, HWS_REFUSAL_LIMIT, err->code, err->msg);
         return NULL;
     }
     struct hws_task *task = hws_mem_zalloc(1, sizeof(*task));
     if (task == NULL) {
         hws_err_set(err, HWS_E_NOMEM, "out of memory");
+        hws_audit_refused_call(rpc, HWS_REFUSAL_LIMIT, err->code, err->msg);
         return NULL;
     }
     task->agent = agent;
@@ -132,8 +134,9 @@ static enum hws_code check_locks(struct hws_task *task, const struct hws_policy_
     }
     hws_bar_text(lock, text, sizeof(text));
     (void)hws_str_print(task->rule, sizeof(task->rule), "lock-%llu", (unsigned long long)lock->id);
-    hws_audit_denied(task, text);
-    return hws_err_set(err, HWS_E_DENIED, "%s", text);
+    hws_err_set(err, HWS_E_DENIED, "%s", text);
+    hws_audit_refused(task, HWS_REFUSAL_LOCK, err->code, text);
+    return err->code;
 }
 
 static enum hws_code authorize(struct hws_task *task, struct hws_err *err)
@@ -149,12 +152,54 @@ static enum hws_code authorize(struct hws_task *task, struct hws_err *err)
         return check_locks(task, &req, err);
     }
     hws_authorize_error(&d, task->caller->principal, task->row, err);
-    hws_audit_denied(task, d.reason);
+    hws_audit_refused(task, HWS_REFUSAL_POLICY, HWS_E_DENIED, d.reason);
     return HWS_E_DENIED;
 }
 
-/* Prepare and authorize. A caller who may not even ask does not learn what is wrong with the
- * request, nor which adapters there are. */
+/* The error is the answer and goes on record. */
+static enum hws_code refuse(struct hws_task *task, enum hws_refusal why, const struct hws_err *err)
+{
+    hws_audit_refused(task, why, err->code, err->msg);
+    return err->code;
+}
+
+/* May the agent and its adapter be changed now? */
+static enum hws_code check_state(struct hws_task *task, struct hws_err *err)
+{
+    const struct hws_adapter *a = task->want.adapter;
+
+    if (hws_agent_may_change(task->agent, err) != HWS_OK) {
+        return refuse(task, HWS_REFUSAL_STATE, err);
+    }
+    if (a != NULL && a->recovering) {
+        hws_err_set(err, HWS_E_STATE,
+                    "adapter %.80s: an unfinished change is still being resolved (%.90s); "
+                    "reads are served",
+                    a->id, a->reason[0] == '\0' ? "the card is being read" : a->reason);
+        return refuse(task, HWS_REFUSAL_STATE, err);
+    }
+    return HWS_OK;
+}
+
+/* What a change needs beside permission. */
+static enum hws_code check_change(struct hws_task *task, struct hws_err *err)
+{
+    if (check_state(task, err) != HWS_OK) {
+        return err->code;
+    }
+    if (hws_ledger_check(task, err) != HWS_OK) {
+        return refuse(task, HWS_REFUSAL_MUTATION, err);
+    }
+    enum hws_code code = hws_svc_content(task->request, &task->request_hash);
+    if (code != HWS_OK) {
+        hws_err_set(err, code, "out of memory");
+        return refuse(task, HWS_REFUSAL_LIMIT, err);
+    }
+    return HWS_OK;
+}
+
+/* Prepare and authorize; whatever is refused is on record. A caller who may not even ask does not
+ * learn what is wrong with the request, nor which adapters there are. */
 static enum hws_code check(struct hws_task *task, struct hws_err *err)
 {
     struct hws_err denied;
@@ -169,37 +214,16 @@ static enum hws_code check(struct hws_task *task, struct hws_err *err)
         return allowed;
     }
     if (prepared != HWS_OK) {
-        struct hws_err ignored;
-        enum hws_rpc_code status = hws_convert_code(err->code, err->stage);
-        if (hws_audit_read(task, hws_convert_name(status), &ignored) != HWS_OK) {
-            hws_audit_denied(task, err->msg); /* counted, at least */
-        }
-        return prepared;
+        return refuse(task, prepared == HWS_E_NOMEM ? HWS_REFUSAL_LIMIT : HWS_REFUSAL_REQUEST, err);
     }
     if (hws_rates_take(&task->agent->rates, task->caller->principal, task->want.effect,
-                       hws_agent_now(task->agent), err) != HWS_OK) {
-        task->agent->counters[HWS_COUNT_RATED]++;
-        hws_audit_denied(task, err->msg);
-        return err->code;
+                       hws_agent_now(task->agent), &task->want.retry_ms, err) != HWS_OK) {
+        return refuse(task, HWS_REFUSAL_RATE, err);
     }
     if (task->handler->allow != NULL && task->handler->allow(task, err) != HWS_OK) {
-        hws_audit_denied(task, err->msg);
-        return err->code;
+        return refuse(task, HWS_REFUSAL_WARRANT, err);
     }
-    if (!hws_task_mutates(task)) {
-        return HWS_OK;
-    }
-    if (hws_agent_may_change(task->agent, err) != HWS_OK) {
-        return err->code;
-    }
-    const struct hws_adapter *a = task->want.adapter;
-    if (a != NULL && a->recovering) {
-        return hws_err_set(err, HWS_E_STATE,
-                           "adapter %.80s: an unfinished change is still being resolved (%.90s); "
-                           "reads are served",
-                           a->id, a->reason[0] == '\0' ? "the card is being read" : a->reason);
-    }
-    return hws_ledger_check(task, err);
+    return hws_task_mutates(task) ? check_change(task, err) : HWS_OK;
 }
 
 /* ---- 4 and 5 --------------------------------------------------------------------------------- */
@@ -215,6 +239,7 @@ static void run(struct hws_task *task)
     }
     bool stream = task->row->kind == HWS_METHOD_KIND_SERVER_STREAM;
     if (stream && hws_audit_read(task, "", &err) != HWS_OK) {
+        hws_audit_refused(task, HWS_REFUSAL_LIMIT, err.code, err.msg);
         hws_task_fail(task, &err);
         return;
     }
@@ -226,6 +251,7 @@ void hws_task_go(struct hws_task *task)
     struct hws_err err;
 
     if (hws_audit_reserve(task, &err) != HWS_OK) {
+        hws_audit_refused(task, HWS_REFUSAL_LIMIT, err.code, err.msg);
         task->err = err;
         hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
         reply(task);
@@ -237,18 +263,19 @@ void hws_task_go(struct hws_task *task)
     }
     hws_fsm_move(moves, &task->state, HWS_TASK_BEGINNING);
     if (hws_ledger_begin(task, run, reply, &err) != HWS_OK) {
+        hws_audit_refused(task, HWS_REFUSAL_LIMIT, err.code, err.msg);
         task->err = err;
         reply(task);
     }
 }
 
-static enum hws_code hash_request(struct hws_task *task, struct hws_err *err)
+static enum hws_code unpack(struct hws_task *task, const uint8_t *bytes, size_t n,
+                            struct hws_err *err)
 {
-    if (!hws_task_mutates(task)) {
+    if (hws_svc_unpack(task->handler->request, bytes, n, &task->request, err) == HWS_OK) {
         return HWS_OK;
     }
-    enum hws_code code = hws_svc_content(task->request, &task->request_hash);
-    return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "out of memory");
+    return refuse(task, err->code == HWS_E_NOMEM ? HWS_REFUSAL_LIMIT : HWS_REFUSAL_FORM, err);
 }
 
 void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
@@ -262,8 +289,7 @@ void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
     }
     task->rpc = rpc;
     rpc->task = task;
-    if (hws_svc_unpack(task->handler->request, bytes, n, &task->request, &err) != HWS_OK ||
-        check(task, &err) != HWS_OK || hash_request(task, &err) != HWS_OK) {
+    if (unpack(task, bytes, n, &err) != HWS_OK || check(task, &err) != HWS_OK) {
         task->err = err;
         hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
         reply(task);
@@ -281,11 +307,18 @@ struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, struct hws_er
         return NULL;
     }
     task->request = request;
-    if (check(task, err) != HWS_OK || hash_request(task, err) != HWS_OK) {
+    if (check(task, err) != HWS_OK) {
         free_task(task);
         return NULL;
     }
     return task;
+}
+
+enum hws_code hws_task_recheck(struct hws_task *task, struct hws_err *err)
+{
+    enum hws_code code = authorize(task, err);
+
+    return code == HWS_OK && hws_task_mutates(task) ? check_state(task, err) : code;
 }
 
 void hws_task_discard(struct hws_task *task)
@@ -300,6 +333,7 @@ static void deliver(struct hws_task *task)
     struct hws_rpc *rpc = task->rpc;
 
     if (task->err.code != HWS_OK) {
+        rpc->retry_ms = task->want.retry_ms;
         hws_rpc_end(rpc, &task->err, task->want.field);
         return;
     }
@@ -327,7 +361,7 @@ static void finish(struct hws_task *task)
 
     hws_fsm_move(moves, &task->state, HWS_TASK_ENDING);
     if (task->err.code != HWS_OK &&
-        hws_convert_details(&task->err, task->want.field, &task->details) != HWS_OK) {
+        hws_convert_details(&task->err, task->want.field, 0, &task->details) != HWS_OK) {
         hws_buf_reset(&task->details);
     }
     if (task->operation_id != 0 && !task->handed_over) {
@@ -336,6 +370,7 @@ static void finish(struct hws_task *task)
     }
     const char *code = hws_convert_name(hws_convert_code(task->err.code, task->err.stage));
     if (!hws_task_mutates(task) && hws_audit_read(task, code, &err) != HWS_OK) {
+        hws_audit_refused(task, HWS_REFUSAL_LIMIT, err.code, err.msg);
         task->err = err;
     }
     reply(task);

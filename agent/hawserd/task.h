@@ -67,6 +67,7 @@ struct hws_want {
     bool raw;           /* bytes were given instead, or a write gives no field */
     const char *detail; /* decoded arguments, one line */
     const char *field;  /* of a refusal: the field to blame */
+    uint32_t retry_ms;  /* of a refusal: when to try again; 0: by its code */
     bool approved;      /* a second person has signed a warrant for this very request */
     struct hws_task_mutation mutation;
     struct hws_span new_state; /* for recovery: what is wanted */
@@ -127,6 +128,10 @@ void hws_task_begin(struct hws_rpc *rpc, const uint8_t *bytes, size_t n);
  */
 struct hws_task *hws_task_item(struct hws_rpc *rpc, void *request, struct hws_err *err);
 void hws_task_go(struct hws_task *task);
+
+/* An item that has waited: may it still go? Policy, locks and the agent's state may be others by
+ * now. A refusal is on record. */
+enum hws_code hws_task_recheck(struct hws_task *task, struct hws_err *err) HWS_MUST_USE;
 
 /* Frees an item that never went. */
 void hws_task_discard(struct hws_task *task);

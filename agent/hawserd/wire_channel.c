@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "common/log.h"
 #include "hawserd/agent.h"
+#include "hawserd/audit.h"
 #include "hawserd/handler.h"
 #include "hawserd/rpc.h"
 #include "hawserd/task.h"
@@ -200,10 +201,14 @@ static enum hws_code admit(struct hws_wire *w, struct hws_rpc *rpc,
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
     if (w->agent->state == HWS_AGENT_DRAINING) {
-        return hws_err_set(err, HWS_E_GONE, "the agent is stopping");
+        hws_err_set(err, HWS_E_GONE, "the agent is stopping");
+        hws_audit_refused_call(rpc, HWS_REFUSAL_STATE, err->code, err->msg);
+        return err->code;
     }
     if (w->n_rpcs > HWS_RPC_MAX_CALLS) {
-        return hws_err_set(err, HWS_E_BUSY, "more than %u calls at once", HWS_RPC_MAX_CALLS);
+        hws_err_set(err, HWS_E_BUSY, "more than %u calls at once", HWS_RPC_MAX_CALLS);
+        hws_audit_refused_call(rpc, HWS_REFUSAL_LIMIT, err->code, err->msg);
+        return err->code;
     }
     return HWS_OK;
 }
@@ -448,6 +453,7 @@ static void rejudge(struct hws_rpc *rpc)
     if (rpc->ended || rpc->row->kind != HWS_METHOD_KIND_BIDI || !is_barred(rpc, &err)) {
         return;
     }
+    hws_audit_refused_call(rpc, HWS_REFUSAL_LOCK, err.code, err.msg);
     hws_rpc_end(rpc, &err, NULL);
     if (rpc->stream != NULL) {
         rpc->handler->item_stop(rpc);

@@ -208,6 +208,6 @@ class TooMany(FleetCase):
         self.assertIn("RESOURCE_EXHAUSTED", err)
         self.assertIn("spiffe://e2e.test/operator/olga has made its calls of effect config-next-reset, 1 a minute", err)
         self.assertEqual(self.js("config", "get", *d, "NUM_OF_VFS")["values"][0]["stored"], "3")
-        self.assertGreater(self.counters("host-a")["over_rate"], 0)
+        self.assertGreater(self.counters("host-a")["refused.rate"], 0)
         self.assertTrue(any("has made its calls" in str(r) for r in self.audit("host-a")))
         self.ok("config", "apply", *d, "--yes", "NUM_OF_VFS=9", who=other)

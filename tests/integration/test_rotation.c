@@ -1,7 +1,8 @@
 /*
  * A policy's rotation against a real agent: on trial, finalized, rolled back by itself, across a
- * restart, and a push that would lock everybody out.
+ * restart, a push that would lock everybody out, and what waits while it happens.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "agent_rig.h"
 #include "base/str.h"
 #include "hawser/v1/agent.pb-c.h"
+#include "hawser/v1/audit.pb-c.h"
+#include "hawser/v1/command.pb-c.h"
 #include "test.h"
 
 #define CALL_MS 30000u
@@ -204,6 +207,132 @@ static void trial_survives_a_restart_and_ends_after_it(void **state)
     assert_string_equal(look().hash, before.hash);
 }
 
+/* ---- what waits ------------------------------------------------------------------------------ */
+
+#define PCI "0000:03:00.0"
+
+static void send_item(struct hws_rig_async *stream, uint64_t tag, const char *device, bool write)
+{
+    Hawser__V1__ExecuteStreamRequest q = HAWSER__V1__EXECUTE_STREAM_REQUEST__INIT;
+    Hawser__V1__ExecuteRequest x = HAWSER__V1__EXECUTE_REQUEST__INIT;
+    Hawser__V1__RegisterAccess a = HAWSER__V1__REGISTER_ACCESS__INIT;
+    Hawser__V1__FieldValue f = HAWSER__V1__FIELD_VALUE__INIT;
+    Hawser__V1__FieldValue *fields[] = {&f};
+    struct hws_rig_mutation m;
+    uint8_t packed[512];
+
+    a.register_ = hws_rig_text(write ? "PAOS" : "MGIR");
+    a.write = write;
+    f.name = hws_rig_text("local_port");
+    f.value = hws_rig_text("1");
+    a.fields = fields;
+    a.n_fields = write ? 1 : 0;
+    x.device = hws_rig_text(device);
+    x.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
+    x.register_ = &a;
+    x.mutation = write ? hws_rig_mutate(&m) : NULL;
+    q.tag = tag;
+    q.request = &x;
+    size_t n = hawser__v1__execute_stream_request__pack(&q, packed);
+    assert_int_equal(hws_grpc_call_send(stream->call, packed, n, NULL), HWS_OK);
+}
+
+/* Waits for the stream's n-th answer, which is this item's. */
+static void answered(struct hws_rig_async *stream, size_t n, uint64_t tag, int code,
+                     const char *part)
+{
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+
+    while (stream->reply.n_messages < n && !stream->done && hws_rig_now_ms() < until_ms) {
+        (void)hws_rig_wait(&rig, stream, 20);
+    }
+    assert_int_equal(stream->reply.n_messages, n);
+    Hawser__V1__ExecuteStreamResponse *r = hawser__v1__execute_stream_response__unpack(
+        NULL, hws_buf_len(&stream->reply.bytes), hws_buf_peek(&stream->reply.bytes));
+    assert_non_null(r);
+    if (r->tag != tag || r->code != code || strstr(r->message, part) == NULL) {
+        fail_msg("item %llu: %d: %s", (unsigned long long)r->tag, (int)r->code, r->message);
+    }
+    hawser__v1__execute_stream_response__free_unpacked(r, NULL);
+}
+
+struct search {
+    const char *rule;
+    bool found;
+};
+
+static bool by_rule(void *data, const uint8_t *bytes, size_t n)
+{
+    struct search *search = data;
+    Hawser__V1__TailResponse *r = hawser__v1__tail_response__unpack(NULL, n, bytes);
+
+    assert_non_null(r);
+    if (strcmp(r->record->rule, search->rule) == 0 &&
+        strcmp(r->record->code, "PERMISSION_DENIED") == 0) {
+        search->found = true;
+    }
+    hawser__v1__tail_response__free_unpacked(r, NULL);
+    return true;
+}
+
+static void is_on_record(const char *rule)
+{
+    Hawser__V1__TailRequest q = HAWSER__V1__TAIL_REQUEST__INIT;
+    struct search search = {.rule = rule};
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    struct hws_rig_reply reply;
+
+    q.last = 100;
+    while (!search.found && hws_rig_now_ms() < until_ms) {
+        hws_rig_stream(&rig, "/hawser.v1.AuditService/Tail", &q.base, CALL_MS, by_rule, &search,
+                       &reply);
+        hws_rig_reply_free(&reply);
+    }
+    assert_true(search.found);
+}
+
+/* The card stands still under a read, and a write waits behind it while the policy changes. */
+static void what_waits_is_judged_by_the_policy_of_its_turn(void **state)
+{
+    char message[512];
+    char freeze[768];
+    struct hws_rig_async stream;
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+    (void)state;
+
+    policy(freeze, sizeof(freeze), "open", "observe, admin, audit, debug");
+    hws_rig_write(&rig, "policy.yaml", freeze);
+    assert_int_equal(reload(NULL, 0, message, sizeof(message)), HWS_GRPC_OK);
+    pid_t emu = hws_rig_pid(&rig, "hawser-emu");
+    hws_rig_begin(&rig, "/hawser.v1.CommandService/ExecuteStream", HWS_GRPC_BIDI, NULL, 0, &stream);
+    send_item(&stream, 1, PCI, false); /* the adapter is identified by then */
+    answered(&stream, 1, 1, HWS_GRPC_OK, "");
+    uint64_t before = hws_rig_counter(&rig, "commands");
+    assert_int_equal(kill(emu, SIGSTOP), 0);
+    send_item(&stream, 2, PCI, false);
+    while (hws_rig_counter(&rig, "commands") == before && hws_rig_now_ms() < until_ms) {
+        hws_rig_idle(&rig, 20);
+    }
+    send_item(&stream, 3, PCI, true);
+    send_item(&stream, 4, "none", false); /* refused at once: by then 3 is there and waits */
+    answered(&stream, 2, 4, HWS_GRPC_NOT_FOUND, "none");
+    hws_str_print(freeze + strlen(freeze), sizeof(freeze) - strlen(freeze),
+                  "  - {name: freeze, decision: deny, principals: [\"*\"], methods: [\"*\"], "
+                  "min_effect: config-live, targets: [\"PAOS:write\"]}\n");
+    hws_rig_write(&rig, "policy.yaml", freeze);
+    assert_int_equal(reload(NULL, 0, message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(stream.reply.n_messages, 2);
+    uint64_t mutations = hws_rig_counter(&rig, "mutations");
+    assert_int_equal(kill(emu, SIGCONT), 0);
+    answered(&stream, 4, 3, HWS_GRPC_PERMISSION_DENIED, "rule \"freeze\"");
+    assert_int_equal(hws_rig_counter(&rig, "mutations"), mutations);
+    is_on_record("freeze");
+    hws_grpc_call_half_close(stream.call);
+    assert_true(hws_rig_wait(&rig, &stream, WAIT_MS));
+    assert_int_equal(stream.reply.code, HWS_GRPC_OK);
+    hws_rig_reply_free(&stream.reply);
+}
+
 static int start(void **state)
 {
     struct hws_rig_options options = {0};
@@ -233,6 +362,7 @@ int main(void)
         cmocka_unit_test(trial_is_finalized_under_the_new_policy),
         cmocka_unit_test(file_that_changes_has_the_last_word),
         cmocka_unit_test(trial_survives_a_restart_and_ends_after_it),
+        cmocka_unit_test(what_waits_is_judged_by_the_policy_of_its_turn),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -51,17 +51,23 @@ static void status_names_are_grpcs(void **state)
     assert_string_equal(hws_convert_name((enum hws_rpc_code)99), "?");
 }
 
-static Google__Rpc__Status *details_of(const struct hws_err *err, const char *field)
+static Google__Rpc__Status *details_in(const struct hws_err *err, const char *field,
+                                       uint32_t retry_ms)
 {
     struct hws_buf out;
 
     hws_buf_init(&out, 8192);
-    assert_code(hws_convert_details(err, field, &out), HWS_OK);
+    assert_code(hws_convert_details(err, field, retry_ms, &out), HWS_OK);
     Google__Rpc__Status *s =
         google__rpc__status__unpack(NULL, hws_buf_len(&out), hws_buf_peek(&out));
     hws_buf_deinit(&out);
     assert_non_null(s);
     return s;
+}
+
+static Google__Rpc__Status *details_of(const struct hws_err *err, const char *field)
+{
+    return details_in(err, field, 0);
 }
 
 static void bad_argument_names_the_field(void **state)
@@ -123,6 +129,23 @@ static void only_retriable_errors_advise_a_retry(void **state)
     assert_int_equal(hws_convert_retry_ms(HWS_E_TIMEOUT, HWS_STAGE_UNKNOWN), 0);
 }
 
+static void a_known_time_is_the_advice(void **state)
+{
+    struct hws_err err;
+    (void)state;
+    hws_err_set(&err, HWS_E_BUSY, "the next is allowed in 59003 ms");
+
+    Google__Rpc__Status *s = details_in(&err, NULL, 59003);
+
+    assert_int_equal(s->n_details, 2);
+    Google__Rpc__RetryInfo *retry =
+        google__rpc__retry_info__unpack(NULL, s->details[1]->value.len, s->details[1]->value.data);
+    assert_int_equal(retry->retry_delay->seconds, 59);
+    assert_int_equal(retry->retry_delay->nanos, 3000000);
+    google__rpc__retry_info__free_unpacked(retry, NULL);
+    google__rpc__status__free_unpacked(s, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +154,7 @@ int main(void)
         cmocka_unit_test(bad_argument_names_the_field),
         cmocka_unit_test(firmware_refusal_carries_status_and_syndrome),
         cmocka_unit_test(only_retriable_errors_advise_a_retry),
+        cmocka_unit_test(a_known_time_is_the_advice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

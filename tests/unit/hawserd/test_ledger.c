@@ -191,7 +191,7 @@ static void repeated_failure_fails_the_same_way(void **state)
     hws_err_at(&task.err, HWS_STAGE_EXECUTED);
     task.err.fw_status = 3;
     task.err.syndrome = 0x1234;
-    assert_code(hws_convert_details(&task.err, NULL, &task.details), HWS_OK);
+    assert_code(hws_convert_details(&task.err, NULL, 0, &task.details), HWS_OK);
     task.outcome = HWS_INTENT_OLD;
     end(&task);
     free_task(&task);

@@ -24,10 +24,11 @@ static int setup(void **state)
 /* How many calls pass at that time; it asks until one is refused. */
 static unsigned n_pass(const char *who, enum hws_effect effect, uint64_t now_ms)
 {
+    uint32_t retry_ms = 0;
     struct hws_err err;
     unsigned n = 0;
 
-    while (n < 100000 && hws_rates_take(&s_rates, who, effect, now_ms, &err) == HWS_OK) {
+    while (n < 100000 && hws_rates_take(&s_rates, who, effect, now_ms, &retry_ms, &err) == HWS_OK) {
         n++;
     }
     return n;
@@ -62,18 +63,22 @@ static void a_class_without_a_limit_is_not_counted(void **state)
 
 static void a_refusal_says_who_what_how_many_and_when(void **state)
 {
+    uint32_t retry_ms = 0;
     struct hws_err err;
     (void)state;
 
     assert_int_equal(n_pass(OLGA, HWS_EFFECT_FULL, 1000), 1);
-    assert_int_equal(hws_rates_take(&s_rates, OLGA, HWS_EFFECT_FULL, 21000, &err), HWS_E_BUSY);
+    assert_int_equal(hws_rates_take(&s_rates, OLGA, HWS_EFFECT_FULL, 21000, &retry_ms, &err),
+                     HWS_E_BUSY);
     assert_string_equal(err.msg, OLGA " has made its calls of effect full, 1 a minute (rates); "
                                       "the next is allowed in 40000 ms");
+    assert_int_equal(retry_ms, 40000);
 }
 
 /* Others who come and go do not give a principal its calls back before it has been quiet. */
 static void who_is_busy_is_not_forgotten(void **state)
 {
+    uint32_t retry_ms = 0;
     struct hws_err err;
     const uint64_t n = UINT64_C(4) * HWS_RATES_PRINCIPALS;
     (void)state;
@@ -82,7 +87,8 @@ static void who_is_busy_is_not_forgotten(void **state)
         char name[64];
         (void)n_pass(OLGA, HWS_EFFECT_CONFIG_LIVE, 1000 + i);
         (void)snprintf(name, sizeof(name), "spiffe://d/other/%u", (unsigned)i);
-        assert_ok(hws_rates_take(&s_rates, name, HWS_EFFECT_CONFIG_LIVE, 1000 + i, &err), &err);
+        assert_ok(hws_rates_take(&s_rates, name, HWS_EFFECT_CONFIG_LIVE, 1000 + i, &retry_ms, &err),
+                  &err);
     }
     assert_int_equal(n_pass(OLGA, HWS_EFFECT_CONFIG_LIVE, 1000 + n), 0);
 }
