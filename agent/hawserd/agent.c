@@ -389,6 +389,7 @@ static void close_all(struct hws_agent *agent)
     hws_devices_close(&agent->devices);
     hws_rotation_close(&agent->rotation);
     hws_barred_close(&agent->barred);
+    hws_late_close(&agent->late);
     uv_close((uv_handle_t *)&agent->prepare, NULL);
     uv_close((uv_handle_t *)&agent->drain_timer, NULL);
     uv_close((uv_handle_t *)&agent->refused_timer, NULL);
@@ -467,6 +468,7 @@ static enum hws_code start(struct hws_agent *agent, struct hws_err *err)
     agent->refused_timer.data = agent;
     (void)uv_timer_init(&agent->loop, &agent->alive);
     agent->alive.data = agent;
+    hws_late_open(&agent->late, agent);
     hws_wire_open(&agent->wire, agent);
     watch_signals(agent);
     agent->handles_open = true;
@@ -497,6 +499,7 @@ static void deinit(struct hws_agent *agent)
     hws_devices_deinit(&agent->devices);
     hws_spool_deinit(&agent->spool);
     hws_recover_deinit(&agent->recover);
+    hws_late_deinit(&agent->late);
     hws_rotation_deinit(&agent->rotation);
     hws_danger_deinit(&agent->danger);
     hws_barred_deinit(&agent->barred);

@@ -19,6 +19,7 @@
 #include "hawserd/danger.h"
 #include "hawserd/device.h"
 #include "hawserd/door.h"
+#include "hawserd/late.h"
 #include "hawserd/options.h"
 #include "hawserd/rates.h"
 #include "hawserd/recover.h"
@@ -92,6 +93,7 @@ struct hws_agent {
     struct hws_children children;
     struct hws_spool spool;
     struct hws_recover recover;
+    struct hws_late late;
     struct hws_danger danger;
     struct hws_list ops; /* struct hws_task: live operations */
     size_t n_ops;

@@ -185,9 +185,10 @@ static void outcome_stored(struct hws_store_job *job)
         struct hws_log_q q;
         hws_log("outcome_not_stored", "operation=%llu reason=%s",
                 (unsigned long long)task->operation_id, hws_log_q(&q, job->err.msg));
+        hws_late_take(&task->agent->late, &task->end);
         hws_err_set(&task->err, HWS_E_CONFLICT,
                     "done as far as the card is concerned (%s), but the outcome could not be "
-                    "stored: %.100s",
+                    "stored yet: %.100s",
                     hws_intent_state_name(task->outcome), job->err.msg);
     }
     hws_store_job_deinit(job);

@@ -94,6 +94,9 @@ static void ended(struct hws_store_job *job)
     hws_log("recovered", "operation=%llu adapter=%s outcome=%s stored=%s",
             (unsigned long long)intent->operation_id, hws_log_q(&device, intent->record.device),
             hws_intent_state_name(r->end.state), hws_code_name(job->err.code));
+    if (job->err.code != HWS_OK && job->err.code != HWS_E_STATE) {
+        hws_late_take(&r->agent->late, &r->end); /* what the card holds is known */
+    }
     r->resolved[r->next_idx] = true;
     r->n_left--;
     r->busy = false;
@@ -143,9 +146,8 @@ static void end_as(struct hws_recover *r, enum hws_intent_state state)
     e->detail = r->detail;
     make_answer(r, e);
     if (hws_store_submit(r->agent->store, &e->job, &err) != HWS_OK) {
-        /* It stays open; the next start looks again. */
-        struct hws_log_q q;
-        hws_log("recovery_not_stored", "reason=%s", hws_log_q(&q, err.msg));
+        e->job.err = err;
+        ended(&e->job);
     }
 }
 
@@ -274,9 +276,12 @@ static void look_at(struct hws_recover *r, struct hws_adapter *a)
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-/* True if the operation runs in this keeper and will end its intent itself. */
+/* True if the operation runs in this keeper and will end its intent itself, or has. */
 static bool runs_here(const struct hws_recover *r, uint64_t operation_id)
 {
+    if (hws_late_has(&r->agent->late, operation_id)) {
+        return true;
+    }
     HWS_LIST_FOREACH (it, tmp, &r->agent->ops) {
         const struct hws_task *task = hws_container_of(it, struct hws_task, link);
         if (task->operation_id == operation_id && !task->handed_over) {
