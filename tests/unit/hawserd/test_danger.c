@@ -331,6 +331,78 @@ static void a_revocation_that_was_not_stored_can_be_asked_for_again(void **state
     assert_int_equal(agent->danger.n_grants, 0);
 }
 
+/* Takes every place at the store; how many there were. */
+static unsigned fill_store(void)
+{
+    struct hws_err err;
+    unsigned n = 0;
+
+    while (hws_store_reserve(agent->store, &err) == HWS_OK) {
+        n++;
+    }
+    assert_code(err.code, HWS_E_BUSY);
+    return n;
+}
+
+static void empty_store(unsigned n)
+{
+    while (n-- > 0) {
+        hws_store_unreserve(agent->store);
+    }
+}
+
+static void what_the_store_has_no_place_for_is_refused_and_not_done(void **state)
+{
+    Hawser__V1__Mutation m = HAWSER__V1__MUTATION__INIT;
+    Hawser__V1__GrantRequest grant = HAWSER__V1__GRANT_REQUEST__INIT;
+    Hawser__V1__RevokeRequest revoke = HAWSER__V1__REVOKE_REQUEST__INIT;
+    char last[HWS_DANGER_KEY_BYTES];
+    struct hws_store_kv job;
+    struct hws_err err;
+
+    (void)state;
+    agent->danger.trust.n_keys = 1;
+    m.reason = "ticket 4711";
+    grant.principal = OLGA;
+    grant.device = "*";
+    grant.effect = HAWSER__V1__EFFECT__EFFECT_DEBUG_WRITE;
+    grant.seconds = 60;
+    grant.mutation = &m;
+    n_ended = 0;
+    unsigned n = fill_store();
+    memset(&job, 0, sizeof(job));
+    assert_code(hws_danger_store(&agent->danger, &job, HWS_DANGER_NS_USE, "key",
+                                 (struct hws_span){(const uint8_t *)"x", 1}, &err),
+                HWS_E_BUSY);
+    assert_non_null(strstr(err.msg, "max_jobs"));
+    begin(0, HWS_METHOD_APPROVAL_GRANT, &grant);
+    assert_int_equal(n_ended, 1); /* at once, and once */
+    assert_code(ends[0].code, HWS_E_BUSY);
+    assert_code(find(&err), HWS_E_DENIED);
+    assert_int_equal(agent->danger.n_grants, 0);
+    empty_store(n);
+    assert_int_equal(rows(HWS_DANGER_NS_GRANT, last), 0);
+    assert_int_equal(rows(HWS_DANGER_NS_USE, last), 0);
+
+    begin(0, HWS_METHOD_APPROVAL_GRANT, &grant);
+    wait_for(2);
+    assert_int_equal(ends[0].code, HWS_OK);
+    assert_ok(find(&err), &err);
+    revoke.id = agent->danger.grants[0]->id;
+    revoke.mutation = &m;
+    n = fill_store();
+    begin(1, HWS_METHOD_APPROVAL_REVOKE, &revoke);
+    assert_int_equal(n_ended, 3);
+    assert_code(ends[1].code, HWS_E_BUSY);
+    assert_code(find(&err), HWS_E_DENIED); /* who asks for less gets it, stored or not */
+    empty_store(n);
+    begin(1, HWS_METHOD_APPROVAL_REVOKE, &revoke);
+    wait_for(4);
+    assert_int_equal(ends[1].code, HWS_OK);
+    load();
+    assert_int_equal(agent->danger.n_grants, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -341,6 +413,7 @@ int main(void)
         T(expired_uses_leave_the_store_but_the_latest_keeps_the_time),
         T(a_grant_revoked_while_it_is_stored_is_refused_and_none),
         T(a_revocation_that_was_not_stored_can_be_asked_for_again),
+        T(what_the_store_has_no_place_for_is_refused_and_not_done),
         T(more_live_uses_than_fit_turn_dangerous_commands_off),
     };
 
