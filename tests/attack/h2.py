@@ -239,7 +239,7 @@ class Peer:
 
     def frame(self, kind, flags, stream, payload):
         if kind == GOAWAY:
-            self.goaway, self.goaway_text = int.from_bytes(payload[4:8], "big"), payload[8:]
+            self.goaway, self.goaway_text = int.from_bytes(payload[4:8], "big"), payload[8:] or self.goaway_text
         elif kind == RST_STREAM:
             self.resets.append((stream, int.from_bytes(payload, "big")))
             self.done.add(stream)

@@ -1,15 +1,16 @@
 """What a row is, and the rows that attack one connection of HTTP/2: resets, header blocks, floods of frames.
 
 A row drives one attack against a running agent and checks the figure that must hold. It names the limits that stop the
-attack and the counters that tell of it. `off` is how those limits are switched off: then the same row must fail.
+attack and the counters that tell of it. `off` is how those limits are switched off: then the same row must fail, and by the
+check that `fails` names: what broke is the promise, not the test.
 """
 import hashlib
 import struct
 import time
 
-from h2 import (CALM, CANCEL, CHECK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, PRIORITY,
+from h2 import (ACK, CALM, CANCEL, CHECK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, PRIORITY,
                 REFUSED, RST_STREAM, SETTINGS, WINDOW_UPDATE, Closed, block, frame, integer, literal, settings)
-from world import BIG, LONG, Neighbour, at_once, check, p99
+from world import BIG, LONG, Failure, Neighbour, at_once, check, p99
 
 ROWS = []
 FLOOD_S = 60 if LONG else 1.2
@@ -22,16 +23,18 @@ class Row:
         vars(self).update(how)
 
 
-def row(limits, counters, off=None, background=False, memory_kb=1024, quick_off=False, own=None):
+def row(limits, counters, off=None, fails=None, background=False, memory_kb=1024, quick_off=False, own=None):
     """Registers a row.
 
-    limits, counters: names, as text for people and as names that must exist. off: {limit: value} with which the attack
-    succeeds; None where a rule and not a limit stops it; quick_off: that is shown in every run, not only in the long one.
+    limits, counters: names, as text for people and as names that must exist; every counter moves. off: {limit: value} with
+    which the attack succeeds; None where a rule and not a limit stops it. fails: a pattern of what the check then says that
+    the attack breaks. quick_off: that is shown in every run, not only in the long one.
     background: takes its limit's time, so it runs beside the others on another agent. memory_kb: how much more hawser-wire
     may hold afterwards. own: arguments of an Agent that the row needs for itself.
     """
     def add(run):
-        ROWS.append(Row(run, limits.split(), counters.split(), off=off, background=background, memory_kb=memory_kb, quick_off=quick_off, own=own))
+        assert (off is None) == (fails is None), run.__name__
+        ROWS.append(Row(run, limits.split(), counters.split(), off=off, fails=fails, background=background, memory_kb=memory_kb, quick_off=quick_off, own=own))
         return run
     return add
 
@@ -70,7 +73,8 @@ def idle_p99_ms(agent):
 # ---- resets ---------------------------------------------------------------------------------------------------------
 
 
-@row("reset_burst reset_per_s reset_young_ms", "over_reset_rate resets_in", {"reset_burst": BIG, "reset_per_s": BIG, "control_burst": BIG}, quick_off=True)
+@row("reset_burst reset_per_s reset_young_ms", "over_reset_rate resets_in", {"reset_burst": BIG, "reset_per_s": BIG, "control_burst": BIG},
+     fails="GOAWAY None$", quick_off=True)
 def rapid_reset(a):
     idle = idle_p99_ms(a)
     before = a.counter("resets_in")
@@ -124,7 +128,10 @@ def made_you_reset(a, trigger, reads):
         more = a.pss_kb() - before
         if not reads:
             del p.take
-        code = p.until_closed(3)
+        try:
+            code = p.until_closed(3)
+        except TimeoutError:
+            code = None
     provoked = [r for r in p.resets if r[1] != REFUSED]
     check(code is not None or not reads and p.eof, f"{trigger}: the agent took 3,200 of them")
     check(len(provoked) <= 51, f"{trigger}: {len(provoked)} resets of the agent")
@@ -134,7 +141,7 @@ def made_you_reset(a, trigger, reads):
 
 @row("provoked_max provoked_window_ms max_outbound_items", "over_provoked_rate resets_provoked", {
     "provoked_max": BIG, "max_outbound_items": BIG, "control_burst": BIG, "control_per_s": BIG, "max_calls": 100000,
-    "calls_per_identity": BIG, "calls_per_address": BIG, "total_calls": BIG}, quick_off=True)
+    "calls_per_identity": BIG, "calls_per_address": BIG, "total_calls": BIG}, fails="window_over_2_31: the agent took 3,200 of them", quick_off=True)
 def made_you_reset_all_triggers(a):
     """With the limits off the triggers that nghttp2 itself takes for errors of the connection still end it; the others do not."""
     said = [made_you_reset(a, t, reads) for t in TRIGGERS for reads in (True, False)]
@@ -145,7 +152,7 @@ def made_you_reset_all_triggers(a):
 
 
 @row("max_continuations", "over_continuations", {"max_continuations": 1000000, "bomb_header_fields": BIG, "bomb_header_bytes": BIG, "header_block_ms": 0},
-     quick_off=True)
+     fails="the agent took 10050 CONTINUATION frames", quick_off=True)
 def continuation_flood(a):
     with a.attacker() as p:
         s = p.stream()
@@ -157,6 +164,7 @@ def continuation_flood(a):
 
 OFF_HEADERS = {"bomb_header_fields": BIG, "bomb_header_bytes": BIG, "max_header_fields": BIG, "max_header_bytes": BIG, "max_continuations": 1000,
                "hpack_table_bytes": 4096}
+BOMBED = ": GOAWAY None after 32 blocks"
 
 
 def bomb(a, parts, what):
@@ -172,7 +180,7 @@ def bomb(a, parts, what):
     return f"{what}: GOAWAY after {took * 1000:.0f} ms, peak +{more} KiB"
 
 
-@row("bomb_header_fields bomb_header_bytes hpack_table_bytes", "over_header_bomb", OFF_HEADERS, quick_off=True)
+@row("bomb_header_fields bomb_header_bytes hpack_table_bytes", "over_header_bomb", OFF_HEADERS, fails=BOMBED, quick_off=True)
 def hpack_bomb_of_one_byte_references(a):
     """A field of 4 KB goes into the table once, then each byte on the wire is that field again."""
     big = literal("a", b"v" * 3900, first=0x40)
@@ -183,17 +191,18 @@ def hpack_bomb_of_one_byte_references(a):
     return bomb(a, parts, "1-byte references")
 
 
-@row("bomb_header_fields", "over_header_bomb", OFF_HEADERS)
+@row("bomb_header_fields", "over_header_bomb", OFF_HEADERS, fails=BOMBED)
 def cookie_bomb(a):
     return bomb(a, lambda s: frame(HEADERS, 0, s, block(CHECK)) + frame(CONTINUATION, END_HEADERS, s, literal("cookie", "a") * 5000), "cookies")
 
 
-@row("bomb_header_fields", "over_header_bomb", OFF_HEADERS)
+@row("bomb_header_fields", "over_header_bomb", OFF_HEADERS, fails=BOMBED)
 def zero_length_headers(a):
     return bomb(a, lambda s: frame(HEADERS, 0, s, block(CHECK)) + frame(CONTINUATION, END_HEADERS, s, bytes(3) * 15000), "empty names")
 
 
-@row("max_header_fields max_header_bytes", "over_header_limit", {"max_header_fields": BIG, "max_header_bytes": BIG}, quick_off=True)
+@row("max_header_fields max_header_bytes", "over_header_limit", {"max_header_fields": BIG, "max_header_bytes": BIG}, fails="status 12 for 60 more fields",
+     quick_off=True)
 def header_blocks_over_the_limit_fail_alone(a):
     """65 fields, or more than 8 KiB: the call ends RESOURCE_EXHAUSTED, its neighbours on the connection are served."""
     before = a.pss_kb()
@@ -234,20 +243,43 @@ def flood(a, part, first=None, code=CALM):
 
 
 CONTROL_OFF = {"control_burst": BIG, "control_per_s": BIG}
+FLOODED = "GOAWAY None after .* of flood"
+OUT_OF_WINDOW = "GOAWAY (3|None) after .* of flood"  # padding counts against the window: nghttp2 ends what outruns it
 
 
-@row("ping_min_interval_ms ping_strikes control_burst max_outbound_acks", "over_ping_rate over_control_rate",
-     {**CONTROL_OFF, "ping_min_interval_ms": 0, "max_outbound_acks": 1000000, "max_outbound_items": BIG}, quick_off=True)
+@row("ping_min_interval_ms ping_strikes", "over_ping_rate", {"ping_min_interval_ms": 0}, fails="GOAWAY None after 4 pings", quick_off=True)
+def pings_too_often(a):
+    """One by one, so that no other limit sees many frames at once."""
+    with a.attacker() as p:
+        def pings():
+            for n in range(1, 5):
+                yield frame(PING, 0, 0, b"%8d" % n)
+                try:
+                    p.until(lambda n=n: p.n_acks > n or p.goaway is not None, 5)
+                except Closed:
+                    return
+        code, n, _ = attack_until_closed(p, pings())
+    check(code == CALM, f"GOAWAY {code} after {n} pings")
+    check(p.goaway_text == b"too_many_pings", f"GOAWAY says {p.goaway_text}")
+    return f"GOAWAY after {n}"
+
+
+# Which of three limits ends a flood of pings depends on how many come in one read: here the one of all control frames must.
+PINGED = {"ping_strikes": BIG, "max_outbound_acks": 1000000, "max_outbound_items": BIG}
+
+
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED, own={"limits": PINGED}, quick_off=True)
 def ping_flood(a):
     return flood(a, frame(PING, 0, 0, b"12345678") * 200)
 
 
-@row("control_burst control_per_s max_outbound_acks", "over_control_rate over_outbound", {**CONTROL_OFF, "max_outbound_acks": 1000000, "max_outbound_items": BIG})
+@row("control_burst control_per_s max_outbound_acks", "over_control_rate", {**CONTROL_OFF, "max_outbound_acks": 1000000, "max_outbound_items": BIG},
+     fails=FLOODED)
 def settings_flood(a):
-    return flood(a, frame(SETTINGS, 0, 0) * 200)
+    return flood(a, frame(SETTINGS, 0, 0) * 1800)  # more than control_burst in one TLS record
 
 
-@row("max_settings", "conn_protocol_errors over_outbound", {"max_settings": 1000000})
+@row("max_settings", "conn_protocol_errors", {"max_settings": 1000000}, fails="5 frames of 1,000 settings were taken")
 def settings_of_a_thousand_entries(a):
     with a.attacker() as p:
         code, n, _ = attack_until_closed(p, [frame(SETTINGS, 0, 0, struct.pack(">HI", 99, 1) * 1000)] * 5)
@@ -255,27 +287,27 @@ def settings_of_a_thousand_entries(a):
     return f"GOAWAY {code}"
 
 
-@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED)
 def priority_flood(a):
     return flood(a, frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 16)) * 200)
 
 
-@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED)
 def empty_data_flood(a):
     return flood(a, frame(DATA, 0, 1) * 200, first=lambda p: p.open(CHECK))
 
 
-@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=OUT_OF_WINDOW)
 def padding_flood(a):
     return flood(a, frame(DATA, PADDED, 1, b"\x02\0\0") * 200, first=lambda p: p.open(CHECK))
 
 
-@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED)
 def window_update_flood(a):
     return flood(a, frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\x01") * 200)
 
 
-@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF)
+@row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED)
 def unknown_frame_flood(a):
     return flood(a, frame(0xFA, 0, 0, b"x") * 200)
 
@@ -283,12 +315,12 @@ def unknown_frame_flood(a):
 # ---- what the preface and frames may look like ----------------------------------------------------------------------
 
 
-@row("max_frame_bytes", "conn_protocol_errors")
+@row("max_frame_bytes", "conn_protocol_errors", {"max_frame_bytes": 1000000}, fails="frame too long: still open", quick_off=True)
 def broken_http2_ends_its_connection_only(a):
     """No preface, a frame over SETTINGS_MAX_FRAME_SIZE, DATA on stream 0, a push promise, HPACK that does not decode."""
     cases = {
         "no preface": b"GET / HTTP/1.1\r\n\r\n" + bytes(24),
-        "frame too long": PREFACE + settings() + frame(DATA, 0, 1, bytes(70000)),
+        "frame too long": PREFACE + settings() + frame(SETTINGS, ACK, 0) + frame(0xFA, 0, 0, bytes(70000)),  # in force once acknowledged
         "DATA on stream 0": PREFACE + settings() + frame(DATA, 0, 0, b"x"),
         "push promise": PREFACE + settings() + frame(5, END_HEADERS, 1, struct.pack(">I", 2) + b"\x82"),
         "even stream": PREFACE + settings() + frame(HEADERS, END_HEADERS, 2, block(CHECK)),
@@ -302,7 +334,10 @@ def broken_http2_ends_its_connection_only(a):
                 p.send(sent)
             except Closed:
                 pass
-            code = p.until_closed(3)
+            try:
+                code = p.until_closed(3)
+            except TimeoutError as late:
+                raise Failure(f"{what}: still open") from late
             check(p.eof, f"{what}: still open")
             check(code not in (None, 0) or what == "no preface", f"{what}: GOAWAY {code}")
         a.serve_once()

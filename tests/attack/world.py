@@ -157,6 +157,7 @@ class Agent:
         until(quiet, "the agent has let go of everything", 20)
 
     kept = 0  # connections of long rows that stay
+    off = False  # its limits are switched off: a row need not go on for long
 
 
 def p99(values):
