@@ -1,6 +1,4 @@
 /* Whether an inbox suits its row: lengths, and the bits of fields.def. */
-#include <strings.h>
-
 #include "base/bits.h"
 #include "base/str.h"
 #include "table/table.h"

@@ -16,6 +16,7 @@
 #define OPCODE_ACCESS_REG 0x805u /* include/linux/mlx5/mlx5_ifc.h, Linux 7.2.13 */
 #define OP_MOD_WRITE      0u     /* ACCESS_REG op_mod, same source */
 #define OP_MOD_READ       1u
+#define NO_OP_MOD         UINT32_MAX
 
 /* Bounds of a query whose exact lengths no source at hand names; firmware judges what is within. */
 #define HWS_IN_QUERY  256u
@@ -114,30 +115,44 @@ uint16_t hws_table_id(const struct hws_table_row *row)
     return (uint16_t)(row - rows);
 }
 
-const struct hws_table_row *hws_table_command(enum hws_kind kind, uint16_t opcode, uint16_t op_mod)
+static bool takes(const struct hws_table_row *row, uint32_t op_mod)
+{
+    return row->op_mod == HWS_OP_MOD_ANY || row->op_mod == op_mod;
+}
+
+/* ACCESS_REG's op_mod for a method; one that no row takes for none. */
+static uint32_t op_mod_of(enum hws_reg_method method)
+{
+    static const uint32_t of[] = {
+        [HWS_REG_NONE] = NO_OP_MOD, [HWS_REG_READ] = OP_MOD_READ, [HWS_REG_WRITE] = OP_MOD_WRITE};
+
+    return of[method];
+}
+
+/* The row of a header; register_id is 0 for a command. */
+static const struct hws_table_row *find(enum hws_kind kind, uint16_t opcode, uint32_t op_mod,
+                                        uint16_t register_id)
 {
     for (size_t i = 1; i < N_ROWS; i++) {
         const struct hws_table_row *row = &rows[i];
 
-        if (row->kind == kind && row->method == HWS_REG_NONE && row->opcode == opcode &&
-            (row->op_mod == HWS_OP_MOD_ANY || row->op_mod == op_mod)) {
+        if (row->kind == kind && row->opcode == opcode && row->register_id == register_id &&
+            takes(row, op_mod)) {
             return row;
         }
     }
     return NULL;
 }
 
+const struct hws_table_row *hws_table_command(enum hws_kind kind, uint16_t opcode, uint16_t op_mod)
+{
+    return find(kind, opcode, op_mod, 0);
+}
+
 const struct hws_table_row *hws_table_register(enum hws_kind kind, uint16_t register_id,
                                                enum hws_reg_method method)
 {
-    for (size_t i = 1; i < N_ROWS && method != HWS_REG_NONE; i++) {
-        const struct hws_table_row *row = &rows[i];
-
-        if (row->kind == kind && row->method == method && row->register_id == register_id) {
-            return row;
-        }
-    }
-    return NULL;
+    return find(kind, OPCODE_ACCESS_REG, op_mod_of(method), register_id);
 }
 
 const char *hws_table_refused(uint16_t opcode, uint16_t register_id)
@@ -191,15 +206,15 @@ static enum hws_code number_of(const char *text, bool *out_is_number, uint16_t *
     return code;
 }
 
-/* The first row of that method (any for a command) with that name, ignoring case. */
-static const struct hws_table_row *named(enum hws_kind kind, const char *name,
-                                         enum hws_reg_method method, uint32_t op_mod)
+/* The row of a command, or of a register with that op_mod, by its name, ignoring case. */
+static const struct hws_table_row *named(enum hws_kind kind, const char *name, bool is_register,
+                                         uint32_t op_mod)
 {
     for (size_t i = 1; i < N_ROWS; i++) {
         const struct hws_table_row *row = &rows[i];
 
-        if (row->kind == kind && row->method == method && strcasecmp(row->name, name) == 0 &&
-            (method != HWS_REG_NONE || row->op_mod == HWS_OP_MOD_ANY || row->op_mod == op_mod)) {
+        if (row->kind == kind && (row->method != HWS_REG_NONE) == is_register &&
+            strcasecmp(row->name, name) == 0 && takes(row, op_mod)) {
             return row;
         }
     }
@@ -225,8 +240,7 @@ enum hws_code hws_table_find_command(enum hws_kind kind, const char *text, uint1
                            "register, not as a raw command",
                            OPCODE_ACCESS_REG);
     }
-    row = is_number ? hws_table_command(kind, opcode, op_mod)
-                    : named(kind, text, HWS_REG_NONE, op_mod);
+    row = is_number ? hws_table_command(kind, opcode, op_mod) : named(kind, text, false, op_mod);
     if (row == NULL) {
         return no_row("command", text,
                       is_number ? hws_table_refused(opcode, 0) : refused_by_name(text, false), err);
@@ -255,8 +269,8 @@ enum hws_code hws_table_find_register(enum hws_kind kind, const char *text,
         row = hws_table_register(kind, id, method);
         unasked = hws_table_register(kind, id, other);
     } else {
-        row = named(kind, text, method, 0);
-        unasked = named(kind, text, other, 0);
+        row = named(kind, text, true, op_mod_of(method));
+        unasked = named(kind, text, true, op_mod_of(other));
     }
     if (row == NULL && unasked != NULL) {
         return hws_err_set(err, HWS_E_DENIED, "register %s has no row for method %s", unasked->name,

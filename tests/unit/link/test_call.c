@@ -223,7 +223,40 @@ static void sending_ends_with_half_close_credit_or_end(void **state)
     hws_link_call_half_closed(&c);
     assert_false(hws_link_call_may_send(&c));
     hws_link_call_ended(&c);
+    assert_false(hws_link_call_may_send(&c));
     hws_link_call_ended(&c);
+    hws_link_call_deinit(&c);
+}
+
+static void server_answers_after_the_callers_half_close(void **state)
+{
+    struct hws_link_call c;
+    enum hws_link_event ev;
+
+    (void)state;
+    hws_link_call_init(&c, 1, HWS_LINK_SERVER, 5);
+    assert_code(feed(&c, bare(HWS_LINK_HALF_CLOSE), &ev), HWS_OK);
+    assert_true(hws_link_call_may_send(&c));
+    assert_code(feed(&c, bare(HWS_LINK_CANCEL), &ev), HWS_OK);
+    assert_false(hws_link_call_may_send(&c));
+    hws_link_call_deinit(&c);
+}
+
+static void credit_beyond_the_ceiling_is_refused(void **state)
+{
+    struct hws_link_call c;
+    struct hws_link_packet credit = bare(HWS_LINK_CREDIT);
+    enum hws_link_event ev;
+    struct hws_err err;
+
+    (void)state;
+    hws_link_call_init(&c, 1, HWS_LINK_CALLER, 5);
+    credit.u.credit = HWS_LINK_CREDIT_CAP - HWS_LINK_FIRST_CREDIT + 1;
+    assert_code(hws_link_call_feed(&c, &credit, &ev, &err), HWS_E_PROTO);
+    assert_memory_equal(err.msg, "call 1: credit of ", 18);
+    assert_int_equal(c.credit.send, HWS_LINK_FIRST_CREDIT);
+    credit.u.credit--;
+    assert_code(hws_link_call_feed(&c, &credit, &ev, &err), HWS_OK);
     hws_link_call_deinit(&c);
 }
 
@@ -261,6 +294,8 @@ int main(void)
         cmocka_unit_test(long_message_is_cut_and_joins_again),
         cmocka_unit_test(empty_message_is_one_packet),
         cmocka_unit_test(sending_ends_with_half_close_credit_or_end),
+        cmocka_unit_test(server_answers_after_the_callers_half_close),
+        cmocka_unit_test(credit_beyond_the_ceiling_is_refused),
         cmocka_unit_test(running_out_of_memory_is_reported),
     };
 

@@ -178,6 +178,11 @@ static void large_command_travels_in_a_memory_file(void **state)
     p.u.done.out_bytes = HWS_LINK_COMMAND_BYTES;
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
     assert_int_equal(decoded(bytes, n).u.done.out_bytes, HWS_LINK_COMMAND_BYTES);
+    p.u.done.out_bytes = 0; /* a memory file with nothing in it */
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.flags = 0;
+    p.u.done.out_bytes = HWS_LINK_INLINE_BYTES + 1; /* more than a packet holds */
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
 }
 
 int main(void)

@@ -109,6 +109,7 @@ static void a_wrong_byte_is_refused(void **state)
         {17, "reserved", false, 1},
         {27, "generation 0", false, 0},
         {34, "a space in the name", false, ' '},
+        {34, "a byte that is no ASCII in the name", false, 0x80},
         {48, "too many adapters", false, 65},
         {50, "more running than there are bytes", false, 2},
         {49, "more running than allowed", false, 0xff},
@@ -122,6 +123,7 @@ static void a_wrong_byte_is_refused(void **state)
         {21, "depth over the limit", true, 32},
         {23, "more stalled than the depth can be", true, 32},
         {23, "an age without stalled ones", true, 0},
+        {29, "no kind", true, 0},
     };
 
     (void)state;
@@ -162,6 +164,71 @@ static void the_longest_running_list_fits_in_a_packet(void **state)
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
 }
 
+static void only_a_device_process_has_adapters_and_running_commands(void **state)
+{
+    const struct hws_link_running one = {.id = 7};
+    uint8_t list[HWS_LINK_RUNNING_BYTES] = {0};
+    uint8_t bytes[256];
+    struct hws_link_packet p = hello(list);
+    size_t n = 0;
+
+    (void)state;
+    hws_link_running_put(list, 0, &one);
+    p.u.hello.role = HWS_LINK_ROLE_KEEPER;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.u.hello.n_adapters = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.u.hello.n_running = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+}
+
+static void assert_invalid(const struct hws_link_packet *p, const char *field)
+{
+    uint8_t bytes[256];
+    struct hws_err err;
+    size_t n = 0;
+
+    assert_code(hws_link_encode(p, bytes, sizeof bytes, &n, &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, field));
+}
+
+static void encoder_refuses_what_the_decoder_would(void **state)
+{
+    const struct hws_link_running none = {.id = 0};
+    uint8_t list[HWS_LINK_RUNNING_BYTES] = {0};
+    struct hws_link_packet p = hello(list);
+
+    (void)state;
+    hws_link_running_put(list, 0, &none);
+    assert_invalid(&p, "adapters"); /* a running command without an id */
+    p.u.hello.role = HWS_LINK_ROLE_NONE;
+    assert_invalid(&p, "role");
+    p.u.hello.role = HWS_LINK_N_ROLES;
+    assert_invalid(&p, "role");
+
+    p = (struct hws_link_packet){.type = HWS_LINK_ADAPTER};
+    p.u.adapter = (struct hws_link_adapter){
+        .state = HWS_LINK_ADAPTER_UP, .depth = 1, .kind = hws_link_text("mlx5")};
+    assert_invalid(&p, "kind or pci");
+    p.u.adapter.pci = hws_link_text("0000:81:00.0");
+    p.u.adapter.kind.n = 0;
+    assert_invalid(&p, "kind or pci");
+}
+
+static void an_adapter_without_an_address_is_refused(void **state)
+{
+    static const uint8_t nameless[] = {
+        16,  0,   0, 0, 0, 0, 0, 26, 0, 0, 0, 0, 0, 0, 0,   0,   /* header */
+        0,   1,   1, 1, 0, 1, 0, 0,  0, 0, 0, 0, 0, 4, 'm', 'l', /* kind "mlx5" */
+        'x', '5', 0, 0, 0, 0, 0, 0,  0, 0};                      /* no pci, node, backend, reason */
+    struct hws_link_packet p;
+    struct hws_err err;
+
+    (void)state;
+    assert_code(hws_link_decode(nameless, sizeof nameless, &p, &err), HWS_E_PROTO);
+    assert_string_equal(err.msg, "link packet ADAPTER: bad kind or pci");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +236,9 @@ int main(void)
         cmocka_unit_test(adapter_has_golden_bytes),
         cmocka_unit_test(a_wrong_byte_is_refused),
         cmocka_unit_test(the_longest_running_list_fits_in_a_packet),
+        cmocka_unit_test(only_a_device_process_has_adapters_and_running_commands),
+        cmocka_unit_test(encoder_refuses_what_the_decoder_would),
+        cmocka_unit_test(an_adapter_without_an_address_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,8 @@ static const uint8_t golden_reloaded[] = {
     1,  2, 3,   4,   5, 6, 7, 8,                          /* ends_s */
     0,  2, '0', 'a',                                      /* text */
 };
+static const uint8_t golden_stats[] = {9, 0, 0, 0, 0, 0, 0,   4,   0,   0,
+                                       0, 0, 0, 0, 0, 0, 'a', ' ', '1', '\n'};
 static const uint8_t golden_call[] = {
     2, 0,  0,   0,   0,   0,   0,   34,  0,   0,   0,    0,    0, 0, 0, 1, /* header */
     0, 1,  2,   0,   0,   0,   0,   0,   0,   0,   0x13, 0x88,             /* fixed part */
@@ -121,6 +123,22 @@ static void reloaded_has_golden_bytes(void **state)
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
 }
 
+static void stats_have_golden_bytes(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_STATS};
+    uint8_t bytes[64];
+    size_t n = 0;
+
+    (void)state;
+    p.u.stats = hws_link_text("a 1\n");
+    assert_encodes_to(&p, golden_stats, sizeof golden_stats);
+    p = decoded(golden_stats, sizeof golden_stats);
+    assert_int_equal(p.u.stats.n, 4);
+    assert_memory_equal(p.u.stats.bytes, "a 1\n", 4);
+    p.u.stats = (struct hws_span){(const uint8_t *)"a\0b", 3};
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+}
+
 static void packets_without_payload_are_a_bare_header(void **state)
 {
     static const uint8_t types[] = {HWS_LINK_HALF_CLOSE, HWS_LINK_CANCEL, HWS_LINK_DRAIN,
@@ -166,6 +184,7 @@ static void a_wrong_byte_is_refused(void **state)
         {golden_status, sizeof golden_status, 17, 0xff, "a text longer than the packet"},
         {golden_status, sizeof golden_status, 18, 3, "a text that eats the next length"},
         {golden_status, sizeof golden_status, 19, 0, "a NUL in a text"},
+        {golden_stats, sizeof golden_stats, 17, 0, "a NUL in the figures"},
         {golden_call, sizeof golden_call, 17, 200, "a method without a row"},
         {golden_call, sizeof golden_call, 18, 0, "no transport"},
         {golden_call, sizeof golden_call, 18, 3, "an unknown transport"},
@@ -229,6 +248,64 @@ static void unfinished_fragment_must_carry_something(void **state)
     assert_code(hws_link_decode(bytes, n, &p, NULL), HWS_E_PROTO);
 }
 
+static void a_whole_fingerprint_goes_both_ways(void **state)
+{
+    struct hws_link_packet p = {.type = HWS_LINK_CALL, .id = 1};
+    uint8_t sha256[HWS_LINK_SHA256_BYTES];
+    uint8_t bytes[256];
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sha256; i++) {
+        sha256[i] = (uint8_t)i; /* a NUL and a space among them */
+    }
+    p.u.call.transport = HWS_LINK_TRANSPORT_TLS;
+    p.u.call.principal = hws_link_text("spiffe://x/y");
+    p.u.call.sha256 = (struct hws_span){sha256, sizeof sha256};
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    p = decoded(bytes, n);
+    assert_int_equal(p.u.call.sha256.n, sizeof sha256);
+    assert_memory_equal(p.u.call.sha256.bytes, sha256, sizeof sha256);
+}
+
+static void what_is_longer_than_a_packet_is_refused(void **state)
+{
+    static uint8_t bytes[HWS_LINK_MAX_BYTES + 1] = {HWS_LINK_MSG, [15] = 1};
+    struct hws_link_packet p;
+
+    (void)state;
+    hws_store_be32(bytes + 4, (uint32_t)(sizeof bytes - HWS_LINK_HEADER_BYTES));
+    assert_code(hws_link_decode(bytes, sizeof bytes, &p, NULL), HWS_E_PROTO);
+}
+
+/* Whatever the room ends within, the encoder says so, and writes nothing behind it. */
+static void a_packet_that_does_not_fit_is_refused_at_every_length(void **state)
+{
+    static const struct {
+        const uint8_t *golden;
+        size_t n;
+    } rows[] = {
+        {golden_credit, sizeof golden_credit}, {golden_msg, sizeof golden_msg},
+        {golden_status, sizeof golden_status}, {golden_call, sizeof golden_call},
+        {golden_stats, sizeof golden_stats},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hws_link_packet p = decoded(rows[i].golden, rows[i].n);
+
+        for (size_t cap = 0; cap < rows[i].n; cap++) {
+            uint8_t bytes[sizeof golden_call + 1];
+            size_t n = 99;
+
+            memset(bytes, 0xee, sizeof bytes);
+            assert_code(hws_link_encode(&p, bytes, cap, &n, NULL), HWS_E_BUSY);
+            assert_int_equal(n, 99);
+            assert_int_equal(bytes[cap], 0xee);
+        }
+    }
+}
+
 static void largest_fragment_fits_and_one_more_does_not(void **state)
 {
     static uint8_t payload[HWS_LINK_FRAGMENT_BYTES + 1];
@@ -246,8 +323,10 @@ static void largest_fragment_fits_and_one_more_does_not(void **state)
 
 static void encoder_refuses_what_the_decoder_would(void **state)
 {
+    static const uint8_t peer[HWS_LINK_PEER_BYTES + 1];
     struct hws_link_packet p = {.type = HWS_LINK_CALL, .id = 1};
     uint8_t bytes[256];
+    struct hws_err err;
     size_t n = 0;
 
     (void)state;
@@ -258,7 +337,19 @@ static void encoder_refuses_what_the_decoder_would(void **state)
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
     p.u.call.sha256 = hws_link_text(NULL);
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    p.u.call.peer = hws_link_text("a b");
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+    p.u.call.peer = (struct hws_span){peer, sizeof peer};
+    p.u.call.serial = hws_link_text("a b"); /* the first of two faults is named */
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "link packet CALL: serial out of range");
     p.id = 0;
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "link packet: type 2 with flags 0x00 and id zero");
+    p = (struct hws_link_packet){.type = HWS_LINK_DRAIN, .id = 1};
+    assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "link packet: type 8 with flags 0x00 and id set");
+    p = (struct hws_link_packet){.type = 200};
     assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
 }
 
@@ -285,11 +376,15 @@ int main(void)
         cmocka_unit_test(status_has_golden_bytes),
         cmocka_unit_test(call_has_golden_bytes),
         cmocka_unit_test(reloaded_has_golden_bytes),
+        cmocka_unit_test(stats_have_golden_bytes),
         cmocka_unit_test(packets_without_payload_are_a_bare_header),
         cmocka_unit_test(a_wrong_byte_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(id_is_needed_exactly_where_it_belongs),
         cmocka_unit_test(unfinished_fragment_must_carry_something),
+        cmocka_unit_test(a_whole_fingerprint_goes_both_ways),
+        cmocka_unit_test(what_is_longer_than_a_packet_is_refused),
+        cmocka_unit_test(a_packet_that_does_not_fit_is_refused_at_every_length),
         cmocka_unit_test(largest_fragment_fits_and_one_more_does_not),
         cmocka_unit_test(encoder_refuses_what_the_decoder_would),
         cmocka_unit_test(each_error_names_packet_and_field),

@@ -58,6 +58,8 @@ static void row_zero_is_never_found(void **state)
     assert_null(hws_table_command(HWS_KIND_NONE, 0, 0));
     assert_null(hws_table_register(HWS_KIND_NONE, 0, HWS_REG_NONE));
     assert_null(hws_table_register(HWS_KIND_MLX5, 0, HWS_REG_READ));
+    assert_null(hws_table_register(HWS_KIND_MLX5, 0x9020, HWS_REG_NONE));
+    assert_null(hws_table_command(HWS_KIND_MLX5, 0x805, 1));
 }
 
 static void every_row_is_filled_and_unique(void **state)
@@ -147,6 +149,15 @@ static void what_is_not_found_is_named(void **state)
     assert_code(hws_table_find_register(HWS_KIND_MLX5, "MGIR", HWS_REG_WRITE, &row, &err),
                 HWS_E_DENIED);
     assert_string_equal(err.msg, "register MGIR has no row for method write");
+    assert_code(hws_table_find_register(HWS_KIND_MLX5, "NOP", HWS_REG_READ, &row, &err),
+                HWS_E_NOT_FOUND);
+    assert_code(hws_table_find_register(HWS_KIND_MLX5, "*", HWS_REG_READ, &row, &err),
+                HWS_E_NOT_FOUND);
+    assert_code(hws_table_find_command(HWS_KIND_MLX5, "", 0, &row, &err), HWS_E_NOT_FOUND);
+    /* A name is of one kind of device only. */
+    assert_code(hws_table_find_command(HWS_KIND_CXL, "NOP", 0, &row, &err), HWS_E_NOT_FOUND);
+    assert_code(hws_table_find_register(HWS_KIND_CXL, "MGIR", HWS_REG_READ, &row, &err),
+                HWS_E_NOT_FOUND);
     assert_code(hws_table_find_register(HWS_KIND_MLX5, "9x", HWS_REG_WRITE, &row, NULL),
                 HWS_E_INVALID);
     assert_null(row);
@@ -264,6 +275,13 @@ static void lengths_outside_the_row_are_named(void **state)
     assert_string_equal(err.msg, "MNVDA write: inbox of 285 bytes, allowed are 32..284");
     assert_code(hws_table_check_lengths(row, 40, 31, &err), HWS_E_INVALID);
     assert_string_equal(err.msg, "MNVDA write: outbox of 31 bytes, allowed are 32..284");
+    assert_code(hws_table_check_lengths(row, 31, 40, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "MNVDA write: inbox of 31 bytes, allowed are 32..284");
+    row = hws_table_command(HWS_KIND_MLX5, 0x101, 0);
+    assert_code(hws_table_check_lengths(row, 17, 272, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "QUERY_ADAPTER: inbox of 17 bytes, allowed are 16..16");
+    assert_code(hws_table_check_lengths(row, 16, 273, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "QUERY_ADAPTER: outbox of 273 bytes, allowed are 16..272");
 }
 
 static enum hws_code text_once(void *arg)
@@ -297,6 +315,24 @@ static void text_has_a_line_a_row_field_and_refusal(void **state)
     assert_true(hws_test_oom_sweep(text_once, NULL) > 0);
 }
 
+/* What is hashed is the whole table or nothing, wherever the room ends. */
+static void text_that_does_not_fit_is_an_error(void **state)
+{
+    struct hws_buf whole;
+
+    (void)state;
+    hws_buf_init(&whole, 0);
+    assert_code(hws_table_text(&whole), HWS_OK);
+    for (size_t max = 1; max < hws_buf_len(&whole); max += 61) {
+        struct hws_buf buf;
+
+        hws_buf_init(&buf, max);
+        assert_code(hws_table_text(&buf), HWS_E_BUSY);
+        hws_buf_deinit(&buf);
+    }
+    hws_buf_deinit(&whole);
+}
+
 static void names_go_both_ways(void **state)
 {
     (void)state;
@@ -312,6 +348,7 @@ static void names_go_both_ways(void **state)
     assert_int_equal(hws_kind_from_name("efa"), HWS_KIND_NONE);
     assert_string_equal(hws_kind_name(HWS_N_KINDS), "?");
     assert_string_equal(hws_reg_method_name(HWS_REG_WRITE), "write");
+    assert_string_equal(hws_reg_method_name((enum hws_reg_method)3), "?");
 }
 
 int main(void)
@@ -330,6 +367,7 @@ int main(void)
         cmocka_unit_test(inbox_leads_to_its_row),
         cmocka_unit_test(lengths_outside_the_row_are_named),
         cmocka_unit_test(text_has_a_line_a_row_field_and_refusal),
+        cmocka_unit_test(text_that_does_not_fit_is_an_error),
         cmocka_unit_test(names_go_both_ways),
     };
 
