@@ -227,35 +227,33 @@ enum hws_code hws_gate_ceiling(const uint8_t *in, size_t in_bytes, uint8_t *out_
     return code == HWS_OK ? check_ceiling(&seen, &ask, out_scope, err) : code;
 }
 
-/* The row that the keeper named, if it is that of the bytes; NULL and the reason otherwise. */
-static const struct hws_table_row *row_of(const struct hws_gate_seen *seen,
-                                          const struct hws_gate_ask *ask, struct hws_err *err)
+enum hws_code hws_gate_agree(const struct hws_table_row *row, const struct hws_gate_seen *seen,
+                             uint8_t lowest, const struct hws_gate_ask *ask, struct hws_err *err)
 {
-    const struct hws_table_row *row = hws_table_at(ask->row);
-    bool same;
+    bool same = row->kind == ask->kind && row->opcode == seen->opcode &&
+                (row->op_mod == HWS_OP_MOD_ANY || row->op_mod == seen->op_mod) &&
+                row->register_id == seen->register_id &&
+                (row->method != HWS_REG_NONE) == seen->is_register &&
+                (row->method == HWS_REG_WRITE) == seen->is_write;
 
-    if (row == NULL) {
-        hws_err_set(err, HWS_E_DENIED, "command table row %u does not exist", ask->row);
-        return NULL;
-    }
-    same = row->kind == ask->kind && row->opcode == seen->opcode &&
-           (row->op_mod == HWS_OP_MOD_ANY || row->op_mod == seen->op_mod) &&
-           row->register_id == seen->register_id &&
-           (row->method != HWS_REG_NONE) == seen->is_register &&
-           (row->method == HWS_REG_WRITE) == (seen->is_register && seen->is_write);
     if (!same) {
-        hws_err_set(err, HWS_E_DENIED,
-                    "command table row %u is %s, the bytes are opcode 0x%04x op_mod %u "
-                    "register 0x%04x",
-                    ask->row, row->name, seen->opcode, seen->op_mod, seen->register_id);
-        return NULL;
+        return hws_err_set(err, HWS_E_DENIED,
+                           "command table row %u is %s, the bytes are opcode 0x%04x op_mod %u "
+                           "register 0x%04x",
+                           ask->row, row->name, seen->opcode, seen->op_mod, seen->register_id);
     }
-    return row;
+    if (ask->scope != lowest || ask->scope != row->scope) {
+        return hws_err_set(err, HWS_E_DENIED,
+                           "%s: asked for scope %u; the lowest is %u by the ceiling, %u by the "
+                           "command table",
+                           row->name, ask->scope, lowest, row->scope);
+    }
+    return hws_table_check_lengths(row, ask->in_bytes, ask->out_cap_bytes, err);
 }
 
 static enum hws_code judge(const struct hws_gate_ask *ask, struct hws_err *err)
 {
-    const struct hws_table_row *row = NULL;
+    const struct hws_table_row *row = hws_table_at(ask->row);
     struct hws_gate_seen seen = {0};
     uint8_t lowest = NO_SCOPE;
     enum hws_code code = hws_gate_extract(ask->in, ask->in_bytes, &seen, err);
@@ -267,17 +265,10 @@ static enum hws_code judge(const struct hws_gate_ask *ask, struct hws_err *err)
     if (code != HWS_OK) {
         return code;
     }
-    row = row_of(&seen, ask, err);
     if (row == NULL) {
-        return HWS_E_DENIED;
+        return hws_err_set(err, HWS_E_DENIED, "command table row %u does not exist", ask->row);
     }
-    if (ask->scope != lowest || ask->scope != row->scope) {
-        return hws_err_set(err, HWS_E_DENIED,
-                           "%s: asked for scope %u; the lowest is %u by the ceiling, %u by the "
-                           "command table",
-                           row->name, ask->scope, lowest, row->scope);
-    }
-    return hws_table_check_lengths(row, ask->in_bytes, ask->out_cap_bytes, err);
+    return hws_gate_agree(row, &seen, lowest, ask, err);
 }
 
 enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err)
@@ -291,12 +282,18 @@ enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err
     return code;
 }
 
+bool hws_gate_is_dangerous(enum hws_effect effect)
+{
+    return effect != HWS_EFFECT_READ && effect != HWS_EFFECT_READ_SENSITIVE &&
+           effect != HWS_EFFECT_CONFIG_NEXT_RESET && effect != HWS_EFFECT_CONFIG_LIVE;
+}
+
 bool hws_gate_needs_warrant(enum hws_kind kind, const uint8_t *in, size_t in_bytes)
 {
     const struct hws_table_row *row = hws_table_of_inbox(kind, in, in_bytes);
     struct hws_gate_seen seen = {0};
 
-    if (row == NULL || hws_gate_extract(in, in_bytes, &seen, NULL) != HWS_OK) {
+    if (hws_gate_extract(in, in_bytes, &seen, NULL) != HWS_OK || row == NULL) {
         return true; /* it would not pass the gate either */
     }
     for (size_t i = 0; i < COUNT(warrants); i++) {
@@ -307,6 +304,5 @@ bool hws_gate_needs_warrant(enum hws_kind kind, const uint8_t *in, size_t in_byt
             return true;
         }
     }
-    return row->effect != HWS_EFFECT_READ && row->effect != HWS_EFFECT_READ_SENSITIVE &&
-           row->effect != HWS_EFFECT_CONFIG_NEXT_RESET && row->effect != HWS_EFFECT_CONFIG_LIVE;
+    return hws_gate_is_dangerous(row->effect);
 }

@@ -48,6 +48,19 @@ enum hws_code hws_gate_ceiling(const uint8_t *in, size_t in_bytes, uint8_t *out_
  */
 enum hws_code hws_gate_judge(const struct hws_gate_ask *ask, struct hws_err *err) HWS_MUST_USE;
 
+/*
+ * judge's last questions: do the row that the keeper named, the bytes that were seen, the ceiling's
+ * lowest scope and what is asked for agree? HWS_OK, HWS_E_DENIED, or HWS_E_INVALID for lengths. A
+ * function of its own because the gate is there for the day on which the table is wrong, and that
+ * can only be asked of rows that the table does not have.
+ */
+enum hws_code hws_gate_agree(const struct hws_table_row *row, const struct hws_gate_seen *seen,
+                             uint8_t lowest, const struct hws_gate_ask *ask, struct hws_err *err)
+    HWS_MUST_USE;
+
+/* True for every effect but the four that one person may have: what is unknown is dangerous. */
+bool hws_gate_is_dangerous(enum hws_effect effect);
+
 /* True if the command may only run with two persons' signatures: it is on the ceiling's list of
  * these, or the table's row says so, or it is none that could pass at all. */
 bool hws_gate_needs_warrant(enum hws_kind kind, const uint8_t *in, size_t in_bytes) HWS_MUST_USE;

@@ -136,7 +136,8 @@ enum hws_code hws_serve_add(struct hws_serve *s, struct hws_ctl *ctl,
                             const struct hws_serve_facts *facts, struct hws_serve_adapter **out,
                             struct hws_err *err) HWS_MUST_USE;
 
-/* The adapter came, went or was renamed. A ctl that is taken away must have been closed first. */
+/* The adapter came, went or was renamed. A ctl that is taken away is no longer turned from here:
+ * the program turns it until it has ended what it has on loan. */
 void hws_serve_update(struct hws_serve_adapter *a, struct hws_ctl *ctl,
                       const struct hws_serve_facts *facts);
 

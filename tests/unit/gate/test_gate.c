@@ -130,12 +130,115 @@ static void row_must_be_that_of_the_bytes(void **state)
     assert_refused(&b.ask, "does not exist");
     b.ask.row = hws_table_id(hws_table_register(HWS_KIND_MLX5, 0x9021, HWS_REG_READ));
     assert_refused(&b.ask, "the bytes are");
+    b.ask.row = hws_table_id(hws_table_command(HWS_KIND_MLX5, 0x80d, 0));
+    assert_refused(&b.ask, "is NOP, the bytes are");
     register_ask(&b, 0x9024, HWS_REG_READ);
     b.bytes[7] = 0; /* a write, claimed to be the read */
     assert_refused(&b.ask, "the bytes are");
     register_ask(&b, 0x9020, HWS_REG_READ);
     b.ask.kind = HWS_KIND_NONE;
     assert_refused(&b.ask, "the bytes are");
+}
+
+/* The table may be wrong one day: each fact of a row is held against the bytes and the ceiling. */
+static void a_wrong_row_is_refused(void **state)
+{
+    const struct hws_table_row *right = hws_table_register(HWS_KIND_MLX5, 0x9024, HWS_REG_WRITE);
+    const struct hws_gate_seen seen = {
+        .opcode = 0x805, .is_register = true, .is_write = true, .register_id = 0x9024};
+    struct hws_table_row wrong[] = {*right, *right, *right, *right, *right, *right, *right};
+    struct inbox b;
+    struct hws_err err;
+
+    (void)state;
+    register_ask(&b, 0x9024, HWS_REG_WRITE);
+    wrong[0].kind = HWS_KIND_CXL;
+    wrong[1].opcode = 0xb0c;
+    wrong[2].op_mod = 1;
+    wrong[3].register_id = 0x9028;
+    wrong[4].method = HWS_REG_READ; /* what writes, called a read */
+    wrong[5].method = HWS_REG_NONE;
+    wrong[6].scope = 1;
+    assert_ok(hws_gate_agree(right, &seen, 0, &b.ask, &err), &err);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_code(hws_gate_agree(&wrong[i], &seen, 0, &b.ask, &err), HWS_E_DENIED);
+    }
+    assert_string_equal(err.msg, "MNVDA: asked for scope 0; the lowest is 0 by the ceiling, 1 by "
+                                 "the command table");
+    /* A row with all methods, but for a command: the bytes still say which they are. */
+    wrong[2].op_mod = HWS_OP_MOD_ANY;
+    wrong[2].method = HWS_REG_READ;
+    assert_code(hws_gate_agree(&wrong[2], &seen, 0, &b.ask, &err), HWS_E_DENIED);
+}
+
+static void only_what_the_lists_call_harmless_runs_without_a_warrant(void **state)
+{
+    static const struct {
+        uint8_t opcode[2];
+        uint8_t op_mod;
+        uint8_t id[2];
+        bool needed;
+    } rows[] = {
+        {{0x07, 0x31}, 0, {0, 0}, true},        /* DELEGATE_VHCA_MANAGEMENT */
+        {{0x08, 0x20}, 0, {0, 0}, true},        /* SET_DIAGNOSTIC_PARAMS */
+        {{0x08, 0x05}, 0, {0x90, 0x28}, true},  /* MFRL write: a reset */
+        {{0x08, 0x05}, 1, {0x90, 0x28}, false}, /* MFRL read */
+        {{0x08, 0x05}, 0, {0x90, 0x43}, true},  /* MTRC_CTRL write */
+        {{0x08, 0x05}, 0, {0x90, 0x24}, false}, /* MNVDA write: after the next reset */
+        {{0x08, 0x0d}, 0, {0, 0}, false},       /* NOP */
+        {{0x01, 0x09}, 0, {0, 0}, false},       /* SET_HCA_CAP: at once, of another function */
+        {{0x02, 0x01}, 0, {0, 0}, false},       /* QUERY_MKEY: sensitive */
+        {{0x08, 0x05}, 2, {0x90, 0x20}, true},  /* neither read nor write */
+        {{0x08, 0x05}, 0, {0x90, 0x20}, true},  /* MGIR write: no row */
+        {{0x05, 0x00}, 0, {0, 0}, true},        /* CREATE_QP: no row */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t in[16] = {[0] = rows[i].opcode[0],
+                          [1] = rows[i].opcode[1],
+                          [7] = rows[i].op_mod,
+                          [10] = rows[i].id[0],
+                          [11] = rows[i].id[1]};
+
+        if (hws_gate_needs_warrant(HWS_KIND_MLX5, in, sizeof in) != rows[i].needed) {
+            fail_msg("row %zu", i);
+        }
+        assert_true(hws_gate_needs_warrant(HWS_KIND_MLX5, in, sizeof in - 1)); /* no header */
+        assert_true(hws_gate_needs_warrant(HWS_KIND_CXL, in, sizeof in));
+    }
+}
+
+static void an_effect_that_nobody_knows_is_dangerous(void **state)
+{
+    (void)state;
+    for (int effect = -1; effect <= HWS_N_EFFECTS; effect++) {
+        bool harmless = effect >= HWS_EFFECT_READ && effect <= HWS_EFFECT_CONFIG_LIVE;
+
+        assert_int_equal(hws_gate_is_dangerous((enum hws_effect)effect), !harmless);
+    }
+}
+
+static void register_that_no_list_names_is_above_the_ceiling(void **state)
+{
+    struct inbox b;
+
+    (void)state;
+    register_ask(&b, 0x9020, HWS_REG_READ);
+    b.bytes[11] = 0xfe;
+    assert_refused(&b.ask, "reading register 0x90fe is above the ceiling");
+    b.bytes[7] = 0;
+    assert_refused(&b.ask, "writing register 0x90fe is above the ceiling");
+}
+
+static void ceiling_alone_refuses_what_has_no_header(void **state)
+{
+    const uint8_t in[15] = {0x08, 0x0d};
+    uint8_t lowest = 77;
+
+    (void)state;
+    assert_code(hws_gate_ceiling(in, sizeof in, &lowest, NULL), HWS_E_DENIED);
+    assert_int_equal(lowest, 77);
 }
 
 static void banned_registers_never_pass(void **state)
@@ -307,6 +410,11 @@ int main(void)
         cmocka_unit_test(opcode_without_a_row_never_passes),
         cmocka_unit_test(only_the_lowest_scope_passes),
         cmocka_unit_test(row_must_be_that_of_the_bytes),
+        cmocka_unit_test(a_wrong_row_is_refused),
+        cmocka_unit_test(only_what_the_lists_call_harmless_runs_without_a_warrant),
+        cmocka_unit_test(an_effect_that_nobody_knows_is_dangerous),
+        cmocka_unit_test(register_that_no_list_names_is_above_the_ceiling),
+        cmocka_unit_test(ceiling_alone_refuses_what_has_no_header),
         cmocka_unit_test(banned_registers_never_pass),
         cmocka_unit_test(read_that_clears_counters_is_refused),
         cmocka_unit_test(every_bit_of_the_ceiling_is_refused),

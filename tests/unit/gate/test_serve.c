@@ -359,6 +359,286 @@ static void cancel_reaches_the_channel(void **state)
     feed(w, &cancel, -1, HWS_OK); /* too late: no harm */
 }
 
+static void cancel_of_what_has_ended_does_nothing(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet cancel = {.type = HWS_LINK_CANCEL_CMD, .id = 5};
+
+    cmd.u.cmd.scope = 3; /* refused: the answer waits */
+    feed(w, &cmd, -1, HWS_OK);
+    feed(w, &cancel, -1, HWS_OK);
+    assert_int_equal(w->held.n_cancels, 0);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 2).u.done.code, HWS_E_DENIED);
+}
+
+/* A channel that is taken away ends what it has on loan; until then the answer is still due. */
+static void command_of_an_adapter_that_went_away_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    struct hws_link_packet cancel = {.type = HWS_LINK_CANCEL_CMD, .id = 5};
+    const struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+                                          .state = HWS_LINK_ADAPTER_AWAY,
+                                          .pci = "0000:81:00.0",
+                                          .node = "",
+                                          .backend = "queue",
+                                          .reason = ""};
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_serve_update(w->adapter, NULL, &facts);
+    feed(w, &cancel, -1, HWS_OK);
+    assert_int_equal(w->held.n_cancels, 0);
+    hws_held_fail(&w->held, 0, HWS_E_CANCELED, HWS_STAGE_UNKNOWN);
+    (void)w->held.ctl.ops->turn(&w->held.ctl, 1001);
+    cmd.id = 6;
+    feed(w, &cmd, -1, HWS_OK);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_int_equal(sent(w, 3).id, 5);
+    assert_int_equal(sent(w, 3).u.done.stage, HWS_STAGE_UNKNOWN);
+    assert_int_equal(sent(w, 4).u.done.code, HWS_E_GONE);
+    assert_int_equal(sent(w, 4).u.done.msg.n, strlen("adapter 0000:81:00.0 is away"));
+}
+
+static unsigned n_stalled;
+static uint64_t stalled_since_ms;
+
+static unsigned some_stalled(const struct hws_ctl *ctl, uint64_t *out_since_ms)
+{
+    (void)ctl;
+    if (n_stalled > 0) {
+        *out_since_ms = stalled_since_ms;
+    }
+    return n_stalled;
+}
+
+static void commands_that_do_not_return_are_announced_once(void **state)
+{
+    struct world *w = *state;
+    static struct hws_ctl_ops ops; /* teardown turns the channel once more */
+
+    ops = *w->held.ctl.ops;
+    ops.stalled = some_stalled;
+    w->held.ctl.ops = &ops;
+    n_stalled = 1;
+    stalled_since_ms = 900;
+    (void)hws_serve_turn(&w->serve, 1001);
+    (void)hws_serve_turn(&w->serve, 1002);
+    assert_int_equal(w->n_sent, 3);
+    assert_int_equal(sent(w, 2).u.adapter.n_stalled, 1);
+    assert_int_equal(sent(w, 2).u.adapter.stalled_ms, 101);
+    stalled_since_ms = 950; /* the oldest one came back, and another one did not */
+    (void)hws_serve_turn(&w->serve, 1003);
+    assert_int_equal(sent(w, 3).u.adapter.stalled_ms, 53);
+    stalled_since_ms = 1003; /* longer than 49 days, next time we look */
+    (void)hws_serve_turn(&w->serve, UINT64_C(1003) + UINT32_MAX);
+    assert_int_equal(sent(w, 4).u.adapter.stalled_ms, UINT32_MAX);
+    n_stalled = 0;
+    (void)hws_serve_turn(&w->serve, UINT64_C(1004) + UINT32_MAX);
+    assert_int_equal(sent(w, 5).u.adapter.n_stalled, 0);
+    assert_int_equal(sent(w, 5).u.adapter.stalled_ms, 0);
+    assert_int_equal(w->n_sent, 6);
+}
+
+static void a_running_commands_age_has_a_ceiling(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_serve_disconnected(&w->serve);
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, UINT64_C(2000) + UINT32_MAX);
+    assert_int_equal(hws_link_running_get(sent(w, 2).u.hello.running, 0).age_ms, UINT32_MAX);
+}
+
+/* HELLO, ADAPTER and DONE each wait for room, in this order. */
+static void a_full_socket_keeps_the_order(void **state)
+{
+    struct world *w = *state;
+
+    hws_serve_disconnected(&w->serve);
+    assert_false(hws_serve_wants_write(&w->serve));
+    hws_serve_connected(&w->serve);
+    assert_true(hws_serve_wants_write(&w->serve));
+    w->full = true;
+    (void)hws_serve_turn(&w->serve, 1001); /* HELLO does not leave */
+    assert_int_equal(w->n_sent, 2);
+    w->serve.hello_due = false; /* nor would ADAPTER */
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_true(hws_serve_wants_write(&w->serve));
+    w->serve.hello_due = true;
+    w->full = false;
+    (void)hws_serve_turn(&w->serve, 1002);
+    assert_int_equal(w->n_sent, 4);
+    assert_int_equal(sent(w, 2).type, HWS_LINK_HELLO);
+    assert_int_equal(sent(w, 3).type, HWS_LINK_ADAPTER);
+    assert_false(hws_serve_wants_write(&w->serve));
+}
+
+static void answer_for_a_keeper_that_left_is_dropped(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    feed(w, &cmd, -1, HWS_OK);
+    hws_held_ok(&w->held, 0, 1, 16);
+    w->full = true;
+    (void)hws_serve_turn(&w->serve, 1001); /* ended, and the socket is full */
+    hws_serve_disconnected(&w->serve);
+    w->full = false;
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1002);
+    assert_int_equal(w->n_sent, 4); /* HELLO and ADAPTER again, no DONE */
+    assert_int_equal(sent(w, 2).u.hello.n_running, 0);
+}
+
+static void descriptor_of_an_unsent_answer_is_closed_at_the_end(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+
+    cmd.flags = HWS_LINK_FLAG_FD;
+    cmd.u.cmd.out_cap = HWS_LINK_INLINE_BYTES + 1;
+    cmd.u.cmd.in = (struct hws_span){NULL, 0};
+    feed(w, &cmd, 9, HWS_OK);
+    assert_int_equal(w->n_closed, 0);
+    hws_serve_deinit(&w->serve);
+    assert_int_equal(w->n_closed, 1);
+}
+
+static void memory_of_a_large_command_is_given_back(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet cmd = nop(5);
+    const struct hws_serve_slot *slot = &w->adapter->slots[0];
+
+    cmd.flags = HWS_LINK_FLAG_FD;
+    cmd.u.cmd.in_bytes = HWS_SERVE_KEEP_BYTES + 1;
+    cmd.u.cmd.out_cap = HWS_SERVE_KEEP_BYTES + 1;
+    cmd.u.cmd.in = (struct hws_span){NULL, 0};
+    feed(w, &cmd, 9, HWS_OK);
+    assert_int_equal(slot->in_cap, HWS_SERVE_KEEP_BYTES + 1);
+    assert_int_equal(slot->out_cap, HWS_SERVE_KEEP_BYTES + 1);
+    (void)hws_serve_turn(&w->serve, 1001);
+    assert_null(slot->in);
+    assert_null(slot->out);
+    assert_int_equal(slot->in_cap + slot->out_cap, 0);
+    cmd = nop(6); /* the slot goes on with memory of its own */
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(slot->in_cap, 16);
+}
+
+/* No row is so large today that its answer would need a file, so the slot is given one by hand. */
+static void answer_goes_into_the_memory_file(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet done;
+
+    for (uint64_t id = 5; id <= 7; id++) {
+        struct hws_link_packet cmd = nop(id);
+
+        feed(w, &cmd, -1, HWS_OK);
+        w->adapter->slots[0].fd = 9;
+        w->file_broken = id == 6;
+        if (id == 7) {
+            hws_held_fail(&w->held, 2, HWS_E_DEVICE, HWS_STAGE_EXECUTED);
+        } else {
+            hws_held_ok(&w->held, (size_t)id - 5, 0x5a, 16);
+        }
+        (void)hws_serve_turn(&w->serve, 1001);
+    }
+    done = sent(w, 2);
+    assert_int_equal(done.flags, HWS_LINK_FLAG_FD);
+    assert_int_equal(done.u.done.code, HWS_OK);
+    assert_int_equal(done.u.done.out_bytes, 16);
+    assert_int_equal(w->file[15], 0x5a);
+    done = sent(w, 3); /* it ran, and what it answered is lost */
+    assert_int_equal(done.flags, 0);
+    assert_int_equal(done.u.done.code, HWS_E_IO);
+    assert_int_equal(done.u.done.stage, HWS_STAGE_UNKNOWN);
+    assert_int_equal(done.u.done.out_bytes, 0);
+    done = sent(w, 4); /* nothing to write */
+    assert_int_equal(done.flags, 0);
+    assert_int_equal(done.u.done.code, HWS_E_DEVICE);
+    assert_int_equal(w->n_closed, 3);
+}
+
+static void adapters_have_a_limit(void **state)
+{
+    struct world *w = *state;
+    struct hws_serve_adapter *a = NULL;
+    const struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+                                          .state = HWS_LINK_ADAPTER_AWAY,
+                                          .depth = 1,
+                                          .pci = "",
+                                          .node = "caf\xc3\xa9\x7f",
+                                          .backend = "",
+                                          .reason = ""};
+
+    for (unsigned i = 1; i < HWS_LINK_MAX_ADAPTERS; i++) {
+        assert_code(hws_serve_add(&w->serve, NULL, &facts, &a, NULL), HWS_OK);
+    }
+    assert_string_equal(a->pci, "unknown"); /* what the packet may carry */
+    assert_string_equal(a->node, "caf___");
+    assert_code(hws_serve_add(&w->serve, NULL, &facts, &a, NULL), HWS_E_BUSY);
+    assert_int_equal(w->serve.n_adapters, HWS_LINK_MAX_ADAPTERS);
+}
+
+static void second_hello_is_out_of_place(void **state)
+{
+    struct world *w = *state;
+    struct hws_link_packet p = {.type = HWS_LINK_HELLO};
+
+    p.u.hello = (struct hws_link_hello){
+        .role = HWS_LINK_ROLE_KEEPER, .version = HWS_LINK_VERSION, .generation = 1};
+    feed(w, &p, -1, HWS_E_PROTO);
+}
+
+static enum hws_code serve_one(void *arg)
+{
+    struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
+                                    .state = HWS_LINK_ADAPTER_UP,
+                                    .depth = 1,
+                                    .pci = "0000:81:00.0",
+                                    .node = "",
+                                    .backend = "queue",
+                                    .reason = ""};
+    struct world *w = arg;
+    struct hws_link_packet cmd = nop(5);
+    enum hws_code code;
+
+    w->n_sent = 0;
+    hws_held_init(&w->held);
+    hws_serve_init(&w->serve,
+                   &(struct hws_serve_io){io_send, io_read, io_write, io_close, io_authorize, w},
+                   "hawser-emu", "1", 7, 42);
+    code = hws_serve_add(&w->serve, &w->held.ctl, &facts, &w->adapter, NULL);
+    if (code == HWS_OK) {
+        hws_serve_connected(&w->serve);
+        (void)hws_serve_turn(&w->serve, 1000);
+        feed_hello(w);
+        feed(w, &cmd, -1, HWS_OK);
+        if (hws_serve_running(&w->serve) > 0) {
+            hws_held_ok(&w->held, 0, 0x5a, 16);
+        }
+        (void)hws_serve_turn(&w->serve, 1001);
+        code = (enum hws_code)sent(w, 2).u.done.code;
+        assert_int_equal(sent(w, 2).u.done.stage,
+                         code == HWS_OK ? HWS_STAGE_NONE : HWS_STAGE_NOT_SENT);
+    }
+    hws_serve_deinit(&w->serve);
+    return code;
+}
+
+static void running_out_of_memory_is_an_answer(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof world);
+    assert_int_equal(hws_test_oom_sweep(serve_one, &world), 3); /* adapter, inbox, outbox */
+}
+
 static void memory_file_carries_large_payloads(void **state)
 {
     struct world *w = *state;
@@ -449,6 +729,18 @@ int main(void)
         WITH_WORLD(running_command_survives_a_reconnect_and_is_named),
         WITH_WORLD(command_that_ends_while_nobody_is_there_is_dropped),
         WITH_WORLD(cancel_reaches_the_channel),
+        WITH_WORLD(cancel_of_what_has_ended_does_nothing),
+        WITH_WORLD(command_of_an_adapter_that_went_away_is_answered),
+        WITH_WORLD(commands_that_do_not_return_are_announced_once),
+        WITH_WORLD(a_running_commands_age_has_a_ceiling),
+        WITH_WORLD(a_full_socket_keeps_the_order),
+        WITH_WORLD(answer_for_a_keeper_that_left_is_dropped),
+        WITH_WORLD(descriptor_of_an_unsent_answer_is_closed_at_the_end),
+        WITH_WORLD(memory_of_a_large_command_is_given_back),
+        WITH_WORLD(answer_goes_into_the_memory_file),
+        WITH_WORLD(adapters_have_a_limit),
+        WITH_WORLD(second_hello_is_out_of_place),
+        cmocka_unit_test(running_out_of_memory_is_an_answer),
         WITH_WORLD(memory_file_carries_large_payloads),
         WITH_WORLD(breach_of_protocol_is_refused_and_leaks_no_descriptor),
         WITH_WORLD(nothing_runs_before_the_keepers_hello),
