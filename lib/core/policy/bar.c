@@ -93,6 +93,7 @@ static enum hws_code check_object(const struct hws_bar *bar, struct hws_err *err
         break;
     case HWS_BAR_NONE:
     case HWS_N_BAR_KINDS:
+    default: /* the API's numbers may be any */
         return hws_err_set(err, HWS_E_INVALID, "kind: principal, device, host or row");
     }
     return why == NULL ? HWS_OK
@@ -262,11 +263,7 @@ const struct hws_bar *hws_bars_kill(const struct hws_bars *b, const struct hws_p
         if (bar->kind != HWS_BAR_ROW || !covers_device(bar, req) || !in_range(bar, firmware)) {
             continue;
         }
-        size_t n = strlen(req->target);
-        bool same_name = strncmp(bar->row, req->target, n) == 0;
-        const char *method = bar->row + n;
-        if (same_name && method[0] == ':' ? hws_str_eq(method + 1, req->target_method)
-                                          : same_name && method[0] == '\0') {
+        if (hws_policy__target_fits(bar->row, req->target, req->target_method)) {
             return bar;
         }
     }

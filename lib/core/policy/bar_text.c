@@ -26,7 +26,7 @@ static bool cut(char *line, char **parts)
 {
     for (size_t i = 0; i < N_PARTS; i++) {
         parts[i] = line;
-        char *tab = line == NULL ? NULL : strchr(line, '\t');
+        char *tab = strchr(line, '\t');
         if ((tab == NULL) != (i == N_PARTS - 1)) {
             return false;
         }

@@ -98,16 +98,16 @@ static const char *or_empty(const char *s)
     return s == NULL ? "" : s;
 }
 
-/* The first field that the call gives and the rule does not list. */
+/* The first field that the call gives and the rule, which does not cover them all, does not list.
+ */
 static const char *odd_field(const struct hws_policy_rule *r, const struct hws_policy_request *req)
 {
-    for (size_t i = 0; i < req->n_fields; i++) {
-        const struct hws_policy_request one = {.fields = &req->fields[i], .n_fields = 1};
-        if (!hws_policy__fields_fit(r, &one)) {
-            return req->fields[i];
-        }
+    const char *odd = req->fields[0];
+
+    for (size_t i = 1; i < req->n_fields && hws_policy__lists_field(r, odd); i++) {
+        odd = req->fields[i];
     }
-    return "";
+    return odd;
 }
 
 static void say_field(const struct hws_policy_rule *r, const struct hws_policy_request *req,
@@ -162,6 +162,7 @@ static void say_why_not(const struct hws_policy_rule *r, enum depth depth,
         (void)hws_str_print(why, cap, "rule %s wants the approval of a second principal", r->name);
         break;
     case FITS:
+    default:
         why[0] = '\0';
         break;
     }

@@ -61,7 +61,7 @@ static enum hws_code read_local_pair(struct hws_policy_loader *l, struct fy_node
     uint64_t uid = 0;
 
     enum hws_code rc = hws_policy__read_text(l, key_node, &key);
-    if (rc == HWS_OK && (key == NULL || strspn(key, "0123456789") != strlen(key) ||
+    if (rc == HWS_OK && (strspn(key, "0123456789") != strlen(key) ||
                          hws_str_to_u64(key, UINT32_MAX, &uid, NULL) != HWS_OK)) {
         rc = hws_policy__fault(l, key_node, "local: \"%.40s\" is no Unix user number", key);
     }
@@ -70,9 +70,6 @@ static enum hws_code read_local_pair(struct hws_policy_loader *l, struct fy_node
         if (p->locals[i].uid == uid) {
             rc = hws_policy__fault(l, key_node, "local: user %u stands here twice", (unsigned)uid);
         }
-    }
-    if (rc == HWS_OK && value == NULL) {
-        rc = hws_policy__fault(l, key_node, "local: user %u has no principal", (unsigned)uid);
     }
     if (rc == HWS_OK) {
         rc = hws_policy__refuse_decoration(l, value);

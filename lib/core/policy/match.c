@@ -132,7 +132,7 @@ bool hws_policy__device_fits(const char *item, const struct hws_policy_card *car
     return is_family(s, name) ? strncmp(has, name, strlen(name) - 1) == 0 : hws_str_eq(name, has);
 }
 
-static bool lists_field(const struct hws_policy_rule *r, const char *field)
+bool hws_policy__lists_field(const struct hws_policy_rule *r, const char *field)
 {
     for (size_t i = 0; i < r->fields.n; i++) {
         if (hws_str_eq(r->fields.items[i], field)) {
@@ -153,7 +153,7 @@ bool hws_policy__fields_fit(const struct hws_policy_rule *r, const struct hws_po
         return r->deny;
     }
     for (size_t i = 0; i < req->n_fields; i++) {
-        n_listed += lists_field(r, req->fields[i]) ? 1 : 0;
+        n_listed += hws_policy__lists_field(r, req->fields[i]) ? 1 : 0;
     }
     return r->deny ? n_listed > 0 : n_listed == req->n_fields;
 }
@@ -209,9 +209,6 @@ const char *hws_policy__principal_fault(const char *item, bool may_be_prefix, bo
 {
     uint64_t uid;
 
-    if (strlen(item) > HWS_POLICY_TEXT_MAX_BYTES) {
-        return "longer than 2048 bytes";
-    }
     if (is_any(item)) {
         return may_be_any ? NULL : "\"*\" is for deny rules only";
     }
@@ -243,7 +240,7 @@ const char *hws_policy__device_fault(const char *item)
     if (is_any(item)) {
         return NULL;
     }
-    if (n == 0 || n > HWS_POLICY_TEXT_MAX_BYTES || (s == NULL && !is_id) ||
+    if (n == 0 || (s == NULL && !is_id) ||
         !all_of(name, s != NULL && is_family(s, name) ? n - 1 : n,
                 s == NULL ? LOWER UPPER DIGITS "._-:@" : s->set)) {
         return "not a device: \"*\", an id as in device list, pci:<address>, serial:<number>, "

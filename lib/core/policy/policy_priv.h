@@ -56,6 +56,9 @@ bool hws_policy__target_fits(const char *item, const char *target, const char *m
 /* Does the rule name this principal? */
 bool hws_policy__who_fits(const struct hws_policy_rule *r, const char *principal);
 
+/* Is the field one of those that the rule lists? */
+bool hws_policy__lists_field(const struct hws_policy_rule *r, const char *field);
+
 /* Do the fields that a request gives suit a rule that lists some? An allow rule must list them all,
  * a deny rule one. What gives none, or bytes that may mean any, is never allowed and always denied.
  */
@@ -69,7 +72,8 @@ const char *hws_policy__read_day(const char *item, struct hws_policy_when *out);
 const char *hws_policy__read_hours(const char *text, struct hws_policy_when *out);
 
 /* Is the entry well formed? NULL if so, else what is wrong. A pattern may be a prefix or "*" where
- * said. */
+ * said. How long it may be is where it comes from: HWS_POLICY_TEXT_MAX_BYTES in a file,
+ * HWS_BAR_TEXT_BYTES in a bar. */
 const char *hws_policy__principal_fault(const char *item, bool may_be_prefix, bool may_be_any);
 const char *hws_policy__device_fault(const char *item);
 const char *hws_policy__target_fault(const char *item);

@@ -15,8 +15,7 @@ static const struct fy_mark *mark_of(struct fy_node *node)
         void *it = NULL;
         enum fy_node_type type = fy_node_get_type(node);
         if (type == FYNT_SCALAR) {
-            struct fy_token *token = fy_node_get_scalar_token(node);
-            return token == NULL ? NULL : fy_token_start_mark(token);
+            return fy_token_start_mark(fy_node_get_scalar_token(node)); /* NULL of NULL */
         }
         if (type == FYNT_SEQUENCE) {
             node = fy_node_sequence_iterate(node, &it);
@@ -65,11 +64,11 @@ enum hws_code hws_policy__read_text(struct hws_policy_loader *l, struct fy_node 
     size_t n = 0;
     const char *s = NULL;
 
-    if (node == NULL || fy_node_get_type(node) != FYNT_SCALAR || fy_node_is_alias(node)) {
+    if (fy_node_get_type(node) != FYNT_SCALAR || fy_node_is_alias(node)) {
         return hws_policy__fault(l, node, "a plain text was expected here");
     }
     s = fy_node_get_scalar(node, &n);
-    if (s == NULL || n == 0 || n > HWS_POLICY_TEXT_MAX_BYTES) {
+    if (n == 0 || n > HWS_POLICY_TEXT_MAX_BYTES) {
         return hws_policy__fault(l, node, "a text of 1 to %u bytes was expected here",
                                  HWS_POLICY_TEXT_MAX_BYTES);
     }
@@ -131,10 +130,6 @@ static enum hws_code read_pair(struct hws_policy_loader *l, struct fy_node_pair 
     if (i == n_fields) {
         list_keys(fields, n_fields, known, sizeof(known));
         rc = hws_policy__fault(l, key_node, "unknown key \"%.40s\"; known are %s", key, known);
-    } else if ((*seen & UINT32_C(1) << i) != 0) {
-        rc = hws_policy__fault(l, key_node, "key \"%s\" stands here twice", key);
-    } else if (value == NULL) {
-        rc = hws_policy__fault(l, key_node, "key \"%s\" has no value", key);
     } else {
         *seen |= UINT32_C(1) << i;
         rc = hws_policy__refuse_decoration(l, value);
@@ -146,7 +141,8 @@ static enum hws_code read_pair(struct hws_policy_loader *l, struct fy_node_pair 
     return rc;
 }
 
-/* Walks a mapping by its table of keys. */
+/* Walks a mapping by its table of keys. libfyaml gives each a value, an empty text if the file has
+ * none, and refuses a key that stands twice. */
 enum hws_code hws_policy__read_mapping(struct hws_policy_loader *l, struct fy_node *node,
                                        const struct hws_policy_field *fields, size_t n_fields,
                                        void *obj)

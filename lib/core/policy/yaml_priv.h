@@ -46,7 +46,7 @@ enum hws_code hws_policy__read_text(struct hws_policy_loader *l, struct fy_node 
 enum hws_code hws_policy__refuse_decoration(struct hws_policy_loader *l, struct fy_node *node)
     HWS_MUST_USE;
 
-/* Walks a mapping by its table of at most 32 keys; refuses unknown, repeated and missing ones. */
+/* Walks a mapping by its table of at most 32 keys; refuses unknown and missing ones. */
 enum hws_code hws_policy__read_mapping(struct hws_policy_loader *l, struct fy_node *node,
                                        const struct hws_policy_field *fields, size_t n_fields,
                                        void *obj) HWS_MUST_USE;

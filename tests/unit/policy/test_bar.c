@@ -150,6 +150,8 @@ static void kill_bars_its_row_on_its_adapters_and_firmware(void **state)
         {"PAOS:write", "*", "", "", "PAOS", "read", "28.43.2006", false},
         {"QUERY_ADAPTER", "*", "", "", "QUERY_ADAPTER", "", "28.43.2006", true},
         {"QUERY_ADAPTER", "*", "", "", "QUERY_A", "", "28.43.2006", false},
+        {"PAOS:write", "*", "", "", "MGIR", "write", "28.43.2006", false},
+        {"PAOS:write", "*", "", "", "", "", "28.43.2006", false}, /* a call without a register */
         {"PAOS", "*", "", "", "PAOS", "read", "28.43.2006", true},
         {"PAOS", "*", "", "", "PAOS", "write", "28.43.2006", true},
         {"PAOS:write", "serial:S2", "", "", "PAOS", "write", "28.43.2006", false},
@@ -200,6 +202,7 @@ static void what_is_no_bar_is_refused_with_the_field(void **state)
         {lines, "reason"},
         {bar(HWS_BAR_NONE, ""), "kind"},
         {bar(HWS_N_BAR_KINDS, ""), "kind"},
+        {bar((enum hws_bar_kind)99, ""), "kind"},
         {bar(HWS_BAR_HOST, "x"), "object \"x\": a lock of the host has no object"},
         {bar(HWS_BAR_PRINCIPAL, "olga"), "object \"olga\": not a principal"},
         {bar(HWS_BAR_PRINCIPAL, "*"), "object \"*\""},
@@ -210,6 +213,7 @@ static void what_is_no_bar_is_refused_with_the_field(void **state)
         {kill("PAOS:write", "card", "", ""), "object"},
         {kill("PAOS:write", "*", "28.43", ""), "firmware_from"},
         {kill("PAOS:write", "*", "", "28.43.70000"), "firmware_to"},
+        {kill("PAOS:write", "*", "", "28.43.00002006"), "firmware_to"},
         {kill("PAOS:write", "*", "", "28.43.1 "), "firmware_to"},
         {kill("PAOS:write", "*", "28.43.2", "28.43.1"), "firmware_from"},
     };
@@ -226,6 +230,18 @@ static void what_is_no_bar_is_refused_with_the_field(void **state)
         }
     }
     assert_int_equal(b.n, 0);
+    hws_bars_deinit(&b);
+}
+
+static void one_may_lock_oneself_out(void **state)
+{
+    const struct hws_policy_request olga = {.principal = "spiffe://d/o/olga", CARD};
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    (void)add(&b, bar(HWS_BAR_PRINCIPAL, "spiffe://d/o/olga"));
+    assert_non_null(hws_bars_lock(&b, &olga));
     hws_bars_deinit(&b);
 }
 
@@ -294,6 +310,7 @@ static void bars_come_back_as_they_were(void **state)
         "next 2\n1\thost\t\t\t\t\tx\t2\tw\tr\n",
         "next 2\n1\thost\t\t\t\t\t1\tx\tw\tr\n",
         "next 2\n1\thost\t\t\t\t0123456789012345678901234567890123456789\t1\t2\tw\tr\n",
+        "next 2\n1\thost\t\t\t0123456789012345678901234567890123456789\t\t1\t2\tw\tr\n",
     };
     struct hws_buf bytes;
     struct hws_buf again;
@@ -336,6 +353,144 @@ static void bars_come_back_as_they_were(void **state)
     hws_bars_deinit(&b);
 }
 
+/* Which part of a line is too long for its place. */
+static void part_that_is_too_long_is_refused(void **state)
+{
+    static const struct {
+        const char *before;
+        size_t n;
+        const char *behind;
+    } cases[] = {
+        {"1\tdevice\t", HWS_BAR_TEXT_BYTES, "\t\t\t\t1\t2\tw\tr\n"},
+        {"1\trow\t*\t", 72, "\t\t\t1\t2\tw\tr\n"},
+        {"1\thost\t\t\t\t\t1\t2\t", HWS_BAR_TEXT_BYTES, "\tr\n"},
+        {"1\thost\t\t\t\t\t1\t2\tw\t", HWS_BAR_REASON_BYTES, "\n"},
+        {"1\thost\t\t\t\t\t1\t2\tw\t", 4096, "\n"}, /* no line is so long */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        bool fits = i % 2 == 0 && i < 8; /* the control: one less */
+        struct hws_buf text = {0};
+        struct hws_bars b;
+        struct hws_err err;
+        assert_ok(hws_buf_printf(&text, "next 2\n%s", cases[i / 2].before), NULL);
+        for (size_t k = fits ? 1 : 0; k < cases[i / 2].n; k++) {
+            assert_ok(hws_buf_put(&text, "a", 1), NULL);
+        }
+        assert_ok(hws_buf_printf(&text, "%s", cases[i / 2].behind), NULL);
+        assert_ok(hws_bars_init(&b), NULL);
+        assert_code(hws_bars_decode(&b, hws_buf_cstr(&text), hws_buf_len(&text), &err),
+                    fits ? HWS_OK : HWS_E_PROTO);
+        if (!fits) {
+            assert_string_equal(err.msg, "line 2 is no lock and no kill");
+        }
+        hws_bars_deinit(&b);
+        hws_buf_deinit(&text);
+    }
+}
+
+static void zero_byte_in_a_state_file_is_refused(void **state)
+{
+    static const char text[] = "next 2\n1\thost\t\t\t\t\t1\t2\tw\tr\0x\n";
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    assert_code(hws_bars_decode(&b, text, sizeof(text) - 1, NULL), HWS_E_PROTO);
+    hws_bars_deinit(&b);
+}
+
+static void state_file_with_too_many_bars_is_refused(void **state)
+{
+    struct hws_buf text = {0};
+    (void)state;
+
+    assert_ok(hws_buf_printf(&text, "next 1000\n"), NULL);
+    for (unsigned i = 1; i <= HWS_BAR_MAX + 1; i++) {
+        struct hws_bars b;
+        struct hws_err err;
+        assert_ok(hws_buf_printf(&text, "%u\thost\t\t\t\t\t1\t2\tw\tr\n", i), NULL);
+        if (i < HWS_BAR_MAX) {
+            continue;
+        }
+        assert_ok(hws_bars_init(&b), NULL);
+        assert_code(hws_bars_decode(&b, hws_buf_cstr(&text), hws_buf_len(&text), &err),
+                    i == HWS_BAR_MAX ? HWS_OK : HWS_E_PROTO);
+        assert_int_equal(b.n, HWS_BAR_MAX);
+        hws_bars_deinit(&b);
+    }
+    hws_buf_deinit(&text);
+}
+
+/* A lock without an object, which only a state file edited by hand can hold, names nobody. */
+static void lock_of_nobody_bars_nobody(void **state)
+{
+    static const char text[] = "next 2\n1\tprincipal\t\t\t\t\t1\t2\tw\tr\n";
+    const struct hws_policy_request olga = {.principal = "spiffe://d/o/olga", CARD};
+    struct hws_bars b;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    assert_ok(hws_bars_decode(&b, text, sizeof(text) - 1, &err), &err);
+    assert_null(hws_bars_lock(&b, &olga));
+    hws_bars_deinit(&b);
+}
+
+static void bars_that_do_not_fit_are_not_written_in_part(void **state)
+{
+    struct hws_buf whole = {0};
+    struct hws_bars b;
+    (void)state;
+
+    assert_ok(hws_bars_init(&b), NULL);
+    (void)add(&b, bar(HWS_BAR_PRINCIPAL, "spiffe://d/x/"));
+    (void)add(&b, kill("PAOS:write", "serial:S1", "28.40.0", ""));
+    assert_ok(hws_bars_encode(&b, &whole), NULL);
+    for (size_t max = 1; max < hws_buf_len(&whole); max++) {
+        struct hws_buf out;
+        hws_buf_init(&out, max);
+        assert_code(hws_bars_encode(&b, &out), HWS_E_BUSY);
+        hws_buf_deinit(&out);
+    }
+    hws_buf_deinit(&whole);
+    hws_bars_deinit(&b);
+}
+
+static void text_of_a_bar_is_for_people(void **state)
+{
+    const struct hws_bar host = bar(HWS_BAR_HOST, "");
+    const struct hws_bar any = kill("PAOS:write", "*", "", "");
+    const struct hws_bar until = kill("PAOS:write", "*", "", "28.43.1");
+    char text[256];
+    (void)state;
+
+    hws_bar_text(&host, text, sizeof(text));
+    assert_string_equal(text, "lock 0 on host by spiffe://d/o/olga: because");
+    hws_bar_text(&any, text, sizeof(text));
+    assert_string_equal(text, "kill 0 of PAOS:write on * by spiffe://d/o/olga: because");
+    hws_bar_text(&until, text, sizeof(text));
+    assert_string_equal(
+        text, "kill 0 of PAOS:write on *, firmware ..28.43.1 by spiffe://d/o/olga: because");
+}
+
+static enum hws_code init_once(void *arg)
+{
+    struct hws_bars b;
+    enum hws_code code = hws_bars_init(&b);
+
+    (void)arg;
+    hws_bars_deinit(&b);
+    return code;
+}
+
+static void running_out_of_memory_is_reported(void **state)
+{
+    (void)state;
+    assert_int_equal(hws_test_oom_sweep(init_once, NULL), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,9 +498,17 @@ int main(void)
         cmocka_unit_test(who_has_locked_holds),
         cmocka_unit_test(kill_bars_its_row_on_its_adapters_and_firmware),
         cmocka_unit_test(what_is_no_bar_is_refused_with_the_field),
+        cmocka_unit_test(one_may_lock_oneself_out),
         cmocka_unit_test(bar_that_is_put_back_stands_where_it_was),
         cmocka_unit_test(bars_end_one_by_one_and_are_limited),
         cmocka_unit_test(bars_come_back_as_they_were),
+        cmocka_unit_test(part_that_is_too_long_is_refused),
+        cmocka_unit_test(zero_byte_in_a_state_file_is_refused),
+        cmocka_unit_test(state_file_with_too_many_bars_is_refused),
+        cmocka_unit_test(lock_of_nobody_bars_nobody),
+        cmocka_unit_test(bars_that_do_not_fit_are_not_written_in_part),
+        cmocka_unit_test(text_of_a_bar_is_for_people),
+        cmocka_unit_test(running_out_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,10 +341,42 @@ static void devices_are_selected_by_part_and_psid(void **state)
     }
 }
 
+/* Of two rules that allow, the first in the file decides; of a rule that denies, a verdict says
+ * what it does not cover. */
+static void first_rule_that_allows_decides(void **state)
+{
+    static const char *const fields[] = {"local_port"};
+    struct hws_policy *p = load(
+        RULE("  - name: s\n    principals: [spiffe://d/o/]\n"
+             "    methods: [command.*]\n    max_effect: full\n") "  - name: no\n    decision: "
+                                                                 "deny\n    principals: [\"*\"]\n"
+                                                                 "    methods: [config.get]\n"
+                                                                 "  - name: nor\n    decision: "
+                                                                 "deny\n    principals: [\"*\"]\n"
+                                                                 "    methods: [\"*\"]\n    "
+                                                                 "targets: [PAOS]\n"
+                                                                 "    fields: [swid]\n");
+    const struct hws_policy_request req = {"spiffe://d/o/p", EXEC, CARD1, CL, "PAOS", "write",
+                                           fields,           1,    false, 0,  false,  false};
+    struct hws_policy_decision d;
+    struct hws_policy_verdict v;
+    (void)state;
+
+    hws_policy_judge(p, &req, &d);
+    assert_true(d.allowed);
+    assert_string_equal(d.rule, "r");
+    hws_policy_verdict(p, 2, &req, &v);
+    assert_string_equal(v.why, "rule no does not deny command.execute");
+    hws_policy_verdict(p, 3, &req, &v);
+    assert_string_equal(v.why, "rule nor names fields, and this call gives none of them");
+    hws_policy_unref(p);
+}
+
 static void rule_with_fields_covers_those_fields_only(void **state)
 {
     static const char *const good[] = {"admin_status", "local_port"};
     static const char *const odd[] = {"local_port", "swid"};
+    static const char *const odd_first[] = {"swid", "local_port"};
     const char *policy = RULE("    fields: [local_port, admin_status, \"x.y[3]\"]\n");
     const char *deny = RULE(DENY("    targets: [PAOS]\n    fields: [swid]\n"));
     struct hws_policy_decision d;
@@ -354,6 +386,8 @@ static void rule_with_fields_covers_those_fields_only(void **state)
     assert_true(d.allowed);
     judge(policy, &(struct hws_policy_request){.fields = odd, .n_fields = 2}, &d);
     assert_false(d.allowed);
+    assert_non_null(strstr(d.reason, "rule r does not name field swid"));
+    judge(policy, &(struct hws_policy_request){.fields = odd_first, .n_fields = 2}, &d);
     assert_non_null(strstr(d.reason, "rule r does not name field swid"));
     judge(policy, &(struct hws_policy_request){.raw = true}, &d);
     assert_non_null(strstr(d.reason, "names fields, and this call gives bytes"));
@@ -466,6 +500,8 @@ static void object_of_a_request_is_found_in_the_table(void **state)
         {"QUERY_ADAPTER:read", HWS_EFFECT_READ, NULL, NULL, HWS_EFFECT_NONE},
         {"MGIR:execute", HWS_EFFECT_READ, NULL, NULL, HWS_EFFECT_NONE},
         {"NOTHING", HWS_EFFECT_READ, NULL, NULL, HWS_EFFECT_NONE},
+        {"A_NAME_OF_MORE_THAN_SIXTY_FOUR_BYTES_IS_NO_NAME_IN_THE_COMMAND_TABLE", HWS_EFFECT_READ,
+         NULL, NULL, HWS_EFFECT_NONE},
     };
     char name[65];
     (void)state;
@@ -501,6 +537,10 @@ static void id_of_a_device_is_taken_apart(void **state)
         {"a@b:c", "", ""},
         {"", "", ""},
         {"mlx5:MT1@0000000000111111111122222222223333333333444444444455555555556666", "", ""},
+        {"mlx5:"
+         "0000000000111111111122222222223333333333444444444455555555556666666666777777777788888"
+         "8888899999999990000000000111111111122222222@0000:81:00.0",
+         "", ""},
     };
     (void)state;
 
@@ -592,6 +632,7 @@ int main(void)
         cmocka_unit_test(object_of_a_request_is_found_in_the_table),
         cmocka_unit_test(id_of_a_device_is_taken_apart),
         cmocka_unit_test(devices_are_selected_by_part_and_psid),
+        cmocka_unit_test(first_rule_that_allows_decides),
         cmocka_unit_test(rule_with_fields_covers_those_fields_only),
         cmocka_unit_test(rule_with_a_window_counts_within_it_only),
         cmocka_unit_test(deny_rule_with_a_window_denies_when_the_time_is_unknown),
