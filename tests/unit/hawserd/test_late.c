@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../store/mem_vfs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "hawserd/agent.h"
 #include "hawserd/handler.h"
 #include "hawserd/ledger.h"
 #include "hawserd/task.h"
+#include "mem_vfs.h"
 #include "store/audit.h"
 #include "test.h"
 
