@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "channel_priv.h"
 
 #define NEVER          UINT64_MAX
 #define GROW_NUMERATOR 16u /* 1.6 */
@@ -73,6 +74,7 @@ void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, con
     ch->n_addresses = n < HWS_GRPC_CHANNEL_ADDRESSES ? n : HWS_GRPC_CHANNEL_ADDRESSES;
     ch->resolved = true;
     ch->next = 0;
+    ch->unresolved = n == 0 ? ++ch->n_failures : 0;
     if (n == 0) {
         (void)hws_str_copy(ch->why, sizeof(ch->why), why);
     }
@@ -95,6 +97,7 @@ static void rest(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a
 
     a->backoff_ms = (uint32_t)(ms < ch->config.backoff_max_ms ? ms : ch->config.backoff_max_ms);
     a->state = HWS_GRPC_ADDRESS_RESTING;
+    a->failure = ++ch->n_failures;
     a->rest_until_ms = ch->now_ms + jittered(ch, a->backoff_ms);
 }
 
@@ -140,18 +143,33 @@ static void dial_idle(struct hws_grpc_channel *ch)
     }
 }
 
-/* True when there is nothing to wait for: no address, or each has failed and rests. */
-static bool hopeless(const struct hws_grpc_channel *ch)
+/* True when there is nothing to wait for: no address, or each has failed and rests. A call that
+ * waits for an attempt of its own counts what failed since it began. */
+static bool hopeless(const struct hws_grpc_channel *ch, const struct hws_grpc_channel_call *call)
 {
+    uint64_t before = call->wait_for_attempt ? call->failures_before : 0;
+
     for (uint32_t i = 0; i < ch->n_addresses; i++) {
-        if (ch->addresses[i].state != HWS_GRPC_ADDRESS_RESTING) {
+        const struct hws_grpc_channel_address *a = &ch->addresses[i];
+        if (a->state != HWS_GRPC_ADDRESS_RESTING || a->failure <= before) {
             return false;
         }
     }
-    return ch->resolved;
+    return ch->resolved && (ch->n_addresses > 0 || ch->unresolved > before);
 }
 
 /* ---- the end of a call ---- */
+
+/* Why a message could not be sent, as a status. */
+static enum hws_grpc_code code_of(enum hws_code code)
+{
+    return code == HWS_E_INVALID ? HWS_GRPC_INTERNAL : HWS_GRPC_RESOURCE_EXHAUSTED;
+}
+
+static const char *text_of(enum hws_code code)
+{
+    return code == HWS_E_INVALID ? "the request cannot be sent" : "out of memory";
+}
 
 static void queue(struct hws_grpc_channel_call *call, uint64_t not_before_ms)
 {
@@ -161,8 +179,19 @@ static void queue(struct hws_grpc_channel_call *call, uint64_t not_before_ms)
     hws_list_push(&ch->waiting, &call->link);
     ch->n_waiting++;
     call->inner = NULL;
+    hws_grpc__channel_rewind(call);
     call->not_before_ms = not_before_ms;
     wake(ch);
+}
+
+/* The last that a call hears. */
+static void close_call(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
+{
+    hws_list_remove(&call->link);
+    call->inner = NULL;
+    call->over = true;
+    hws_buf_deinit(&call->kept);
+    call->on_close(call, outcome);
 }
 
 /* Ends a waiting call for a reason of this side. */
@@ -171,11 +200,10 @@ static void end_waiting(struct hws_grpc_channel_call *call, enum hws_grpc_code c
 {
     const struct hws_grpc_meta none = {0};
     const struct hws_grpc_outcome outcome = {
-        .code = code, .message = message, .trailers = &none, .unprocessed = true};
+        .code = code, .message = message, .trailers = &none, .unprocessed = call->n_attempts == 0};
 
-    hws_list_remove(&call->link);
     call->channel->n_waiting--;
-    call->on_close(call, &outcome);
+    close_call(call, &outcome);
 }
 
 /* The server's word on another attempt, if it has one: after *out_ms, or NEVER. Text that is no
@@ -239,7 +267,15 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
     bool may = !call->cancelled && !ch->closed;
 
     take_time(ch, hws_grpc_call_conn(inner)->now_ms);
-    if (may && outcome->unprocessed && call->n_transparent < HWS_GRPC_CHANNEL_TRANSPARENT) {
+    if (call->unsendable != HWS_OK && outcome->code == HWS_GRPC_CANCELLED) {
+        const struct hws_grpc_outcome ours = {.code = code_of(call->unsendable),
+                                              .message = text_of(call->unsendable),
+                                              .trailers = outcome->trailers};
+        close_call(call, &ours);
+        return;
+    }
+    if (may && outcome->unprocessed && !call->committed &&
+        call->n_transparent < HWS_GRPC_CHANNEL_TRANSPARENT) {
         call->n_transparent++;
         call->n_attempts--;
         queue(call, 0);
@@ -251,32 +287,48 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
         queue(call, ch->now_ms + pause_ms);
         return;
     }
-    hws_list_remove(&call->link);
-    call->inner = NULL;
     if (ch->n_waiting > 0) {
         wake(ch); /* there may be room for another */
     }
-    call->on_close(call, outcome);
+    close_call(call, outcome);
 }
 
 static void inner_headers(struct hws_grpc_call *inner)
 {
     struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
-    call->committed = true;
+
+    hws_grpc__channel_commit(call);
+    if (call->on_headers != NULL) {
+        call->on_headers(call, hws_grpc_call_peer_meta(inner));
+    }
 }
 
 static void inner_message(struct hws_grpc_call *inner, const uint8_t *bytes, size_t n)
 {
     struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
 
-    call->committed = true;
     if (call->on_message != NULL) {
         call->on_message(call, bytes, n);
     }
 }
 
-static const struct hws_grpc_call_ops inner_ops = {
-    .on_headers = inner_headers, .on_message = inner_message, .on_close = inner_close};
+static void inner_writable(struct hws_grpc_call *inner)
+{
+    struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
+    enum hws_code code = hws_grpc__channel_flush(call);
+
+    if (code == HWS_OK) {
+        hws_grpc__channel_tell_writable(call);
+    } else {
+        call->unsendable = code;
+        hws_grpc_call_cancel(inner);
+    }
+}
+
+static const struct hws_grpc_call_ops inner_ops = {.on_headers = inner_headers,
+                                                   .on_message = inner_message,
+                                                   .on_writable = inner_writable,
+                                                   .on_close = inner_close};
 
 /* ---- placing ---- */
 
@@ -320,7 +372,10 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
     if (code != HWS_OK) {
         return code;
     }
-    code = hws_grpc_call_send(call->inner, call->request, call->n_request, NULL);
+    if (call->limited) {
+        hws_grpc_call_set_credit(call->inner, call->credit);
+    }
+    code = hws_grpc__channel_flush(call);
     if (code != HWS_OK) {
         hws_grpc_call_cancel(call->inner); /* it has no callbacks yet */
         call->inner = NULL;
@@ -331,6 +386,7 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
     hws_list_push(&ch->running, &call->link);
     ch->n_waiting--;
     call->n_attempts++;
+    hws_grpc__channel_tell_writable(call);
     return HWS_OK;
 }
 
@@ -363,10 +419,8 @@ static bool judge(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *cal
             return false;
         }
         if (code != HWS_E_GONE) {
-            end_waiting(call,
-                        code == HWS_E_INVALID ? HWS_GRPC_INTERNAL : HWS_GRPC_RESOURCE_EXHAUSTED,
-                        code == HWS_E_INVALID ? "the request cannot be sent" : "out of memory");
-        } else if (!call->wait_for_ready && hopeless(ch)) {
+            end_waiting(call, code_of(code), text_of(code));
+        } else if (!call->wait_for_ready && hopeless(ch, call)) {
             end_waiting(call, HWS_GRPC_UNAVAILABLE, ch->why);
         } else {
             return true;
@@ -439,9 +493,6 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
     if (ch->closed) {
         return hws_err_set(err, HWS_E_STATE, "the channel is closed");
     }
-    if (call->kind != HWS_GRPC_UNARY && call->kind != HWS_GRPC_SERVER_STREAM) {
-        return hws_err_set(err, HWS_E_INVALID, "%.80s sends a stream", call->path);
-    }
     if (ch->n_waiting >= HWS_GRPC_CHANNEL_WAITING) {
         return hws_err_set(err, HWS_E_BUSY, "%u calls wait: %s", ch->n_waiting, ch->why);
     }
@@ -451,8 +502,16 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
     call->deadline_ms = call->timeout_ms == 0 ? NEVER : ch->now_ms + call->timeout_ms;
     call->n_attempts = 0;
     call->n_transparent = 0;
+    call->failures_before = ch->n_failures;
+    hws_buf_init(&call->kept, 0);
+    call->credit = 0;
+    call->limited = false;
+    call->half_closed = false;
+    call->full = false;
     call->committed = false;
     call->cancelled = false;
+    call->over = false;
+    call->unsendable = HWS_OK;
     hws_list_init(&call->link);
     queue(call, 0);
     return HWS_OK;
@@ -460,6 +519,9 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
 
 void hws_grpc_channel_cancel(struct hws_grpc_channel_call *call)
 {
+    if (call->over) {
+        return;
+    }
     call->cancelled = true;
     if (call->inner != NULL) {
         hws_grpc_call_cancel(call->inner);

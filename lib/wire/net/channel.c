@@ -68,6 +68,7 @@ static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_con
     cfg->limits = m->channel->limits;
     cfg->scheme = local ? "http" : "https";
     cfg->authority = local ? "localhost" : m->channel->config.target;
+    cfg->user_agent = m->channel->config.user_agent;
     m->coming = true;
     on_wake(m->channel);
     return HWS_OK;
@@ -144,6 +145,11 @@ static void take(struct hws_net_channel *c, char (*list)[HWS_NET_ADDRESS_BYTES],
     }
     c->resolved_at_ms = hws_net_now_ms(c->net) + 1; /* never 0 */
     c->stale = n == 0;
+    if (n > 0) {
+        c->unknown_ms = 0;
+    } else if (c->unknown_ms < HWS_NET_RESOLVE_MS) {
+        c->unknown_ms = c->unknown_ms == 0 ? c->calls.config.backoff_min_ms : c->unknown_ms * 2;
+    }
     if (same || (n == 0 && c->n_addresses > 0)) {
         return; /* a name that is not found now keeps what it had */
     }
@@ -221,11 +227,19 @@ static void resolve(struct hws_net_channel *c)
     hws_net_closer_hold(&c->closer);
 }
 
+/* When the name may be looked at again. */
+static uint64_t next_look_ms(const struct hws_net_channel *c)
+{
+    bool soon = c->unknown_ms > 0 && c->unknown_ms < HWS_NET_RESOLVE_MS;
+
+    return c->resolved_at_ms + (soon ? c->unknown_ms : HWS_NET_RESOLVE_MS);
+}
+
 /* Looks at the name when it was never seen, or failed and the pause is over. */
 static void maybe_resolve(struct hws_net_channel *c)
 {
     bool first = c->resolved_at_ms == 0;
-    bool again = c->stale && hws_net_now_ms(c->net) >= c->resolved_at_ms + HWS_NET_RESOLVE_MS;
+    bool again = c->stale && hws_net_now_ms(c->net) >= next_look_ms(c);
 
     if (!c->resolving && c->calls.n_waiting > 0 && (first || again) &&
         !hws_str_starts(c->config.target, "unix:")) {
@@ -240,8 +254,8 @@ static void turn(struct hws_net_channel *c)
     report_up(c);
     maybe_resolve(c);
     uint64_t due_ms = hws_grpc_channel_turn(&c->calls, now_ms);
-    if (c->stale && c->calls.n_waiting > 0 && c->resolved_at_ms + HWS_NET_RESOLVE_MS < due_ms) {
-        due_ms = c->resolved_at_ms + HWS_NET_RESOLVE_MS;
+    if (c->stale && c->calls.n_waiting > 0 && next_look_ms(c) < due_ms) {
+        due_ms = next_look_ms(c);
     }
     if (due_ms != UINT64_MAX && !c->calls.woken) {
         (void)uv_timer_start(&c->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
@@ -253,8 +267,12 @@ static void turn(struct hws_net_channel *c)
 enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *net,
                                    const struct hws_net_channel_config *config, struct hws_err *err)
 {
-    const struct hws_grpc_channel_config calls = {
-        .dial = dial, .random = any, .on_wake = on_wake, .data = c};
+    const struct hws_grpc_channel_config calls = {.dial = dial,
+                                                  .random = any,
+                                                  .on_wake = on_wake,
+                                                  .data = c,
+                                                  .backoff_min_ms = config->backoff_min_ms,
+                                                  .backoff_max_ms = config->backoff_max_ms};
     char host[HWS_NET_HOST_BYTES];
     char port[8];
     bool local = hws_str_starts(config->target, "unix:");

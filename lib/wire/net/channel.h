@@ -3,8 +3,9 @@
  * grpc/channel.h place the calls. TCP with mutual TLS, or a Unix socket.
  *
  * The name is resolved at the first call, and again after a connection was lost or refused, at most
- * every HWS_NET_RESOLVE_MS. The same addresses change nothing; others take the place of the old,
- * whose connections are drained.
+ * every HWS_NET_RESOLVE_MS; a name that was not found rests as an address does whose connecting
+ * failed: backoff_min_ms, twice that and so on up to HWS_NET_RESOLVE_MS. The same addresses change
+ * nothing; others take the place of the old, whose connections are drained.
  */
 #ifndef HWS_NET_CHANNEL_H
 #define HWS_NET_CHANNEL_H
@@ -30,6 +31,9 @@ struct hws_net_channel_config {
     const char *expect;                   /* as in net/dial.h; borrowed until closed */
     uint32_t timeout_ms;                  /* of connecting to one address; as in net/dial.h */
     const struct hws_grpc_limits *limits; /* read during open; NULL = the client's defaults */
+    const char *user_agent;               /* NULL = the library's own; borrowed until closed */
+    uint32_t backoff_min_ms;              /* as in grpc/channel.h */
+    uint32_t backoff_max_ms;
 };
 
 struct hws_net_channel {
@@ -44,6 +48,7 @@ struct hws_net_channel {
     bool going;              /* close was called */
     bool stale;              /* a connection failed since the name was resolved */
     uint64_t resolved_at_ms; /* 0 = never */
+    uint32_t unknown_ms;     /* the rest of a name that is not found; 0: it was found */
     char addresses[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES];
     uint32_t n_addresses;
     uint32_t generation;   /* of the addresses */
@@ -58,7 +63,8 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *channel, struct hws_n
                                    const struct hws_net_channel_config *config, struct hws_err *err)
     HWS_MUST_USE;
 
-/* Errors as hws_grpc_channel_start; cancel with hws_grpc_channel_cancel. */
+/* HWS_E_BUSY over HWS_GRPC_CHANNEL_WAITING, HWS_E_STATE after close. Send, half-close and cancel
+ * with the functions of grpc/channel.h. */
 enum hws_code hws_net_channel_start(struct hws_net_channel *channel,
                                     struct hws_grpc_channel_call *call, struct hws_err *err)
     HWS_MUST_USE;
