@@ -58,7 +58,7 @@ bool case_client_streaming(struct rig *rig)
     if (!ok) {
         return false;
     }
-    hws_grpc_call_half_close(s.call);
+    rig_half_close(&s);
     return rig_end_with(&s, HWS_GRPC_OK) && rig_check(rig, s.sum == 74922, "the sum 74922");
 }
 
@@ -126,7 +126,7 @@ bool case_ping_pong(struct rig *rig)
     if (!ok) {
         return false;
     }
-    hws_grpc_call_half_close(s.call);
+    rig_half_close(&s);
     return rig_end_with(&s, HWS_GRPC_OK) && rig_check(rig, s.n_messages == N_SIZES, "4 answers");
 }
 
@@ -137,7 +137,7 @@ bool case_empty_stream(struct rig *rig)
     if (!rig_start(rig, &s, &duplex)) {
         return false;
     }
-    hws_grpc_call_half_close(s.call);
+    rig_half_close(&s);
     return rig_end_with(&s, HWS_GRPC_OK) && rig_check(rig, s.n_messages == 0, "no answer");
 }
 
@@ -157,10 +157,11 @@ bool case_cancel_after_begin(struct rig *rig)
 
     if (!rig_start(rig, &s,
                    &(struct stream_options){.path = TEST_SERVICE "StreamingInputCall",
-                                            .kind = HWS_GRPC_CLIENT_STREAM})) {
+                                            .kind = HWS_GRPC_CLIENT_STREAM}) ||
+        !rig_place(&s)) {
         return false;
     }
-    hws_grpc_call_cancel(s.call);
+    rig_cancel(&s);
     return rig_end_with(&s, HWS_GRPC_CANCELLED);
 }
 
@@ -174,7 +175,7 @@ bool case_cancel_after_first_response(struct rig *rig)
     if (s.call == NULL) {
         return rig_fail(rig, "the call is over before it is cancelled");
     }
-    hws_grpc_call_cancel(s.call);
+    rig_cancel(&s);
     return rig_end_with(&s, HWS_GRPC_CANCELLED) &&
            rig_check(rig, s.payload[0] == 31415, "31415 bytes");
 }
@@ -202,7 +203,7 @@ static bool status_both_ways(struct rig *rig, char *text)
     if (!rig_start(rig, &s, &duplex) || !rig_send(&s, &bidi.base, false)) {
         return false;
     }
-    hws_grpc_call_half_close(s.call);
+    rig_half_close(&s);
     return rig_end_with(&s, HWS_GRPC_UNKNOWN) &&
            rig_check(rig, strcmp(s.message, text) == 0, "the stream's message");
 }
@@ -253,7 +254,7 @@ bool case_custom_metadata(struct rig *rig)
          check_echo(&s);
     ok = ok && rig_start(rig, &s, &bidi) && send_duplex(&s, 314159, 271828, 0);
     if (ok) {
-        hws_grpc_call_half_close(s.call);
+        rig_half_close(&s);
         ok = rig_end_with(&s, HWS_GRPC_OK) && check_echo(&s);
     }
     hws_grpc_meta_deinit(&meta);

@@ -56,7 +56,7 @@ bool case_client_compressed_streaming(struct rig *rig)
         !send_input(&s, 45904, false, true)) {
         return false;
     }
-    hws_grpc_call_half_close(s.call);
+    rig_half_close(&s);
     return rig_end_with(&s, HWS_GRPC_OK) && rig_check(rig, s.sum == 73086, "the sum 73086");
 }
 

@@ -1,7 +1,6 @@
 /* What the client makes of a server that misbehaves in HTTP/2 (negative.py): the negative cases of
  * gRPC's interop descriptions. */
 #include "cases.h"
-#include "net/channel.h"
 
 #define N_CALLS 15u /* of max_streams, all at once */
 
@@ -24,67 +23,17 @@ static bool answered(struct stream *s)
            rig_check(s->rig, s->n_messages == 1 && s->payload[0] == 1000, "1000 bytes");
 }
 
-/* ---- goaway: calls of a channel ---- */
-
-struct asked {
-    struct hws_grpc_channel_call call;
-    enum hws_grpc_code code;
-    bool closed;
-};
-
-static void asked_closed(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
-{
-    struct asked *a = call->data;
-
-    a->closed = true;
-    a->code = outcome->code;
-}
-
-static bool ask(struct rig *rig, struct hws_net_channel *channel)
-{
-    struct asked a = {.call = {.path = TEST_SERVICE "UnaryCall",
-                               .request = "",
-                               .timeout_ms = RIG_TIMEOUT_MS,
-                               .on_close = asked_closed}};
-    struct hws_err err;
-
-    a.call.data = &a;
-    if (hws_net_channel_start(channel, &a.call, &err) != HWS_OK) {
-        return rig_fail(rig, "start: %s", err.msg);
-    }
-    while (!a.closed) {
-        (void)uv_run(&rig->loop, UV_RUN_ONCE); /* the deadline ends it */
-    }
-    return a.code == HWS_GRPC_OK ? true : rig_fail(rig, "status %s", hws_grpc_code_name(a.code));
-}
-
-static void channel_closed(struct hws_net_channel *channel)
-{
-    bool *closed = channel->data;
-    *closed = true;
-}
-
 /* A GOAWAY after each answer: the next call goes over another connection, and none fails. */
 bool case_http2_goaway(struct rig *rig)
 {
-    const struct hws_net_channel_config config = {.target = rig->target, .bundle = rig->bundle};
-    static struct hws_net_channel channel;
-    struct hws_err err;
-    bool closed = false;
+    struct stream s;
 
-    if (hws_net_channel_open(&channel, &rig->net, &config, &err) != HWS_OK) {
-        return rig_fail(rig, "channel: %s", err.msg);
+    for (int i = 0; i < 3; i++) {
+        if (!call(rig, &s) || !answered(&s)) {
+            return false;
+        }
     }
-    channel.data = &closed;
-    bool ok = true;
-    for (int i = 0; ok && i < 3; i++) {
-        ok = ask(rig, &channel);
-    }
-    hws_net_channel_close(&channel, channel_closed);
-    while (!closed) {
-        (void)uv_run(&rig->loop, UV_RUN_ONCE);
-    }
-    return ok;
+    return true;
 }
 
 /* A reset by NO_ERROR before the status: the call has failed, whatever came before. */

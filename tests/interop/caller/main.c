@@ -57,7 +57,7 @@ static bool wanted(const char *list, const char *name, bool by_name)
 static int run_case(struct rig *rig, size_t i)
 {
     rig->why[0] = '\0';
-    bool ok = (rig->conn != NULL || rig_connect(rig)) && cases[i].run(rig);
+    bool ok = (rig->open || rig_connect(rig)) && cases[i].run(rig);
     (void)printf("%s %s%s%s\n", ok ? "pass" : "fail", cases[i].name, ok ? "" : ": ", rig->why);
     (void)fflush(stdout);
     if (!ok) {

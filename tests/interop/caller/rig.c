@@ -1,4 +1,4 @@
-/* The loop, the connection and the calls behind the cases. */
+/* The loop, the channel and the calls behind the cases. */
 #include "rig.h"
 
 #include <stdarg.h>
@@ -8,7 +8,8 @@
 #include "base/mem.h"
 #include "grpc/protobuf.h"
 
-#define ZEROS_BYTES ((size_t)1 << 20)
+#define ZEROS_BYTES   ((size_t)1 << 20)
+#define MESSAGE_BYTES (8u << 20) /* at most, of an answer; and of what is unsent */
 
 bool rig_fail(struct rig *rig, const char *fmt, ...)
 {
@@ -64,67 +65,65 @@ static bool run_until(struct rig *rig, const bool *flag)
     return *flag;
 }
 
-/* ---- connection ---- */
+/* ---- the channel ---- */
 
-static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
-                             struct hws_err *err)
-{
-    struct rig *rig = hws_net_conn_owner(conn);
-
-    (void)err;
-    hws_grpc_limits_client(&cfg->limits);
-    cfg->limits.max_recv_message_bytes = 8u << 20;
-    cfg->limits.max_unsent_conn_bytes = 8u << 20;
-    cfg->scheme = rig->bundle == NULL ? "http" : "https";
-    cfg->authority = rig->bundle == NULL ? "localhost" : rig->target;
-    rig->open = true;
-    return HWS_OK;
-}
-
-static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
-{
-    struct rig *rig = hws_net_conn_owner(conn);
-
-    if (!rig->open) {
-        (void)rig_fail(rig, "connect: %s", err->msg);
-    }
-    rig->open = true; /* ends the wait for it */
-    rig->closed = true;
-    rig->conn = NULL;
-}
-
-static const struct hws_net_conn_ops conn_ops = {.on_open = on_open, .on_closed = on_closed};
+/* A call of the channel: it outlives the stream of a case that failed. */
+struct rig_call {
+    struct hws_list link;
+    struct hws_grpc_channel_call call;
+    struct stream *s; /* NULL: nobody looks any more */
+    uint8_t *request; /* owned: the one message of a unary or server-stream call */
+};
 
 bool rig_connect(struct rig *rig)
 {
-    const struct hws_net_dial_config config = {
-        .target = rig->target, .bundle = rig->bundle, .ops = &conn_ops, .owner = rig};
+    struct hws_grpc_limits limits;
+    const struct hws_net_channel_config config = {
+        .target = rig->target, .bundle = rig->bundle, .limits = &limits};
     struct hws_err err;
 
-    rig->open = false;
+    hws_grpc_limits_client(&limits);
+    limits.max_recv_message_bytes = MESSAGE_BYTES;
+    limits.max_unsent_conn_bytes = MESSAGE_BYTES;
+    hws_list_init(&rig->live);
     rig->closed = false;
-    if (hws_net_dial(&rig->net, &config, &rig->conn, &err) != HWS_OK) {
-        return rig_fail(rig, "dial: %s", err.msg);
+    if (hws_net_channel_open(&rig->channel, &rig->net, &config, &err) != HWS_OK) {
+        return rig_fail(rig, "channel: %s", err.msg);
     }
-    return run_until(rig, &rig->open) && !rig->closed ? true : rig_fail(rig, "no connection");
+    rig->channel.data = rig;
+    rig->open = true;
+    return true;
+}
+
+static void channel_closed(struct hws_net_channel *channel)
+{
+    struct rig *rig = channel->data;
+
+    rig->closed = true;
 }
 
 void rig_disconnect(struct rig *rig)
 {
-    if (rig->conn != NULL) {
-        hws_net_conn_close(rig->conn);
-        (void)run_until(rig, &rig->closed);
+    if (!rig->open) {
+        return;
     }
+    HWS_LIST_FOREACH (it, tmp, &rig->live) {
+        hws_container_of(it, struct rig_call, link)->s = NULL;
+    }
+    rig->open = false;
+    hws_net_channel_close(&rig->channel, channel_closed);
+    (void)run_until(rig, &rig->closed);
 }
 
 /* ---- calls ---- */
 
-static void on_headers(struct hws_grpc_call *call)
+static void on_headers(struct hws_grpc_channel_call *call, const struct hws_grpc_meta *meta)
 {
-    struct stream *s = hws_grpc_call_data(call);
+    struct rig_call *c = call->data;
+    struct stream *s = c->s;
     struct hws_span value;
 
-    if (hws_grpc_meta_get(hws_grpc_call_peer_meta(call), "x-grpc-test-echo-initial", 0, &value) &&
+    if (s != NULL && hws_grpc_meta_get(meta, "x-grpc-test-echo-initial", 0, &value) &&
         value.n < sizeof(s->initial)) {
         memcpy(s->initial, value.bytes, value.n);
         s->initial[value.n] = '\0';
@@ -144,14 +143,18 @@ static void take_sum(struct stream *s, const uint8_t *bytes, size_t n)
 }
 
 /* SimpleResponse and StreamingOutputCallResponse are the same bytes: a payload in field 1. */
-static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+static void on_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
 {
-    struct stream *s = hws_grpc_call_data(call);
-    size_t i = s->n_messages < RIG_MESSAGES ? s->n_messages : RIG_MESSAGES - 1;
+    struct rig_call *c = call->data;
+    struct stream *s = c->s;
 
+    if (s == NULL) {
+        return;
+    }
+    size_t i = s->n_messages < RIG_MESSAGES ? s->n_messages : RIG_MESSAGES - 1;
     s->n_messages++;
-    s->compressed[i] = hws_grpc_call_was_compressed(call);
-    if (strstr(hws_grpc_call_path(call), "StreamingInputCall") != NULL) {
+    s->compressed[i] = hws_grpc_channel_was_compressed(call);
+    if (strstr(call->path, "StreamingInputCall") != NULL) {
         take_sum(s, bytes, n);
         return;
     }
@@ -165,9 +168,8 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
     grpc__testing__simple_response__free_unpacked(m, hws_grpc_pb_allocator());
 }
 
-static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+static void note_close(struct stream *s, const struct hws_grpc_outcome *outcome)
 {
-    struct stream *s = hws_grpc_call_data(call);
     struct hws_span value;
 
     s->call = NULL;
@@ -181,32 +183,72 @@ static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *
     }
 }
 
-static const struct hws_grpc_call_ops call_ops = {
-    .on_headers = on_headers, .on_message = on_message, .on_close = on_close};
+static void on_close(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
+{
+    struct rig_call *c = call->data;
+
+    if (c->s != NULL) {
+        note_close(c->s, outcome);
+    }
+    hws_list_remove(&c->link);
+    hws_mem_free(c->request);
+    hws_mem_free(c);
+}
+
+/* Hands the call to the channel. request (owned from now on): of a call of one message. */
+static bool begin(struct stream *s, uint8_t *request, size_t n)
+{
+    const struct stream_options *o = &s->options;
+    struct rig_call *c = hws_mem_zalloc(1, sizeof(*c));
+    struct hws_err err = {.msg = "no memory"};
+
+    if (c != NULL) {
+        c->s = s;
+        c->request = request;
+        c->call = (struct hws_grpc_channel_call){
+            .path = o->path,
+            .request = request,
+            .n_request = n,
+            .meta = o->meta,
+            .kind = o->kind,
+            .encoding = o->encoding,
+            .timeout_ms = o->timeout_ms == 0 ? RIG_TIMEOUT_MS : o->timeout_ms,
+            .on_headers = on_headers,
+            .on_message = on_message,
+            .on_close = on_close,
+            .data = c,
+        };
+    }
+    uv_update_time(&s->rig->loop);
+    if (c == NULL || hws_net_channel_start(&s->rig->channel, &c->call, &err) != HWS_OK) {
+        hws_mem_free(c);
+        hws_mem_free(request);
+        return rig_fail(s->rig, "start %s: %s", o->path, err.msg);
+    }
+    hws_list_push(&s->rig->live, &c->link);
+    s->call = c;
+    return true;
+}
+
+static bool streams(const struct stream *s)
+{
+    return s->options.kind == HWS_GRPC_CLIENT_STREAM || s->options.kind == HWS_GRPC_BIDI;
+}
 
 bool rig_start(struct rig *rig, struct stream *s, const struct stream_options *options)
 {
-    const struct hws_grpc_start start = {
-        .path = options->path,
-        .kind = options->kind,
-        .timeout_ms = options->timeout_ms == 0 ? RIG_TIMEOUT_MS : options->timeout_ms,
-        .meta = options->meta,
-        .encoding = options->encoding,
-        .ops = &call_ops,
-        .data = s,
-    };
-    struct hws_err err;
-
     memset(s, 0, sizeof(*s));
     s->rig = rig;
-    if (rig->conn == NULL) {
-        return rig_fail(rig, "the connection is gone");
+    s->options = *options;
+    return streams(s) ? begin(s, NULL, 0) : true;
+}
+
+bool rig_place(struct stream *s)
+{
+    while (s->call != NULL && !hws_grpc_channel_placed(&s->call->call)) {
+        (void)uv_run(&s->rig->loop, UV_RUN_ONCE); /* the call's deadline ends it */
     }
-    if (hws_grpc_client_start(hws_net_conn_grpc(rig->conn), &start, rig_now_ms(rig), &s->call,
-                              &err) != HWS_OK) {
-        return rig_fail(rig, "start %s: %s", options->path, err.msg);
-    }
-    return true;
+    return rig_check(s->rig, s->call != NULL, "a connection that carries the call");
 }
 
 bool rig_send(struct stream *s, const ProtobufCMessage *message, bool plain)
@@ -220,15 +262,31 @@ bool rig_send(struct stream *s, const ProtobufCMessage *message, bool plain)
         return rig_fail(s->rig, "no memory for %zu bytes", n);
     }
     (void)protobuf_c_message_pack(message, bytes);
+    if (!streams(s)) {
+        return begin(s, bytes, n);
+    }
     do { /* while too much waits to leave, others go first */
         code = s->call == NULL ? HWS_E_GONE
-               : plain         ? hws_grpc_pb_send(s->call, message, &err)
-                               : hws_grpc_call_send(s->call, bytes, n, &err);
+                               : hws_grpc_channel_send(&s->call->call, bytes, n, plain, &err);
     } while (code == HWS_E_BUSY && uv_run(&s->rig->loop, UV_RUN_ONCE) != 0);
     hws_mem_free(bytes);
     return code == HWS_OK
                ? true
                : rig_fail(s->rig, "send: %s", s->call == NULL ? "the call has ended" : err.msg);
+}
+
+void rig_half_close(struct stream *s)
+{
+    if (s->call != NULL) {
+        hws_grpc_channel_half_close(&s->call->call);
+    }
+}
+
+void rig_cancel(struct stream *s)
+{
+    if (s->call != NULL) {
+        hws_grpc_channel_cancel(&s->call->call);
+    }
 }
 
 bool rig_await(struct stream *s, size_t n_messages)

@@ -1,6 +1,6 @@
 /*
  * A client in straight lines: each function runs the loop until what it asks for is there, or fails
- * the case. One connection at a time; one thread.
+ * the case. Every call goes over a channel, one at a time; one thread.
  */
 #ifndef HWS_INTEROP_RIG_H
 #define HWS_INTEROP_RIG_H
@@ -13,9 +13,8 @@
 
 #include "base/str.h"
 #include "credentials.h"
-#include "grpc/client.h"
 #include "grpc_testing.pb-c.h"
-#include "net/dial.h"
+#include "net/channel.h"
 
 #define RIG_TIMEOUT_MS 20000u /* of a call that names none, and of every wait */
 #define RIG_MESSAGES   16u    /* sizes kept of one stream's answers */
@@ -32,7 +31,8 @@ struct rig {
     uint32_t n_dials;                /* of channel_soak */
     char why[256];                   /* the first thing that failed in this case; empty: nothing */
     bool late;                       /* the wait's time is over */
-    struct hws_net_conn *conn;
+    struct hws_net_channel channel;
+    struct hws_list live; /* calls of the channel */
     bool open;
     bool closed;
 };
@@ -45,10 +45,11 @@ struct stream_options {
     enum hws_grpc_encoding encoding;
 };
 
-/* One call; on loan from rig_start until rig_end. */
+/* One call; on loan from rig_start until rig_end, or until rig_disconnect. */
 struct stream {
     struct rig *rig;
-    struct hws_grpc_call *call; /* NULL once it is over */
+    struct rig_call *call; /* NULL: over, or a unary one that is not sent yet */
+    struct stream_options options;
     size_t n_messages;
     size_t payload[RIG_MESSAGES];  /* payload bytes of each answer */
     bool compressed[RIG_MESSAGES]; /* it came compressed */
@@ -68,13 +69,20 @@ bool rig_fail(struct rig *rig, const char *fmt, ...) HWS_PRINTF(2, 3);
 /* Fails the case unless the condition holds. */
 bool rig_check(struct rig *rig, bool condition, const char *what);
 
+/* A channel, which connects when a call needs it. */
 bool rig_connect(struct rig *rig);
+/* Ends it and its calls, which write to no struct stream any more. */
 void rig_disconnect(struct rig *rig);
 
-/* A call; false (and the case failed) when it cannot start. */
+/* A call; false (and the case failed) when it cannot start. One of a single message begins with
+ * rig_send. */
 bool rig_start(struct rig *rig, struct stream *s, const struct stream_options *options);
+/* Until a connection carries it, or it is over. */
+bool rig_place(struct stream *s);
 /* plain: without compression even where the call compresses. */
 bool rig_send(struct stream *s, const ProtobufCMessage *message, bool plain);
+void rig_half_close(struct stream *s);
+void rig_cancel(struct stream *s);
 /* Until n answers are there, or the call is over. */
 bool rig_await(struct stream *s, size_t n_messages);
 /* Until the call is over, whatever its status. */
