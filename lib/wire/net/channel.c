@@ -257,7 +257,12 @@ static void turn(struct hws_net_channel *c)
     if (c->stale && c->calls.n_waiting > 0 && next_look_ms(c) < due_ms) {
         due_ms = next_look_ms(c);
     }
-    if (due_ms != UINT64_MAX && !c->calls.woken) {
+    if (c->calls.woken) {
+        return; /* the timer is set to now */
+    }
+    if (due_ms == UINT64_MAX) {
+        (void)uv_timer_stop(&c->timer); /* it keeps the loop alive for nothing */
+    } else {
         (void)uv_timer_start(&c->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
     }
 }
@@ -293,7 +298,7 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
     if (status != 0) {
         return hws_net_fail(err, status, "timer");
     }
-    c->timer.data = &c->closer; /* also the channel: closer is its first member */
+    c->timer.data = c;
     c->net = net;
     c->config = *config;
     c->config.bundle = local ? NULL : hws_tls_bundle_ref(config->bundle);
@@ -304,7 +309,6 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
     }
     hws_list_init(&c->conns);
     hws_grpc_channel_init(&c->calls, &calls);
-    hws_net_closer_hold(&c->closer);
     if (local) {
         char one[1][HWS_NET_ADDRESS_BYTES];
         (void)hws_str_copy(one[0], sizeof(one[0]), config->target);
@@ -322,14 +326,23 @@ enum hws_code hws_net_channel_start(struct hws_net_channel *c, struct hws_grpc_c
     return hws_grpc_channel_start(&c->calls, call, hws_net_now_ms(c->net), err);
 }
 
-static void all_closed(struct hws_net_closer *closer)
+static void timer_closed(uv_handle_t *handle)
 {
-    struct hws_net_channel *c = hws_container_of(closer, struct hws_net_channel, closer);
+    struct hws_net_channel *c = handle->data;
 
     hws_tls_bundle_unref(c->config.bundle);
     if (c->closed != NULL) {
         c->closed(c);
     }
+}
+
+/* Maybe inside the end of the last connection: the owner may free what that still uses only after
+ * the loop has been back. */
+static void all_closed(struct hws_net_closer *closer)
+{
+    struct hws_net_channel *c = hws_container_of(closer, struct hws_net_channel, closer);
+
+    uv_close((uv_handle_t *)&c->timer, timer_closed);
 }
 
 /* From the loop: no callback of a call inside close. */
@@ -345,7 +358,6 @@ static void on_close_turn(uv_timer_t *timer)
     if (c->resolving) {
         (void)uv_cancel((uv_req_t *)&c->resolve);
     }
-    hws_net_closer_handle(&c->closer, (uv_handle_t *)&c->timer);
     hws_net_closer_close(&c->closer, all_closed);
 }
 

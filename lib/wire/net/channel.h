@@ -37,8 +37,8 @@ struct hws_net_channel_config {
 };
 
 struct hws_net_channel {
-    struct hws_net_closer closer; /* first */
-    struct hws_net *net;          /* borrowed */
+    struct hws_net_closer closer;
+    struct hws_net *net; /* borrowed */
     struct hws_net_channel_config config;
     struct hws_grpc_limits limits;
     struct hws_grpc_channel calls;
@@ -70,7 +70,8 @@ enum hws_code hws_net_channel_start(struct hws_net_channel *channel,
     HWS_MUST_USE;
 
 /* Ends every call CANCELLED and every connection, then calls closed (may be NULL) once, never
- * inside. */
+ * inside. Then nothing refers to the channel, and without other users net may go, too. Once
+ * only. */
 void hws_net_channel_close(struct hws_net_channel *channel,
                            void (*closed)(struct hws_net_channel *channel));
 
