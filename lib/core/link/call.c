@@ -135,6 +135,7 @@ enum hws_code hws_link_call_feed(struct hws_link_call *call, const struct hws_li
     case HWS_LINK_CMD:
     case HWS_LINK_DONE:
     case HWS_LINK_CANCEL_CMD:
+    case HWS_LINK_KILLS:
     default:
         return out_of_place(call, packet, err);
     }

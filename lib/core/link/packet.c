@@ -44,6 +44,7 @@ static const struct type_row types[] = {
     [HWS_LINK_CMD] = {"CMD", HWS_LINK_FLAG_FD, true},
     [HWS_LINK_DONE] = {"DONE", HWS_LINK_FLAG_FD, true},
     [HWS_LINK_CANCEL_CMD] = {"CANCEL_CMD", 0, true},
+    [HWS_LINK_KILLS] = {"KILLS", 0, false},
 };
 
 static const struct type_row *type_row(uint8_t type)
@@ -185,6 +186,9 @@ static void put_payload(struct hws_link__writer *w, const struct hws_link_packet
     case HWS_LINK_DONE:
         hws_link__put_done(w, &p->u.done, fd);
         break;
+    case HWS_LINK_KILLS:
+        hws_link__put_kills(w, &p->u.kills);
+        break;
     case HWS_LINK_HALF_CLOSE:
     case HWS_LINK_CANCEL:
     case HWS_LINK_DRAIN:
@@ -232,6 +236,9 @@ static void get_payload(struct hws_link__reader *r, struct hws_link_packet *p)
         break;
     case HWS_LINK_DONE:
         hws_link__get_done(r, &p->u.done, fd);
+        break;
+    case HWS_LINK_KILLS:
+        hws_link__get_kills(r, &p->u.kills);
         break;
     case HWS_LINK_HALF_CLOSE:
     case HWS_LINK_CANCEL:

@@ -12,7 +12,7 @@
  *   wire -> keeper    HELLO CALL MSG HALF_CLOSE CANCEL CREDIT STATS RELOADED
  *   keeper -> wire    HELLO MSG CREDIT STATUS DRAIN RELOAD
  *   device -> keeper  HELLO ADAPTER DONE
- *   keeper -> device  HELLO CMD CANCEL_CMD DRAIN
+ *   keeper -> device  HELLO KILLS CMD CANCEL_CMD DRAIN
  * A file descriptor travels beside the packet, announced by HWS_LINK_FLAG_FD; this codec sees only
  * the flag.
  */
@@ -26,8 +26,9 @@
 #include "base/str.h"
 #include "link/command.h"
 #include "link/hello.h"
+#include "link/kills.h"
 
-#define HWS_LINK_VERSION         2u
+#define HWS_LINK_VERSION         3u
 #define HWS_LINK_MAX_BYTES       32768u
 #define HWS_LINK_HEADER_BYTES    16u
 #define HWS_LINK_FRAGMENT_BYTES  (HWS_LINK_MAX_BYTES - HWS_LINK_HEADER_BYTES)
@@ -55,7 +56,8 @@ enum hws_link_type {
     HWS_LINK_ADAPTER = 16,
     HWS_LINK_CMD = 17,
     HWS_LINK_DONE = 18,
-    HWS_LINK_CANCEL_CMD = 19
+    HWS_LINK_CANCEL_CMD = 19,
+    HWS_LINK_KILLS = 20
 };
 
 #define HWS_LINK_FLAG_MORE 0x01u /* MSG: more fragments of this message follow */
@@ -113,6 +115,7 @@ struct hws_link_packet {
         struct hws_link_adapter adapter;
         struct hws_link_cmd cmd;
         struct hws_link_done done;
+        struct hws_link_kills kills;
     } u;
 };
 
