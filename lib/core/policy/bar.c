@@ -193,14 +193,15 @@ uint64_t hws_bars_next_ms(const struct hws_bars *b)
     return next_ms;
 }
 
-static bool covers_device(const struct hws_bar *bar, const struct hws_policy_request *req)
+static bool covers_device(const struct hws_bar *bar, const struct hws_policy_card *card)
 {
-    return req->device.id[0] != '\0' && hws_policy__device_fits(bar->object, &req->device);
+    return card->id[0] != '\0' && hws_policy__device_fits(bar->object, card);
 }
 
 static bool covers(const struct hws_bar *bar, const struct hws_policy_request *req)
 {
-    return bar->kind == HWS_BAR_HOST || (bar->kind == HWS_BAR_DEVICE && covers_device(bar, req));
+    return bar->kind == HWS_BAR_HOST ||
+           (bar->kind == HWS_BAR_DEVICE && covers_device(bar, &req->device));
 }
 
 /* Whoever else may, still lifts locks, sees the agent and reads what happens there. */
@@ -255,15 +256,24 @@ static bool in_range(const struct hws_bar *bar, const char *firmware)
     return is >= from && is <= to;
 }
 
+bool hws_bar_kills_on(const struct hws_bar *bar, const struct hws_policy_card *card,
+                      const char *firmware)
+{
+    return bar->kind == HWS_BAR_ROW && covers_device(bar, card) && in_range(bar, firmware);
+}
+
+bool hws_bar_kills_row(const struct hws_bar *bar, const char *target, const char *method)
+{
+    return hws_policy__target_fits(bar->row, target, method);
+}
+
 const struct hws_bar *hws_bars_kill(const struct hws_bars *b, const struct hws_policy_request *req,
                                     const char *firmware)
 {
     for (size_t i = 0; i < b->n; i++) {
         const struct hws_bar *bar = &b->items[i];
-        if (bar->kind != HWS_BAR_ROW || !covers_device(bar, req) || !in_range(bar, firmware)) {
-            continue;
-        }
-        if (hws_policy__target_fits(bar->row, req->target, req->target_method)) {
+        if (hws_bar_kills_on(bar, &req->device, firmware) &&
+            hws_bar_kills_row(bar, req->target, req->target_method)) {
             return bar;
         }
     }

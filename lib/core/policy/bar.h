@@ -85,6 +85,14 @@ const struct hws_bar *hws_bars_lock(const struct hws_bars *b, const struct hws_p
 /* True if the principal of the request has locked its device, or the host. */
 bool hws_bars_holds(const struct hws_bars *b, const struct hws_policy_request *req);
 
+/* True if the bar is a kill on this device with this firmware, whatever its row; firmware "" is
+ * unknown: then only kills of any version count. */
+bool hws_bar_kills_on(const struct hws_bar *bar, const struct hws_policy_card *card,
+                      const char *firmware);
+
+/* True if a kill's row is this command or register and method ("" for a command). */
+bool hws_bar_kills_row(const struct hws_bar *bar, const char *target, const char *method);
+
 /* The kill that bars a row on a device; firmware "" is unknown: then only kills of any version
  * count. Of the request, device and target are looked at. */
 const struct hws_bar *hws_bars_kill(const struct hws_bars *b, const struct hws_policy_request *req,
