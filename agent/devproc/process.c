@@ -70,6 +70,15 @@ static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, 
     return hws_warrants_use(&((struct hws_devproc *)data)->warrants, d, err);
 }
 
+static void io_note(void *data, const char *device, const char *text)
+{
+    struct hws_log_q pci;
+    struct hws_log_q quoted;
+
+    (void)data;
+    hws_log("kills", "adapter=%s note=%s", hws_log_q(&pci, device), hws_log_q(&quoted, text));
+}
+
 /* ---- open ---- */
 
 static enum hws_code take_signals(int *out_fd, struct hws_err *err)
@@ -92,6 +101,7 @@ enum hws_code hws_devproc_open(struct hws_devproc *p, const struct hws_devproc_c
                               .fd_write = io_write,
                               .fd_close = io_close,
                               .authorize = io_authorize,
+                              .note = io_note,
                               .data = p};
     uint64_t generation = 0;
     enum hws_code code;

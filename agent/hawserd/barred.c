@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/str.h"
 #include "common/log.h"
 #include "hawserd/agent.h"
@@ -77,6 +78,7 @@ static void on_end(uv_timer_t *timer)
         hws_audit_note(b->agent, hws_method_at(id)->path, detail);
         any = true;
     }
+    hws_devices_kills_changed(&b->agent->devices);
     if (any && save(b, &err) != HWS_OK) {
         /* What has ended ends again at the next start. */
         struct hws_log_q q;
@@ -111,6 +113,7 @@ enum hws_code hws_barred_open(struct hws_barred *b, struct hws_agent *agent, str
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
     if (read_kept(b, &why) != HWS_OK) {
+        b->unknown = true;
         char text[HWS_ERR_MSG_BYTES];
         (void)hws_str_print(text, sizeof(text),
                             "%.150s: locks and kills are unknown; remove the file to begin without",
@@ -143,6 +146,7 @@ enum hws_code hws_barred_add(struct hws_barred *b, const struct hws_bar *bar, ui
         return code;
     }
     arm(b);
+    hws_devices_kills_changed(&b->agent->devices);
     hws_task_rejudge(b->agent);
     hws_wire_rejudge(&b->agent->wire);
     return HWS_OK;
@@ -163,6 +167,7 @@ enum hws_code hws_barred_remove(struct hws_barred *b, uint64_t id, struct hws_er
         hws_bars_put_back(&b->bars, &gone);
     }
     arm(b);
+    hws_devices_kills_changed(&b->agent->devices);
     return code;
 }
 
@@ -188,6 +193,69 @@ enum hws_code hws_barred_check(const struct hws_barred *b, const struct hws_adap
     hws_err_set(err, HWS_E_DENIED, "%s", text);
     hws_err_at(err, HWS_STAGE_NOT_SENT);
     return err->code;
+}
+
+/* When the row stops being killed by those bars; 0 if none kills it. */
+static uint64_t killed_until(const struct hws_bar *const *kills, size_t n,
+                             const struct hws_table_row *row)
+{
+    const char *method = hws_reg_method_name(row->method);
+    uint64_t until_ms = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (kills[i]->until_unix_ms > until_ms && hws_bar_kills_row(kills[i], row->name, method)) {
+            until_ms = kills[i]->until_unix_ms;
+        }
+    }
+    return until_ms;
+}
+
+/* A kill that may be one of this card's: its firmware, and what else is read from it, are not known
+ * yet, or what was kept is not. */
+static bool may_be_killed(const struct hws_barred *b, const struct hws_adapter *a,
+                          const struct hws_table_row *row)
+{
+    const char *method = hws_reg_method_name(row->method);
+
+    for (size_t i = 0; i < b->bars.n && !a->known; i++) {
+        const struct hws_bar *bar = &b->bars.items[i];
+        if (bar->kind == HWS_BAR_ROW && hws_bar_kills_row(bar, row->name, method)) {
+            return true;
+        }
+    }
+    return b->unknown;
+}
+
+uint16_t hws_barred_kills(const struct hws_barred *b, const struct hws_adapter *a, uint8_t *rows)
+{
+    const struct hws_bar *kills[HWS_BAR_MAX];
+    struct hws_policy_card card = hws_device_card(a);
+    const char *firmware = a->known ? a->identity.fw_version : "";
+    enum hws_kind kind = hws_kind_from_name(a->port->kind);
+    uint64_t now_ms = hws_agent_unix_ms();
+    uint16_t n_rows = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->bars.n; i++) {
+        if (hws_bar_kills_on(&b->bars.items[i], &card, firmware)) {
+            kills[n++] = &b->bars.items[i];
+        }
+    }
+    hws_assert(hws_table_n() <= HWS_LINK_MAX_KILLS);
+    for (uint16_t id = 1; id < hws_table_n(); id++) {
+        const struct hws_table_row *row = hws_table_at(id);
+        struct hws_link_kill kill = {.row = id};
+        uint64_t until_ms = row->kind == kind ? killed_until(kills, n, row) : 0;
+        if (until_ms > now_ms) {
+            /* A clock that was set back makes nothing longer than a kill may be. */
+            uint64_t left_ms = until_ms - now_ms;
+            kill.left_ms = left_ms < HWS_LINK_KILL_MS ? (uint32_t)left_ms : HWS_LINK_KILL_MS;
+        }
+        if (kill.left_ms > 0 || (row->kind == kind && may_be_killed(b, a, row))) {
+            hws_link_kill_put(rows, n_rows++, &kill);
+        }
+    }
+    return n_rows;
 }
 
 void hws_barred_close(struct hws_barred *b)

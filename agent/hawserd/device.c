@@ -220,6 +220,7 @@ static void identified(struct hws_run *run)
         a->facts_ms = now_ms;
         a->retry_ms = UINT64_MAX;
         make_id(a);
+        hws_ctl_ipc_kills_changed(a->port); /* its firmware, part or serial decide, too */
         if (differs) {
             changed(a);
         }
@@ -408,6 +409,22 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *port,
     return row == NULL ? 0 : hws_table_id(row);
 }
 
+static uint16_t kills_of(void *data, const struct hws_ctl_ipc_adapter *port, uint8_t *rows)
+{
+    struct hws_devices *d = data;
+    const struct hws_adapter *a = find_port(d, port);
+
+    return a == NULL ? 0 : hws_barred_kills(&d->agent->barred, a, rows);
+}
+
+void hws_devices_kills_changed(struct hws_devices *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        hws_ctl_ipc_kills_changed(d->adapters[i]->port);
+    }
+    hws_devices_kick(d);
+}
+
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 /* Commands given up earlier have returned, and the card answers: their turns end. */
@@ -514,6 +531,7 @@ enum hws_code hws_devices_open(struct hws_devices *d, struct hws_agent *agent, s
         .name = "hawserd",
         .build_id = agent->build_id,
         .row_of = row_of,
+        .kills_of = kills_of,
         .on_adapter = on_adapter,
         .on_end = on_end,
         .data = d,

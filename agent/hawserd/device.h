@@ -106,6 +106,9 @@ void hws_devices_kick(struct hws_devices *d);
 /* A process of ours has been reaped; the kernel has returned what it had of it. */
 void hws_devices_process_ended(struct hws_devices *d);
 
+/* What is killed may have changed: the device process is told anew, for every adapter. */
+void hws_devices_kills_changed(struct hws_devices *d);
+
 /* The loop's turn: moves commands, grants turns, judges states. */
 void hws_devices_turn(struct hws_devices *d);
 

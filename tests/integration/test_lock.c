@@ -2,6 +2,7 @@
  * Locks and kills against a real agent: calls are refused by name, streams end, records are
  * written, a restart changes nothing, time ends them.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -389,6 +390,62 @@ static enum hws_grpc_code apply(char *message, size_t cap)
     return code;
 }
 
+/* How often the text stands in the processes' log. */
+static unsigned in_log(const char *text)
+{
+    static char log[1 << 20];
+    char path[128];
+    unsigned n = 0;
+
+    assert_true(hws_str_print(path, sizeof(path), "%s/log", rig.dir));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    log[fread(log, 1, sizeof(log) - 1, f)] = '\0';
+    assert_int_equal(fclose(f), 0);
+    for (const char *at = strstr(log, text); at != NULL; at = strstr(at + 1, text)) {
+        n++;
+    }
+    return n;
+}
+
+static void wait_for_log(const char *text, unsigned n)
+{
+    uint64_t until_ms = hws_rig_now_ms() + WAIT_MS;
+
+    while (in_log(text) < n && hws_rig_now_ms() < until_ms) {
+        hws_rig_idle(&rig, 20);
+    }
+    assert_int_equal(in_log(text), n);
+}
+
+/* The device process is told, keeps what it was told while hawserd is away, and is told the end. */
+static void kill_reaches_the_device_process_and_outlives_hawserd(void **state)
+{
+    static const char killed[] =
+        "adapter=\"" PCI_A "\" note=\"1 rows killed now: 1 more, 0 lifted\"";
+    static const char lifted[] =
+        "adapter=\"" PCI_A "\" note=\"0 rows killed now: 0 more, 1 lifted\"";
+    unsigned n_killed = in_log(killed);
+    unsigned n_lifted = in_log(lifted);
+    char message[512];
+    (void)state;
+
+    assert_int_equal(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(add_kill("MTCAP:read", "", "99.0.0", message, sizeof(message)), HWS_GRPC_OK);
+    wait_for_log(killed, n_killed + 1);
+
+    pid_t emu = hws_rig_pid(&rig, "hawser-emu");
+    assert_int_equal(kill(hws_rig_pid(&rig, "hawserd"), SIGKILL), 0);
+    REFUSED(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_PERMISSION_DENIED,
+            "of MTCAP:read on *, firmware ..99.0.0");
+    assert_int_equal(read_when_up(PCI_A, "MGIR", message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(hws_rig_pid(&rig, "hawser-emu"), emu);
+    assert_int_equal(unkill(7, message, sizeof(message)), HWS_GRPC_OK);
+    assert_int_equal(read_when_up(PCI_A, "MTCAP", message, sizeof(message)), HWS_GRPC_OK);
+    wait_for_log(lifted, n_lifted + 1); /* once: not when hawserd was gone */
+    assert_int_equal(in_log(killed), n_killed + 1);
+}
+
 /* A killed row runs for nobody and by no way: neither as a command nor inside a configuration. */
 static void killed_row_does_not_run_by_any_way(void **state)
 {
@@ -452,6 +509,7 @@ int main(void)
         cmocka_unit_test(locked_principal_loses_its_streams),
         cmocka_unit_test(lock_ends_by_itself_and_that_is_on_record),
         cmocka_unit_test(killed_row_does_not_run_by_any_way),
+        cmocka_unit_test(kill_reaches_the_device_process_and_outlives_hawserd),
         cmocka_unit_test(locked_device_ends_the_streams_that_touched_it),
     };
     return cmocka_run_group_tests(tests, start, stop);

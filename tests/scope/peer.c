@@ -156,6 +156,20 @@ void peer_take_device(int listener, pid_t pid, int *fd, uint8_t *bytes)
     assert_int_equal(p.type, HWS_LINK_ADAPTER);
 }
 
+void peer_tell_kills(int fd, uint16_t row, uint32_t left_ms)
+{
+    const struct hws_link_kill kill = {row, left_ms};
+    uint8_t rows[HWS_LINK_KILL_BYTES] = {0};
+    struct hws_link_packet p = {.type = HWS_LINK_KILLS};
+
+    if (row != 0) {
+        hws_link_kill_put(rows, 0, &kill);
+        p.u.kills.n = 1;
+    }
+    p.u.kills.rows = rows;
+    assert_true(peer_send(fd, &p));
+}
+
 size_t peer_damage(uint8_t *bytes, size_t n, size_t cap)
 {
     unsigned times = 1 + peer_random() % 4;

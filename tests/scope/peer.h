@@ -45,8 +45,12 @@ bool peer_send_bytes(int fd, const uint8_t *bytes, size_t n);
 bool peer_recv(int fd, uint8_t *bytes, struct hws_link_packet *p, unsigned ms);
 
 /* As hawserd: takes the connection of hawser-emu (pid) with one adapter, to its ADAPTER packet;
- * *fd is closed before. */
+ * *fd is closed before. Which rows are killed is not told yet. */
 void peer_take_device(int listener, pid_t pid, int *fd, uint8_t *bytes);
+
+/* As hawserd: the list of killed rows of adapter 0: that row for left_ms (0: as told before), or
+ * none (row 0). */
+void peer_tell_kills(int fd, uint16_t row, uint32_t left_ms);
 
 /* Damages a packet of n bytes in place (at least 1); returns its new length, at most cap. */
 size_t peer_damage(uint8_t *bytes, size_t n, size_t cap);

@@ -47,6 +47,7 @@ static void take_connection(void)
 {
     memset(flights, 0, sizeof flights);
     peer_take_device(listener, pid, &fd, packet);
+    peer_tell_kills(fd, 0, 0);
 }
 
 /* What the process says about a command. */

@@ -67,6 +67,7 @@ static void start_emu(void)
     hws_str_print(memory, sizeof memory, "%s/memory", folder);
     pid = peer_spawn(argv, NULL);
     peer_take_device(listener, pid, &fd, packet);
+    peer_tell_kills(fd, 0, 0);
 }
 
 /* Sends it, with a warrant of n bytes (0: none); true if it was run. */

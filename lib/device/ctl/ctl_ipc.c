@@ -195,6 +195,7 @@ static void adapter_lost(struct hws_ctl_ipc_adapter *a)
     a->n_stalled = 0;
     a->stalled_ms = 0;
     a->present = false;
+    a->kills_due = false;
     a->state = HWS_LINK_ADAPTER_AWAY;
     (void)hws_str_copy(a->reason, sizeof a->reason, "the device process is not connected");
 }
@@ -252,6 +253,12 @@ uint16_t hws_ctl_ipc_in_flight(const struct hws_ctl_ipc_adapter *adapter)
         n += adapter->slots[k].id != 0 ? 1u : 0u;
     }
     return (uint16_t)n;
+}
+
+void hws_ctl_ipc_kills_changed(struct hws_ctl_ipc_adapter *adapter)
+{
+    adapter->kills_due = adapter->present;
+    hws_ctl_ipc__kick(adapter->ipc);
 }
 
 /* ---- deadlines and callbacks ---- */

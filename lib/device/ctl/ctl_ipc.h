@@ -45,6 +45,7 @@ struct hws_ctl_ipc_adapter {
     struct hws_ctl_ipc *ipc; /* its channel */
     uint16_t index;          /* the device process's number for it */
     bool present;            /* announced on the current connection */
+    bool kills_due;          /* its list of killed rows is not yet sent */
     uint8_t state;           /* enum hws_link_adapter_state */
     bool emulated;
     uint16_t depth;
@@ -72,6 +73,11 @@ struct hws_ctl_ipc_config {
     /* The table row of a call; 0 = none (the gate will refuse it). Required. */
     uint16_t (*row_of)(void *data, const struct hws_ctl_ipc_adapter *adapter,
                        const struct hws_ctl_call *call);
+    /* What is killed on the adapter now: fills rows (HWS_LINK_MAX_KILLS entries) with
+     * hws_link_kill_put, rows ascending, and returns how many. Asked when a list goes out: first of
+     * all that goes to an adapter that has announced itself, and after hws_ctl_ipc_kills_changed.
+     * NULL: nothing is ever killed. */
+    uint16_t (*kills_of)(void *data, const struct hws_ctl_ipc_adapter *adapter, uint8_t *rows);
     /* An adapter is new, has changed state, or n_abandoned / n_earlier changed. May be NULL. */
     void (*on_adapter)(void *data, struct hws_ctl_ipc_adapter *adapter);
     /* The connection ended; every call's callback has run. Not called by detach. May be NULL. */
@@ -133,6 +139,9 @@ uint64_t hws_ctl_ipc_turn(struct hws_ctl_ipc *ipc, uint64_t now_ms);
 
 /* Adapters ever announced, in order of first appearance; NULL when idx is past the end. */
 struct hws_ctl_ipc_adapter *hws_ctl_ipc_adapter_at(const struct hws_ctl_ipc *ipc, size_t idx);
+
+/* The adapter's list of killed rows is sent anew, before any command that is not yet sent. */
+void hws_ctl_ipc_kills_changed(struct hws_ctl_ipc_adapter *adapter);
 
 /* Commands sent or waiting on this adapter, abandoned and earlier ones included. */
 uint16_t hws_ctl_ipc_in_flight(const struct hws_ctl_ipc_adapter *adapter);

@@ -60,6 +60,7 @@ static enum hws_code take_adapter(struct hws_ctl_ipc *ipc, const struct hws_link
     }
     a->index = facts->index;
     a->present = true;
+    a->kills_due = true;
     a->state = facts->state;
     a->emulated = facts->emulated;
     a->depth = facts->depth;

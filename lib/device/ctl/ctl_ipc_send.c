@@ -1,6 +1,6 @@
 /*
- * What goes to the device process: HELLO, CMD with or without a memory file, CANCEL_CMD, DRAIN. A
- * full socket loses nothing: what was not sent stays due.
+ * What goes to the device process: HELLO, KILLS, CMD with or without a memory file, CANCEL_CMD,
+ * DRAIN. A full socket loses nothing: what was not sent stays due.
  */
 #include <unistd.h>
 
@@ -141,6 +141,26 @@ static enum hws_code send_control(struct hws_ctl_ipc *ipc)
     return HWS_OK;
 }
 
+static enum hws_code send_kills(struct hws_ctl_ipc_adapter *a)
+{
+    struct hws_ctl_ipc *ipc = a->ipc;
+    uint8_t rows[(size_t)HWS_LINK_MAX_KILLS * HWS_LINK_KILL_BYTES];
+    struct hws_link_packet p = {.type = HWS_LINK_KILLS};
+    enum hws_code code;
+
+    if (!a->kills_due) {
+        return HWS_OK;
+    }
+    p.u.kills.adapter = a->index;
+    p.u.kills.rows = rows;
+    if (ipc->config.kills_of != NULL) {
+        p.u.kills.n = ipc->config.kills_of(ipc->config.data, a, rows);
+    }
+    code = send_packet(ipc, &p, -1);
+    a->kills_due = code != HWS_OK && a->kills_due;
+    return code;
+}
+
 enum hws_code hws_ctl_ipc__transmit(struct hws_ctl_ipc *ipc, uint64_t now_ms)
 {
     enum hws_code code = ipc->sock_fd >= 0 ? send_control(ipc) : HWS_E_GONE;
@@ -148,6 +168,7 @@ enum hws_code hws_ctl_ipc__transmit(struct hws_ctl_ipc *ipc, uint64_t now_ms)
     for (size_t i = 0; i < ipc->n_adapters && code == HWS_OK; i++) {
         struct hws_ctl_ipc_adapter *a = ipc->adapters[i];
 
+        code = send_kills(a);
         while (code == HWS_OK && hws_ctl_ipc__first_unsent(a) != NULL) {
             code = send_call(a, hws_ctl_ipc__first_unsent(a), now_ms);
         }

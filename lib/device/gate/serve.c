@@ -4,12 +4,14 @@
  * A command, when all goes well:
  *   1. CMD is decoded and finds a free slot of its adapter.
  *   2. The inbox is copied into the slot's own memory.
- *   3. The gate judges that copy; a dangerous one needs the program's authorization as well.
+ *   3. The gate judges that copy; its row must not be killed; a dangerous one needs the program's
+ *      authorization as well.
  *   4. The control channel runs it; its callback marks the slot ANSWER.
  *   5. turn sends DONE, with the outbox inside or in the memory file, and frees the slot. That
  *      something of it is still stuck below is announced with the adapter, before DONE.
  * What can go wrong:
- *   - the gate refuses, the adapter is away, memory is short: DONE with NOT_SENT, at once
+ *   - the gate refuses, the row is killed, the kills are not told yet, the adapter is away, memory
+ *     is short: DONE with NOT_SENT, at once
  *   - the socket is full: the slot stays ANSWER and the next turn tries again
  *   - the connection breaks: RUNNING slots go on, ANSWER slots are freed
  *   - a packet breaks the protocol: HWS_E_PROTO, the program drops the connection
@@ -77,6 +79,7 @@ void hws_serve_deinit(struct hws_serve *s)
             hws_mem_free(a->slots[k].in);
             hws_mem_free(a->slots[k].out);
         }
+        hws_gate_kills_deinit(&a->kills);
         hws_mem_free(a);
     }
     memset(s, 0, sizeof *s);
@@ -121,6 +124,10 @@ enum hws_code hws_serve_add(struct hws_serve *s, struct hws_ctl *ctl,
     if (a == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "adapter %s", facts->pci);
     }
+    if (hws_gate_kills_init(&a->kills, hws_table_n(), err) != HWS_OK) {
+        hws_mem_free(a);
+        return HWS_E_NOMEM;
+    }
     hws_assert(facts->depth >= 1 && facts->depth <= HWS_LINK_MAX_DEPTH);
     a->serve = s;
     a->index = s->n_adapters;
@@ -148,6 +155,7 @@ void hws_serve_connected(struct hws_serve *s)
     s->hello_due = true;
     for (size_t i = 0; i < s->n_adapters; i++) {
         s->adapters[i]->announce = true;
+        s->adapters[i]->kills_told = false;
     }
 }
 
@@ -224,6 +232,33 @@ static enum hws_code take_copy(struct hws_serve_slot *slot, const struct hws_lin
     return HWS_OK;
 }
 
+/* The second judge of kills: the keeper has refused these already, unless it is not what it should
+ * be. */
+static enum hws_code check_kills(struct hws_serve_adapter *a, uint16_t row, struct hws_err *err)
+{
+    struct hws_serve *s = a->serve;
+    uint64_t left_ms = hws_gate_kills_left_ms(&a->kills, row, s->now_ms);
+
+    if (!a->kills_told) {
+        return hws_err_set(err, HWS_E_GONE, "adapter %s: it is not told yet which rows are killed",
+                           a->pci);
+    }
+    if (left_ms == 0) {
+        return HWS_OK;
+    }
+    const struct hws_table_row *r = hws_table_at(row);
+    hws_err_set(err, HWS_E_DENIED,
+                "the device process refuses %s%s%s on %s: killed for %llu s more; see hawser kill "
+                "list",
+                r->name, r->method == HWS_REG_NONE ? "" : ":", hws_reg_method_name(r->method),
+                a->pci, (unsigned long long)(left_ms + 999) / 1000);
+    if (!a->kill_noted) {
+        a->kill_noted = true;
+        s->io.note(s->io.data, a->pci, err->msg);
+    }
+    return HWS_E_DENIED;
+}
+
 /* The last word on a dangerous command; others need none. */
 static enum hws_code authorize(struct hws_serve_adapter *a, const struct hws_gate_ask *ask,
                                const struct hws_link_cmd *cmd, struct hws_err *err)
@@ -259,6 +294,7 @@ static enum hws_code run(struct hws_serve_slot *slot, const struct hws_link_cmd 
     ask.in_bytes = cmd->in_bytes;
     ask.out_cap_bytes = cmd->out_cap;
     code = hws_gate_judge(&ask, err);
+    code = code == HWS_OK ? check_kills(a, cmd->row, err) : code;
     code = code == HWS_OK ? authorize(a, &ask, cmd, err) : code;
     if (code != HWS_OK) {
         return code;
@@ -329,6 +365,28 @@ static enum hws_code feed_cmd(struct hws_serve *s, const struct hws_link_packet 
     return HWS_OK;
 }
 
+static enum hws_code feed_kills(struct hws_serve *s, const struct hws_link_kills *list,
+                                struct hws_err *err)
+{
+    struct hws_gate_kills_news news;
+    struct hws_serve_adapter *a;
+    char text[96];
+
+    if (list->adapter >= s->n_adapters) {
+        return hws_err_set(err, HWS_E_PROTO, "KILLS: unknown adapter %u", list->adapter);
+    }
+    a = s->adapters[list->adapter];
+    news = hws_gate_kills_take(&a->kills, list, s->now_ms);
+    a->kills_told = true;
+    a->kill_noted = false;
+    if (news.n_added > 0 || news.n_lifted > 0) {
+        (void)hws_str_print(text, sizeof text, "%u rows killed now: %u more, %u lifted",
+                            news.n_killed, news.n_added, news.n_lifted);
+        s->io.note(s->io.data, a->pci, text);
+    }
+    return HWS_OK;
+}
+
 static enum hws_code feed_packet(struct hws_serve *s, const struct hws_link_packet *p, int *fd,
                                  struct hws_err *err)
 {
@@ -344,6 +402,9 @@ static enum hws_code feed_packet(struct hws_serve *s, const struct hws_link_pack
     }
     if (s->greeted && p->type == HWS_LINK_CMD) {
         return feed_cmd(s, p, fd, err);
+    }
+    if (s->greeted && p->type == HWS_LINK_KILLS) {
+        return feed_kills(s, &p->u.kills, err);
     }
     if (s->greeted && p->type == HWS_LINK_CANCEL_CMD) {
         slot = slot_of(s, p->id); /* NULL: its DONE is on the way */

@@ -9,6 +9,9 @@
  * goes on; the next HELLO names it, and its DONE goes to the new keeper. What ended while nobody
  * was connected is dropped.
  *
+ * Killed rows are refused here, too, from the list that the keeper tells for each adapter; a
+ * command for an adapter whose list this connection has not brought yet is refused.
+ *
  * Backpressure: the keeper may have `depth` commands at an adapter, so every answer has a place to
  * wait when the socket is full. More than that is a breach of protocol.
  *
@@ -22,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "gate/kills.h"
 #include "ifc/call.h"
 #include "link/hello.h"
 #include "link/packet.h"
@@ -51,6 +55,9 @@ struct hws_serve_io {
     /* Judges a dangerous command, and remembers for good that its warrant is used. HWS_OK: it runs
      * now. */
     enum hws_code (*authorize)(void *data, const struct hws_serve_danger *d, struct hws_err *err);
+    /* One line for the program's log: the adapter's list of kills has changed, or one refused a
+     * command (the first since the last list: the keeper should have refused it before). */
+    void (*note)(void *data, const char *device, const char *text);
     void *data; /* borrowed */
 };
 
@@ -94,6 +101,9 @@ struct hws_serve_adapter {
     uint16_t index;
     struct hws_ctl *ctl; /* borrowed; NULL unless state is UP */
     bool announce;       /* an ADAPTER packet is due */
+    bool kills_told;     /* on this connection */
+    bool kill_noted;     /* since the last list */
+    struct hws_gate_kills kills;
     enum hws_kind kind;
     enum hws_link_adapter_state state;
     bool emulated;

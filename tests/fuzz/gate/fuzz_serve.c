@@ -2,6 +2,7 @@
  * A device process's server against any keeper. Input: steps of {what u8, length u16, bytes}:
  *   0 a packet; 1 a packet with a descriptor; 2 a call ends well; 3 a call fails; 4 the connection
  *   breaks and comes back; 5 the socket fills or drains; 6 the adapter goes or comes back.
+ * A HELLO gets the version of this build, so that seeds outlive it.
  */
 #include <string.h>
 
@@ -55,6 +56,12 @@ static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, 
     return d->warrant.n > 0 ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
 }
 
+static void io_note(void *data, const char *device, const char *text)
+{
+    (void)data;
+    hws_assert(device[0] != 0 && text[0] != 0);
+}
+
 static void io_close(void *data, int fd)
 {
     struct world *w = data;
@@ -97,6 +104,31 @@ static void end_one(struct world *w, bool well)
     }
 }
 
+#define VERSION_AT 18u /* of HELLO: lib/core/link/hello.c */
+
+/* Feeds one packet, its version put right if it is a HELLO. */
+static enum hws_code feed(struct world *w, const uint8_t *bytes, size_t n, int fd)
+{
+    static uint8_t copy[HWS_LINK_MAX_BYTES + 1];
+
+    n = n < sizeof copy ? n : sizeof copy;
+    if (n > 0) {
+        memcpy(copy, bytes, n);
+    }
+    if (n >= VERSION_AT + 2 && copy[0] == HWS_LINK_HELLO) {
+        hws_store_be16(copy + VERSION_AT, HWS_LINK_VERSION);
+    }
+    size_t n_calls = w->held.n_calls;
+    enum hws_code code = hws_serve_feed(&w->serve, copy, n, fd, w->now_ms, NULL);
+    if (w->held.n_calls > n_calls) { /* a CMD ran: its row was told and is not killed */
+        struct hws_link_packet p;
+
+        hws_assert(hws_link_decode(copy, n, &p, NULL) == HWS_OK && w->adapter->kills_told);
+        hws_assert(hws_gate_kills_left_ms(&w->adapter->kills, p.u.cmd.row, w->now_ms) == 0);
+    }
+    return code;
+}
+
 static void step(struct world *w, uint8_t what, const uint8_t *bytes, size_t n)
 {
     struct hws_serve_facts facts;
@@ -105,8 +137,7 @@ static void step(struct world *w, uint8_t what, const uint8_t *bytes, size_t n)
     case 0:
     case 1:
         w->n_fds += what % 7;
-        if (hws_serve_feed(&w->serve, bytes, n, what % 7 == 1 ? 9 : -1, w->now_ms, NULL) !=
-            HWS_OK) {
+        if (feed(w, bytes, n, what % 7 == 1 ? 9 : -1) != HWS_OK) {
             reconnect(w);
         }
         break;
@@ -134,7 +165,8 @@ static void step(struct world *w, uint8_t what, const uint8_t *bytes, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w;
-    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, io_authorize, &w};
+    const struct hws_serve_io io = {io_send,      io_read, io_write, io_close,
+                                    io_authorize, io_note, &w};
     struct hws_serve_facts facts;
     size_t at = 0;
 

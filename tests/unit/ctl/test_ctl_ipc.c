@@ -16,6 +16,7 @@ struct world {
     int passed; /* the descriptor that came with the last packet */
     unsigned n_ends;
     unsigned n_changes;
+    uint16_t killed; /* the row that is killed on every adapter; 0 = none */
 };
 
 static struct world world;
@@ -36,6 +37,19 @@ static uint16_t row_of(void *data, const struct hws_ctl_ipc_adapter *adapter,
     (void)adapter;
     (void)call;
     return ROW;
+}
+
+static uint16_t kills_of(void *data, const struct hws_ctl_ipc_adapter *adapter, uint8_t *rows)
+{
+    struct world *w = data;
+    const struct hws_link_kill kill = {w->killed, 60000};
+
+    assert_true(adapter->present);
+    if (w->killed == 0) {
+        return 0;
+    }
+    hws_link_kill_put(rows, 0, &kill);
+    return 1;
 }
 
 static void on_adapter(void *data, struct hws_ctl_ipc_adapter *adapter)
@@ -97,6 +111,20 @@ static struct hws_link_packet receive(struct world *w)
     assert_code(hws_sock_recv(w->peer, w->packet, sizeof w->packet, &n, &w->passed, NULL), HWS_OK);
     assert_code(hws_link_decode(w->packet, n, &p, NULL), HWS_OK);
     return p;
+}
+
+/* The next packet is that adapter's list, of the one row (0: of none). */
+static void expect_kills(struct world *w, uint16_t adapter, uint16_t row)
+{
+    struct hws_link_packet p = receive(w);
+
+    assert_int_equal(p.type, HWS_LINK_KILLS);
+    assert_int_equal(p.u.kills.adapter, adapter);
+    assert_int_equal(p.u.kills.n, row == 0 ? 0 : 1);
+    if (row != 0) {
+        assert_int_equal(hws_link_kill_get(p.u.kills.rows, 0).row, row);
+        assert_int_equal(hws_link_kill_get(p.u.kills.rows, 0).left_ms, 60000);
+    }
 }
 
 static bool nothing_to_receive(struct world *w)
@@ -169,6 +197,7 @@ static int setup(void **state)
                                         .name = "hawserd",
                                         .build_id = "1",
                                         .row_of = row_of,
+                                        .kills_of = kills_of,
                                         .on_adapter = on_adapter,
                                         .on_end = on_end,
                                         .data = w};
@@ -185,6 +214,7 @@ static int setup(void **state)
     send_adapter(w, 0, "0000:81:00.0", HWS_LINK_ADAPTER_UP, 2);
     (void)hws_ctl_ipc_turn(&w->ipc, 0);
     assert_int_equal(w->n_changes, 1);
+    expect_kills(w, 0, 0);
     *state = w;
     return 0;
 }
@@ -424,6 +454,8 @@ static void adapter_is_the_same_after_a_reconnect(void **state)
     assert_int_equal(a->index, 1);
     assert_string_equal(hws_ctl_ipc_adapter_at(&w->ipc, 1)->pci, "0000:41:00.0");
     assert_null(hws_ctl_ipc_adapter_at(&w->ipc, 2));
+    expect_kills(w, 1, 0);
+    expect_kills(w, 0, 0);
     assert_code(submit(w, probe(0, 16, 16)), HWS_OK);
     (void)hws_ctl_ipc_turn(&w->ipc, 0);
     assert_int_equal(receive(w).u.cmd.adapter, 1);
@@ -449,6 +481,68 @@ static void commands_of_an_earlier_session_hold_their_place(void **state)
     send_done(w, 101, "0123456789abcdef"); /* twice: not in this protocol */
     (void)hws_ctl_ipc_turn(&w->ipc, 0);
     assert_int_equal(w->n_ends, 2); /* the first was the lost connection */
+}
+
+static void kills_are_told_before_a_command_that_waits(void **state)
+{
+    struct world *w = *state;
+    struct hws_ctl_ipc_adapter *a = hws_ctl_ipc_adapter_at(&w->ipc, 0);
+
+    assert_code(submit(w, probe(0, 16, 16)), HWS_OK);
+    w->killed = 9;
+    hws_ctl_ipc_kills_changed(a);
+    assert_true(turn_is_due(w));
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    expect_kills(w, 0, 9);
+    assert_int_equal(receive(w).type, HWS_LINK_CMD);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    assert_true(nothing_to_receive(w)); /* once for each change */
+
+    send_adapter(w, 0, "0000:81:00.0", HWS_LINK_ADAPTER_UP, 2);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    expect_kills(w, 0, 9);
+}
+
+static void kills_are_told_to_each_device_process_anew(void **state)
+{
+    struct world *w = *state;
+
+    w->killed = 9;
+    hws_sock_close(&w->peer);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    hws_ctl_ipc_kills_changed(hws_ctl_ipc_adapter_at(&w->ipc, 0)); /* it is away: later */
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    attach(w, 0);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    assert_int_equal(receive(w).type, HWS_LINK_HELLO);
+    assert_true(nothing_to_receive(w)); /* it has not said which adapters it has */
+    send_adapter(w, 3, "0000:81:00.0", HWS_LINK_ADAPTER_UP, 2);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    expect_kills(w, 3, 9);
+}
+
+static void kills_wait_for_a_full_socket(void **state)
+{
+    struct world *w = *state;
+    static uint8_t junk[20000];
+    unsigned n_junk = 0;
+
+    while (hws_sock_send(w->ipc.sock_fd, junk, sizeof junk, -1, NULL) == HWS_OK) {
+        n_junk++;
+    }
+    w->killed = 9;
+    hws_ctl_ipc_kills_changed(hws_ctl_ipc_adapter_at(&w->ipc, 0));
+    assert_code(submit(w, probe(0, 16, 16)), HWS_OK);
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    while (n_junk-- > 0) {
+        size_t n = 0;
+        int fd = -1;
+
+        assert_code(hws_sock_recv(w->peer, w->packet, sizeof w->packet, &n, &fd, NULL), HWS_OK);
+    }
+    (void)hws_ctl_ipc_turn(&w->ipc, 0);
+    expect_kills(w, 0, 9);
+    assert_int_equal(receive(w).type, HWS_LINK_CMD);
 }
 
 static void breach_of_protocol_ends_the_connection(void **state)
@@ -572,6 +666,9 @@ int main(void)
         WITH_WORLD(lost_connection_ends_sent_calls_unknown_and_others_not_sent),
         WITH_WORLD(adapter_is_the_same_after_a_reconnect),
         WITH_WORLD(commands_of_an_earlier_session_hold_their_place),
+        WITH_WORLD(kills_are_told_before_a_command_that_waits),
+        WITH_WORLD(kills_are_told_to_each_device_process_anew),
+        WITH_WORLD(kills_wait_for_a_full_socket),
         WITH_WORLD(breach_of_protocol_ends_the_connection),
         WITH_WORLD(only_a_device_process_of_this_version_attaches),
         WITH_WORLD(full_socket_is_no_loss),

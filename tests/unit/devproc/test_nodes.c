@@ -113,6 +113,12 @@ static void io_close(void *data, int fd)
     (void)fd;
 }
 
+static void io_note(void *data, const char *device, const char *text)
+{
+    (void)data;
+    fail_msg("%s: %s", device, text); /* nothing is killed here */
+}
+
 static void turn(struct world *w)
 {
     (void)hws_nodes_turn(&w->nodes, w->now_ms);
@@ -133,7 +139,8 @@ static void turn_until(struct world *w, enum hws_link_adapter_state state)
 static struct world *begin(const struct hws_fake_sys_row *rows, size_t n)
 {
     struct world *w = &world;
-    const struct hws_serve_io io = {io_send, io_none, io_none_write, io_close, io_authorize, w};
+    const struct hws_serve_io io = {io_send, io_none, io_none_write, io_close, io_authorize,
+                                    io_note, w};
     struct hws_link_packet hello = {.type = HWS_LINK_HELLO};
     uint8_t bytes[256];
     size_t n_bytes = 0;
@@ -164,6 +171,17 @@ static void finish(struct world *w)
     hws_fake_sys_check(&w->fake);
 }
 
+/* Nothing is killed on the first adapter. */
+static void tell_kills(struct world *w)
+{
+    const struct hws_link_packet none = {.type = HWS_LINK_KILLS};
+    uint8_t bytes[64];
+    size_t n = 0;
+
+    assert_code(hws_link_encode(&none, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_code(hws_serve_feed(&w->serve, bytes, n, -1, w->now_ms, NULL), HWS_OK);
+}
+
 static void send_nop(struct world *w)
 {
     static const uint8_t in[16] = {0x08, 0x0d};
@@ -172,6 +190,7 @@ static void send_nop(struct world *w)
     unsigned n_before = w->n_done;
     size_t n = 0;
 
+    tell_kills(w);
     p.u.cmd = (struct hws_link_cmd){.row = hws_table_id(hws_table_command(HWS_KIND_MLX5, 0x80d, 0)),
                                     .scope = 1,
                                     .deadline_ms = 500,

@@ -22,6 +22,8 @@ struct world {
     bool authorized;        /* what the program says to a dangerous command */
     unsigned n_asked;       /* how often it was asked */
     size_t n_warrant_bytes; /* with this much warrant */
+    unsigned n_notes;       /* lines for the log */
+    char note[256];         /* the last of them */
 };
 
 static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
@@ -78,6 +80,15 @@ static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, 
     return w->authorized ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
 }
 
+static void io_note(void *data, const char *device, const char *text)
+{
+    struct world *w = data;
+
+    assert_string_equal(device, "0000:81:00.0");
+    w->n_notes++;
+    (void)hws_str_copy(w->note, sizeof w->note, text);
+}
+
 static struct world world;
 
 static void feed(struct world *w, const struct hws_link_packet *p, int fd, enum hws_code expected)
@@ -98,6 +109,21 @@ static void feed_hello(struct world *w)
                                         .version = HWS_LINK_VERSION,
                                         .generation = 1,
                                         .name = hws_link_text("hawserd")};
+    feed(w, &p, -1, HWS_OK);
+}
+
+/* The list of killed rows of the only adapter: none, or that one. */
+static void feed_kills(struct world *w, const struct hws_table_row *row, uint32_t left_ms)
+{
+    uint8_t rows[HWS_LINK_KILL_BYTES] = {0};
+    struct hws_link_packet p = {.type = HWS_LINK_KILLS};
+
+    if (row != NULL) {
+        const struct hws_link_kill kill = {hws_table_id(row), left_ms};
+        hws_link_kill_put(rows, 0, &kill);
+        p.u.kills.n = 1;
+    }
+    p.u.kills.rows = rows;
     feed(w, &p, -1, HWS_OK);
 }
 
@@ -127,11 +153,12 @@ static struct hws_link_packet sent(struct world *w, size_t i)
     return p;
 }
 
-/* One UP adapter of depth 4; connected and greeted; HELLO and ADAPTER are packets 0 and 1. */
+/* One UP adapter of depth 4; connected and greeted, nothing killed; HELLO and ADAPTER are packets 0
+ * and 1. */
 static int setup(void **state)
 {
     struct world *w = &world;
-    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, io_authorize, w};
+    const struct hws_serve_io io = {io_send, io_read, io_write, io_close, io_authorize, io_note, w};
     struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
                                     .state = HWS_LINK_ADAPTER_UP,
                                     .emulated = true,
@@ -150,6 +177,7 @@ static int setup(void **state)
     hws_serve_connected(&w->serve);
     (void)hws_serve_turn(&w->serve, 1000);
     feed_hello(w);
+    feed_kills(w, NULL, 0);
     *state = w;
     return 0;
 }
@@ -244,6 +272,107 @@ static void a_dangerous_command_needs_the_programs_word(void **state)
     feed(w, &cmd, -1, HWS_OK);
     assert_int_equal(w->n_asked, 2);
     assert_int_equal(hws_serve_running(&w->serve), 2);
+}
+
+/* The answer to a NOP: feeds it, turns at now_ms, reads the last packet. */
+static struct hws_link_packet answer_to_nop(struct world *w, uint64_t id, uint64_t now_ms)
+{
+    struct hws_link_packet cmd = nop(id);
+    size_t n_calls = w->held.n_calls;
+    static uint8_t bytes[HWS_LINK_MAX_BYTES];
+    size_t n = 0;
+
+    assert_code(hws_link_encode(&cmd, bytes, sizeof bytes, &n, NULL), HWS_OK);
+    assert_code(hws_serve_feed(&w->serve, bytes, n, -1, now_ms, NULL), HWS_OK);
+    if (w->held.n_calls > n_calls) {
+        hws_held_ok(&w->held, n_calls, 0, 16);
+    }
+    (void)hws_serve_turn(&w->serve, now_ms);
+    assert_int_equal(sent(w, w->n_sent - 1).id, id);
+    return sent(w, w->n_sent - 1);
+}
+
+static void killed_row_is_refused_until_its_time_is_over(void **state)
+{
+    struct world *w = *state;
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, 0x80d, 0);
+    struct hws_link_packet done;
+    char text[256] = "";
+
+    feed_kills(w, row, 5000); /* the clock says 1000 */
+    assert_int_equal(w->n_notes, 1);
+    assert_string_equal(w->note, "1 rows killed now: 1 more, 0 lifted");
+    done = answer_to_nop(w, 5, 1001);
+    assert_int_equal(done.u.done.code, HWS_E_DENIED);
+    assert_int_equal(done.u.done.stage, HWS_STAGE_NOT_SENT);
+    (void)hws_str_copy_n(text, sizeof text, done.u.done.msg.bytes, done.u.done.msg.n);
+    assert_string_equal(text, "the device process refuses NOP on 0000:81:00.0: killed for 5 s "
+                              "more; see hawser kill list");
+    assert_int_equal(w->n_notes, 2);
+    assert_string_equal(w->note, text);
+    assert_int_equal(answer_to_nop(w, 6, 5999).u.done.code, HWS_E_DENIED);
+    assert_int_equal(w->n_notes, 2); /* once for a list */
+    assert_int_equal(w->held.n_calls, 0);
+    assert_int_equal(answer_to_nop(w, 7, 6000).u.done.code, HWS_OK);
+    assert_int_equal(w->held.n_calls, 1);
+}
+
+static void lifted_row_runs_and_another_one_is_not_concerned(void **state)
+{
+    struct world *w = *state;
+
+    feed_kills(w, hws_table_command(HWS_KIND_MLX5, 0x101, 0), 5000);
+    assert_int_equal(answer_to_nop(w, 5, 1001).u.done.code, HWS_OK);
+    feed_kills(w, hws_table_command(HWS_KIND_MLX5, 0x80d, 0), 5000);
+    assert_string_equal(w->note, "1 rows killed now: 1 more, 1 lifted");
+    assert_int_equal(answer_to_nop(w, 6, 1001).u.done.code, HWS_E_DENIED);
+    feed_kills(w, NULL, 0);
+    assert_string_equal(w->note, "0 rows killed now: 0 more, 1 lifted");
+    assert_int_equal(answer_to_nop(w, 7, 1001).u.done.code, HWS_OK);
+}
+
+/* A warrant is not asked about, and so not used up. */
+static void killed_row_runs_with_no_warrant_either(void **state)
+{
+    struct world *w = *state;
+    uint8_t in[16] = {0x08, 0x20}; /* SET_DIAGNOSTIC_PARAMS */
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, 0x820, 0);
+    struct hws_link_packet cmd = nop(5);
+
+    w->authorized = true;
+    cmd.u.cmd.row = hws_table_id(row);
+    cmd.u.cmd.scope = row->scope;
+    cmd.u.cmd.in.bytes = in;
+    cmd.u.cmd.warrant = hws_link_text("a warrant");
+    feed_kills(w, row, 5000);
+    feed(w, &cmd, -1, HWS_OK);
+    assert_int_equal(w->n_asked, 0);
+    assert_int_equal(hws_serve_running(&w->serve), 0);
+}
+
+static void nothing_runs_before_the_kills_are_told(void **state)
+{
+    struct world *w = *state;
+    const struct hws_table_row *row = hws_table_command(HWS_KIND_MLX5, 0x80d, 0);
+    struct hws_link_packet done;
+
+    feed_kills(w, row, 60000);
+    hws_serve_disconnected(&w->serve);
+    hws_serve_connected(&w->serve);
+    (void)hws_serve_turn(&w->serve, 1000);
+    feed_hello(w);
+    done = answer_to_nop(w, 5, 1001);
+    assert_int_equal(done.u.done.code, HWS_E_GONE);
+    assert_int_equal(done.u.done.stage, HWS_STAGE_NOT_SENT);
+
+    /* The list is still there, for a keeper that does not know it. */
+    feed_kills(w, row, 0);
+    assert_int_equal(answer_to_nop(w, 6, 1001).u.done.code, HWS_E_DENIED);
+    assert_int_equal(w->held.n_calls, 0);
+    feed_kills(w, NULL, 0);
+    assert_int_equal(answer_to_nop(w, 7, 1001).u.done.code, HWS_OK);
+    struct hws_link_packet other = {.type = HWS_LINK_KILLS, .u.kills.adapter = 1};
+    feed(w, &other, -1, HWS_E_PROTO); /* no such adapter */
 }
 
 static void refusal_of_the_gate_is_an_answer(void **state)
@@ -611,14 +740,16 @@ static enum hws_code serve_one(void *arg)
 
     w->n_sent = 0;
     hws_held_init(&w->held);
-    hws_serve_init(&w->serve,
-                   &(struct hws_serve_io){io_send, io_read, io_write, io_close, io_authorize, w},
-                   "hawser-emu", "1", 7, 42);
+    hws_serve_init(
+        &w->serve,
+        &(struct hws_serve_io){io_send, io_read, io_write, io_close, io_authorize, io_note, w},
+        "hawser-emu", "1", 7, 42);
     code = hws_serve_add(&w->serve, &w->held.ctl, &facts, &w->adapter, NULL);
     if (code == HWS_OK) {
         hws_serve_connected(&w->serve);
         (void)hws_serve_turn(&w->serve, 1000);
         feed_hello(w);
+        feed_kills(w, NULL, 0);
         feed(w, &cmd, -1, HWS_OK);
         if (hws_serve_running(&w->serve) > 0) {
             hws_held_ok(&w->held, 0, 0x5a, 16);
@@ -636,7 +767,7 @@ static void running_out_of_memory_is_an_answer(void **state)
 {
     (void)state;
     memset(&world, 0, sizeof world);
-    assert_int_equal(hws_test_oom_sweep(serve_one, &world), 3); /* adapter, inbox, outbox */
+    assert_int_equal(hws_test_oom_sweep(serve_one, &world), 4); /* adapter, kills, inbox, outbox */
 }
 
 static void memory_file_carries_large_payloads(void **state)
@@ -722,6 +853,10 @@ int main(void)
         WITH_WORLD(hello_and_adapters_come_first),
         WITH_WORLD(command_runs_and_is_answered),
         WITH_WORLD(a_dangerous_command_needs_the_programs_word),
+        WITH_WORLD(killed_row_is_refused_until_its_time_is_over),
+        WITH_WORLD(lifted_row_runs_and_another_one_is_not_concerned),
+        WITH_WORLD(killed_row_runs_with_no_warrant_either),
+        WITH_WORLD(nothing_runs_before_the_kills_are_told),
         WITH_WORLD(refusal_of_the_gate_is_an_answer),
         WITH_WORLD(refusal_of_the_channel_is_an_answer),
         WITH_WORLD(adapter_that_is_away_refuses),
