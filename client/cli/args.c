@@ -272,6 +272,19 @@ const char *hws_cli_split(const char *text, char *name, size_t cap)
 
 /* ---- help ---- */
 
+#define HELP_OPTION_WIDTH  32 /* columns of the left side */
+#define HELP_COMMAND_WIDTH 38
+
+/* "  LEFT   TEXT"; a left side that is too wide has a line of its own. */
+static void help_row(FILE *out, int width, const char *left, const char *text)
+{
+    if (strlen(left) > (size_t)width) {
+        (void)fprintf(out, "  %s\n  %-*s %s\n", left, width, "", text);
+    } else {
+        (void)fprintf(out, "  %-*s %s\n", width, left, text);
+    }
+}
+
 static void help_option(FILE *out, int i)
 {
     char left[64];
@@ -283,7 +296,7 @@ static void help_option(FILE *out, int i)
     (void)hws_str_print(left, sizeof(left), "%s--%s%s%s", letter, options[i].name,
                         options[i].arg != NULL ? " " : "",
                         options[i].arg != NULL ? options[i].arg : "");
-    (void)fprintf(out, "  %-32s %s\n", left, options[i].help);
+    help_row(out, HELP_OPTION_WIDTH, left, options[i].help);
 }
 
 static void help_command(FILE *out, const struct hws_cli_command *c)
@@ -312,7 +325,7 @@ static void help_list(FILE *out, const char *area)
         (void)hws_str_print(left, sizeof(left), "%s%s%s%s%s", c->area,
                             c->name[0] != '\0' ? " " : "", c->name, c->args[0] != '\0' ? " " : "",
                             c->args);
-        (void)fprintf(out, "  %-38s %s\n", left, c->help);
+        help_row(out, HELP_COMMAND_WIDTH, left, c->help);
     }
     if (area == NULL) {
         (void)fprintf(out, "\nExit status:\n");

@@ -60,7 +60,7 @@ static const char *advice(const struct hws_cli *cli, const struct hws_client_sta
         return "; see hawser agent whoami and hawser authz probe";
     case HWS_EXIT_UNAVAILABLE:
         if (status->from_agent) {
-            return "; try again shortly";
+            return strstr(status->message, "try again") != NULL ? "" : "; try again shortly";
         }
         /* A peer that answered and was refused needs no such question: its text says why. */
         return strstr(status->message, "connect to ") != NULL ||
@@ -76,11 +76,14 @@ static const char *advice(const struct hws_cli *cli, const struct hws_client_sta
                             "; the same again with --request-id %s tells, and does not do it twice",
                             cli->request_id);
         return text;
+    case HWS_EXIT_NOT_FOUND:
+        return strstr(status->message, "has no row in the command table") != NULL
+                   ? "; see hawser reg list"
+                   : "";
     case HWS_EXIT_OK:
     case HWS_EXIT_INTERNAL:
     case HWS_EXIT_USAGE:
     case HWS_EXIT_INVALID:
-    case HWS_EXIT_NOT_FOUND:
     case HWS_EXIT_STATE:
     case HWS_EXIT_DEVICE:
     case HWS_EXIT_DIGEST:

@@ -55,7 +55,7 @@ static int show_waves(struct hws_cli *cli, struct hws_out *out, const struct hws
 int hws_cmd_rollout_plan(struct hws_cli *cli)
 {
     struct hws_rollout_plan plan;
-    int rc = hws_cli_rollout_make(cli, &plan);
+    int rc = hws_cli_rollout_make(cli, "unnamed", &plan);
 
     if (rc == HWS_EXIT_OK) {
         rc = show_waves(cli, &cli->out, &plan);
@@ -339,7 +339,7 @@ int hws_cmd_rollout_run(struct hws_cli *cli)
     char dir[HWS_FLEET_PATH_BYTES];
     struct hws_rollout_plan plan;
     struct run run;
-    int rc = hws_cli_rollout_make(cli, &plan);
+    int rc = hws_cli_rollout_make(cli, NULL, &plan);
 
     if (rc != HWS_EXIT_OK) {
         return rc;

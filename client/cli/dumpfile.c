@@ -54,6 +54,11 @@ enum hws_code hws_dumpfile_open(struct hws_dumpfile *f, const char *path, struct
         !hws_str_print(f->part, sizeof(f->part), "%s.part", path) || path[0] == '\0') {
         return hws_err_set(err, HWS_E_INVALID, "the file name is empty or too long");
     }
+    if (hws_str_eq(path, "-")) { /* a file of this name is ./- */
+        return hws_err_set(err, HWS_E_INVALID,
+                           "\"-\": a dump is checked as a whole before it counts: give the name of "
+                           "a file, not standard output");
+    }
     /* The dump is renamed to path at the end: that must not replace a device node or a link to one
      * (/dev/null, /dev/stdout). */
     if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {

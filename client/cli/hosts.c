@@ -24,6 +24,12 @@ static int add_host(struct hws_cli *cli, const char *name, const char *target, c
                             "target \"%.40s\": give HOST:PORT or unix:PATH, at most %d characters",
                             target, HWS_CLIENT_TARGET_BYTES - 1);
     }
+    for (size_t i = 0; i < cli->n_hosts; i++) {
+        const struct hws_cli_host *h = &cli->hosts[i];
+        if (hws_str_eq(h->name, name) && hws_str_eq(h->device, device)) {
+            return hws_cli_fail(cli, HWS_EXIT_USAGE, "host \"%.60s\" is given twice", name);
+        }
+    }
     struct hws_cli_host *grown =
         hws_mem_realloc(cli->hosts, (cli->n_hosts + 1) * sizeof(*cli->hosts));
     if (grown == NULL) {

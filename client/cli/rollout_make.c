@@ -174,7 +174,7 @@ static int add_targets(struct hws_cli *cli, struct hws_rollout_plan *plan)
     return rc;
 }
 
-int hws_cli_rollout_make(struct hws_cli *cli, struct hws_rollout_plan *plan)
+int hws_cli_rollout_make(struct hws_cli *cli, const char *unnamed, struct hws_rollout_plan *plan)
 {
     struct hws_err err;
     int rc = from_file(cli, plan);
@@ -184,6 +184,9 @@ int hws_cli_rollout_make(struct hws_cli *cli, struct hws_rollout_plan *plan)
     }
     if (rc == HWS_EXIT_OK) {
         rc = take_limits(cli, plan);
+    }
+    if (plan->name[0] == '\0' && unnamed != NULL) {
+        (void)hws_str_copy(plan->name, sizeof(plan->name), unnamed);
     }
     if (rc == HWS_EXIT_OK && plan->name[0] == '\0') {
         rc = hws_cli_fail(cli, HWS_EXIT_USAGE, "the rollout needs a name: give --name");

@@ -63,7 +63,7 @@ class Rollout(FleetCase):
 
     def test_rollout_plan_changes_nothing(self):
         before = {h: self.applies(h) for h in HOSTS}
-        r = self.ok("rollout", "plan", "--name", "looked-at", "--device", NIC0, "--set", "NUM_OF_VFS=22", "--canary", "1")
+        r = self.ok("rollout", "plan", "--device", NIC0, "--set", "NUM_OF_VFS=22", "--canary", "1")
         for h in HOSTS:
             self.assertIn(h, r.out)
         self.assertEqual({h: self.applies(h) for h in HOSTS}, before)

@@ -146,6 +146,29 @@ static void help_for_an_area_lists_its_commands(void **state)
     assert_null(strstr(text, "rollout run"));
 }
 
+static void a_wide_left_side_of_a_help_has_its_own_line(void **state)
+{
+    static struct hws_cli_args a;
+    char text[8192] = "";
+    FILE *f = fmemopen(text, sizeof(text), "w");
+    (void)state;
+    assert_non_null(f);
+
+    assert_code(parse("device list --help", &a, NULL), HWS_OK);
+    hws_cli_help(f, &a);
+    assert_int_equal(fclose(f), 0);
+    const char *wide = strstr(text, "HOST:PORT|unix:PATH|NAME\n");
+    const char *narrow = strstr(text, "show this help");
+    assert_non_null(wide);
+    assert_non_null(narrow);
+    const char *next = strchr(wide, '\n') + 1;
+    size_t column = 0;
+    while (narrow - column > text && narrow[-1 - (ptrdiff_t)column] != '\n') {
+        column++;
+    }
+    assert_int_equal(strspn(next, " "), column);
+}
+
 static void version_and_help_stand_instead_of_a_command(void **state)
 {
     static struct hws_cli_args a;
@@ -204,6 +227,7 @@ int main(void)
         cmocka_unit_test(every_command_has_help_with_an_example),
         cmocka_unit_test(every_example_parses),
         cmocka_unit_test(help_for_an_area_lists_its_commands),
+        cmocka_unit_test(a_wide_left_side_of_a_help_has_its_own_line),
         cmocka_unit_test(version_and_help_stand_instead_of_a_command),
         cmocka_unit_test(numbers_name_their_option),
         cmocka_unit_test(split_needs_a_name_and_an_equals_sign),

@@ -113,6 +113,8 @@ static void errors_are_one_line_and_nothing_on_stdout(void **state)
         {"device list -t 127.0.0.1:1 --cert no.crt --key no.key --ca no.ca", HWS_EXIT_NOT_FOUND,
          "no.crt"},
         {"device list -t unix:", HWS_EXIT_INVALID, "HOST:PORT"},
+        {"device list -t unix:/x,unix:/y,unix:/x", HWS_EXIT_USAGE,
+         "host \"unix:/x\" is given twice"},
         {"device list -i no-such-inventory.yaml", HWS_EXIT_NOT_FOUND, "no-such-inventory.yaml"},
         {"device list -i /", HWS_EXIT_INVALID, "/: Is a directory"},
         {"device list -t unix:/no-such-socket", HWS_EXIT_UNAVAILABLE,

@@ -154,6 +154,8 @@ static void bad_places_and_manifests_are_refused(void **state)
 
     assert_code(hws_dumpfile_open(&f, p->dir, &err), HWS_E_INVALID);
     assert_code(hws_dumpfile_open(&f, "", &err), HWS_E_INVALID);
+    assert_code(hws_dumpfile_open(&f, "-", &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, "not standard output"));
     assert_code(hws_dumpfile_open(&f, "/dev/null", &err), HWS_E_INVALID); /* would be replaced */
     assert_int_equal(symlink("/dev/null", p->path), 0);
     assert_code(hws_dumpfile_open(&f, p->path, &err), HWS_E_INVALID);
