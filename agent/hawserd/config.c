@@ -7,6 +7,7 @@
  */
 #include "hawserd/config.h"
 
+#include <arpa/inet.h>
 #include <libfyaml.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ _Static_assert(HWS_COMMON_N_LIMITS <= HWS_CONFIG_MAX_LIMITS, "each once");
 enum field_kind {
     FIELD_TEXT,
     FIELD_HOST,
+    FIELD_ADDRESS,
     FIELD_PATH,
     FIELD_BACKEND,
     FIELD_RECORDS,
@@ -107,7 +109,7 @@ static const struct field root_fields[] = {
     TEXT_FIELD("state_dir", FIELD_PATH, true, state_dir),
     TEXT_FIELD("policy", FIELD_PATH, true, policy),
     TEXT_FIELD("user", FIELD_TEXT, false, user),
-    TEXT_FIELD("listen", FIELD_TEXT, false, listen),
+    TEXT_FIELD("listen", FIELD_ADDRESS, false, listen),
     OTHER_FIELD("tls", FIELD_MAP, false, tls_fields),
     OTHER_FIELD("limits", FIELD_LIMITS, false, NULL),
     OTHER_FIELD("devices", FIELD_MAP, true, device_fields),
@@ -188,6 +190,40 @@ static enum hws_code read_host(struct reader *r, struct fy_node *node, unsigned 
         return refuse(r, line, "host", "may have letters, digits, '.' and '-' only");
     }
     return HWS_OK;
+}
+
+/* "127.0.0.1:7443", "[::1]:7443": what hawser-wire can listen on. Names are not looked up. */
+static bool is_address(const char *text)
+{
+    char host[INET6_ADDRSTRLEN + 2]; /* and brackets */
+    struct in6_addr address;
+    uint64_t port;
+    const char *colon = strrchr(text, ':');
+
+    if (colon == NULL || !hws_str_copy_n(host, sizeof(host), text, (size_t)(colon - text)) ||
+        hws_str_to_u64(colon + 1, UINT16_MAX, &port, NULL) != HWS_OK) {
+        return false;
+    }
+    size_t n = strlen(host);
+    if (host[0] != '[') {
+        return inet_pton(AF_INET, host, &address) == 1;
+    }
+    if (host[n - 1] != ']') {
+        return false;
+    }
+    host[n - 1] = '\0';
+    return inet_pton(AF_INET6, host + 1, &address) == 1;
+}
+
+static enum hws_code read_address(struct reader *r, struct fy_node *node, unsigned line,
+                                  const char *key, char *dst, size_t cap)
+{
+    enum hws_code code = read_text(r, node, line, key, dst, cap);
+
+    if (code != HWS_OK || is_address(dst)) {
+        return code;
+    }
+    return refuse(r, line, key, "must be a numeric address and a port: 0.0.0.0:7443 or [::]:7443");
 }
 
 static enum hws_code read_backend(struct reader *r, struct fy_node *node, unsigned line)
@@ -382,6 +418,8 @@ static enum hws_code read_leaf(struct reader *r, const struct field *f, struct f
         return read_text(r, value, line, f->key, dst, f->cap);
     case FIELD_HOST:
         return read_host(r, value, line, dst);
+    case FIELD_ADDRESS:
+        return read_address(r, value, line, f->key, dst, f->cap);
     case FIELD_PATH:
         return read_path(r, value, line, f->key, dst);
     case FIELD_BACKEND:
@@ -567,9 +605,6 @@ static enum hws_code check_whole(struct reader *r)
 
     if (c->listen[0] != '\0' && c->tls_cert[0] == '\0') {
         return refuse(r, 1, "tls", "is required with listen: TCP is served with mutual TLS only");
-    }
-    if (c->listen[0] != '\0' && strrchr(c->listen, ':') == NULL) {
-        return refuse(r, 1, "listen", "must be address:port");
     }
     if (strlen(c->run_dir) > HWS_CONFIG_RUN_DIR_MAX) {
         return refuse(r, 1, "run_dir", "is longer than 80 bytes: a socket's path would not fit");
