@@ -56,12 +56,20 @@ const char *hws_agent_state_name(int state)
     return (unsigned)state < HWS_AGENT_N_STATES ? names[state] : "?";
 }
 
+bool hws_agent_takes_calls(const struct hws_agent *agent)
+{
+    return !agent->stopping_others;
+}
+
 enum hws_code hws_agent_may_change(const struct hws_agent *agent, struct hws_err *err)
 {
     switch (agent->state) {
     case HWS_AGENT_SERVING:
         return HWS_OK;
     case HWS_AGENT_DRAINING:
+        if (hws_agent_takes_calls(agent) && agent->state_reason[0] == '\0') {
+            return HWS_OK;
+        }
         return hws_err_set(err, HWS_E_GONE, "the agent is stopping");
     default:
         return hws_err_set(err, HWS_E_STATE, "changes are refused in state safe: %.210s",
@@ -264,7 +272,9 @@ static void on_drain_tick(uv_timer_t *timer)
     uint64_t age_ms = now_ms - agent->drain_started_ms;
 
     if (!agent->stopping_others) {
-        if (agent->n_ops > 0 && age_ms < HWS_AGENT_DRAIN_MS) {
+        bool told = !hws_wire_attached(&agent->wire) || age_ms >= HWS_AGENT_NOTICE_MS;
+        if ((agent->n_ops > 0 || !told) && age_ms < HWS_AGENT_DRAIN_MS) {
+            agent->stop_followers = true; /* also those that came meanwhile */
             return;
         }
         agent->stopping_others = true;

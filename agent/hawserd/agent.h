@@ -31,12 +31,15 @@
 #include "sandbox/sandbox.h"
 #include "store/store.h"
 
-#define HWS_AGENT_DRAIN_MS 30000u /* SIGTERM: running work gets this long */
-#define HWS_AGENT_STOP_MS  5000u  /* then the other processes get this long before SIGKILL */
+/* SIGTERM: callers are told, and what they send before they know is taken; at most this long. Their
+ * connections end after the limit drain_notice_ms, which is shorter by default. */
+#define HWS_AGENT_NOTICE_MS 1500u
+#define HWS_AGENT_DRAIN_MS  30000u /* running work gets this long */
+#define HWS_AGENT_STOP_MS   5000u  /* then the other processes get this long before SIGKILL */
 
 enum hws_agent_state {
     HWS_AGENT_SERVING,
-    HWS_AGENT_DRAINING, /* no new work; ends when the old is done */
+    HWS_AGENT_DRAINING, /* callers are told to go; ends when the work is done */
     HWS_AGENT_SAFE,     /* no trustworthy database: reads only */
     HWS_AGENT_N_STATES
 };
@@ -129,6 +132,10 @@ void hws_agent_be_safe(struct hws_agent *agent, const char *why);
 
 /* "serving", "draining", "safe". */
 const char *hws_agent_state_name(int state);
+
+/* False once a drain has begun to stop the other processes: what hawser-wire accepts until then is
+ * done. */
+bool hws_agent_takes_calls(const struct hws_agent *agent);
 
 /* HWS_OK if changes are accepted now; HWS_E_STATE or HWS_E_GONE saying what to do. */
 enum hws_code hws_agent_may_change(const struct hws_agent *agent, struct hws_err *err) HWS_MUST_USE;

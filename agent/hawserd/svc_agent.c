@@ -394,7 +394,7 @@ static void certificates_read(void *data, const struct hws_link_reloaded *answer
     if (answer->state == HWS_LINK_RELOADED_REFUSED) {
         (void)hws_err_set(
             &err, HWS_E_STATE, "certificates: %.*s; those in use stay, the policy was not read",
-            (int)(answer->text.n < 150 ? answer->text.n : 150), (const char *)answer->text.bytes);
+            (int)(answer->text.n < 190 ? answer->text.n : 190), (const char *)answer->text.bytes);
         reload_refused(task, &err);
         return;
     }

@@ -200,7 +200,7 @@ static enum hws_code admit(struct hws_wire *w, struct hws_rpc *rpc,
     if (rpc->caller == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "out of memory");
     }
-    if (w->agent->state == HWS_AGENT_DRAINING) {
+    if (!hws_agent_takes_calls(w->agent)) {
         hws_err_set(err, HWS_E_GONE, "the agent is stopping");
         hws_audit_refused_call(rpc, HWS_REFUSAL_STATE, err->code, err->msg);
         return err->code;

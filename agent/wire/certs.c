@@ -81,6 +81,23 @@ static void wipe_texts(struct texts *t)
     hws_mem_free(t);
 }
 
+/* Says beside "cert", "key" and so on which file that is. */
+static void name_file(const struct hws_wire_options *o, struct hws_err *err)
+{
+    const struct {
+        const char *slot;
+        const char *path;
+    } slots[] = {
+        {"cert:", o->cert}, {"key:", o->key}, {"ca:", o->ca}, {"crl:", o->crl}, {"deny:", o->deny}};
+
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        if (slots[i].path != NULL && hws_str_starts(err->msg, slots[i].slot)) {
+            (void)!hws_err_wrap(err, "%.100s", slots[i].path);
+            return;
+        }
+    }
+}
+
 static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, struct hws_err *err)
 {
     struct hws_tls_bundle *bundle = NULL;
@@ -98,6 +115,7 @@ static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, stru
         code = hws_tls_bundle_prove(bundle, hws_net_now_s(), err);
     }
     if (code != HWS_OK) {
+        name_file(c->options, err);
         hws_tls_bundle_unref(bundle);
         return code;
     }

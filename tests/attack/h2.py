@@ -153,7 +153,7 @@ class Peer:
             self.raw.bind((source, 0))
         self.goaway, self.goaway_text, self.resets, self.headers, self.data = None, b"", [], {}, {}
         self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, b"", False
-        self.hpack = Hpack()
+        self.hpack, self.goaways = Hpack(), []  # goaways: (last stream, code) of each
         try:
             self.raw.connect((host, int(port)))
             self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -239,6 +239,7 @@ class Peer:
 
     def frame(self, kind, flags, stream, payload):
         if kind == GOAWAY:
+            self.goaways.append((int.from_bytes(payload[:4], "big") & 0x7FFFFFFF, int.from_bytes(payload[4:8], "big")))
             self.goaway, self.goaway_text = int.from_bytes(payload[4:8], "big"), payload[8:] or self.goaway_text
         elif kind == RST_STREAM:
             self.resets.append((stream, int.from_bytes(payload, "big")))

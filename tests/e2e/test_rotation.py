@@ -4,11 +4,18 @@ import os
 import select
 import shutil
 import signal
+import ssl
 import subprocess
+import sys
 import threading
+import time
 
 import harness
 from harness import FleetCase, Host, NIC0, until
+
+sys.path.insert(0, os.path.join(harness.TOP, "tests/attack"))
+
+from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, Closed, Peer, block, frame, message  # noqa: E402
 
 ROTATIONS = 1000 if os.environ.get("HAWSER_LONG") == "1" else 100
 BROKEN_EVERY = 7
@@ -188,6 +195,218 @@ class Rotation(Changing):
         print(f"{ROTATIONS} rotations, {self.n_calls} calls, {len(self.failed)} failed")
 
 
+WHO_AM_I = "/hawser.v1.AgentService/WhoAmI"
+WATCH = "/hawser.v1.DeviceService/Watch"
+LIVE, CUT = (1000, 4) if os.environ.get("HAWSER_LONG") == "1" else (64, 2)  # streams that are cut, of so many identities
+
+
+class Load(threading.Thread):
+    """A constant load over many connections that stay, and a new one each round; .failed says what was not answered OK."""
+
+    def __init__(self, address, who, n=24):
+        super().__init__()
+        self.address, self.who, self.n = address, who, n
+        self.failed, self.n_calls, self.stop = [], 0, threading.Event()
+
+    def call(self, peer, what):
+        status = peer.call(WHO_AM_I, seconds=30)[0]
+        self.n_calls += 1
+        if status != 0:
+            self.failed.append(f"{what}: status {status}")
+
+    def run(self):
+        peers = []
+        try:
+            peers = [Peer(self.address, self.who, timeout=30) for _ in range(self.n)]
+            while not self.stop.is_set():
+                for number, peer in enumerate(peers):
+                    self.call(peer, f"connection {number}")
+                with Peer(self.address, self.who, timeout=30) as fresh:
+                    self.call(fresh, "a new connection")
+        except (Closed, OSError) as error:
+            self.failed.append(repr(error))
+        finally:
+            for peer in peers:
+                peer.close()
+
+    def __enter__(self):
+        self.start()
+        until(lambda: self.n_calls > 2 * self.n or self.failed, "the load is under way", 60)
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.join(60)
+
+
+class EachTrigger(Changing):
+    """Each thing that can change, by each way that the agent hears of it, under load: seen by who connects then, counted by
+    its trigger, and no call fails. A set that is refused is counted and told, and the one in use stays."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.second = harness.Pki(os.path.join(cls.root, "second"))
+        cls.stranger = cls.second.make("operator", "sam")  # believed once the second CA is
+        with open(cls.operator["ca"]) as a, open(cls.second.files("x")["ca"]) as b:
+            cls.cas = [a.read(), b.read()]
+        cls.n_made = 0
+
+    def made(self, role, *args):
+        type(self).n_made += 1
+        return self.pki.make(role, f"made{self.n_made}", *args)
+
+    def admitted(self, who):
+        try:
+            with Peer(self.host.address, who, timeout=30) as p:
+                return p.call(CHECK)[0] == 0
+        except (Closed, OSError):
+            return False
+
+    def shown(self):
+        """The certificate that a new connection is shown, as bytes."""
+        with Peer(self.host.address, self.operator, timeout=30) as p:
+            return p.tls.getpeercert(binary_form=True)
+
+    def count(self, trigger):
+        """How often the files were read for this trigger, whatever came of it."""
+        return self.counters("host-a").get(f"wire.certificates_read_by.{trigger}", 0)
+
+    def n_refused(self):
+        return self.counters("host-a").get("wire.certificates_refused", 0)
+
+    def policy_hash(self):
+        return self.js("agent", "info", "-t", "host-a")["agents"][0]["policy_hash"]
+
+    def announce(self, trigger):
+        """Tells the agent, or leaves it to notice; what `agent reload` said."""
+        if trigger == "signal":
+            self.hup()
+        return self.cli("agent", "reload", "-t", "host-a") if trigger == "reload" else None
+
+    def rotated(self, trigger, change, seen):
+        before = self.count(trigger)
+        change()
+        answer = self.announce(trigger)
+        if answer:
+            self.assertEqual(answer.code, 0, answer)
+            self.assertTrue(seen(), f"after {trigger} has answered")
+        until(seen, f"{change.__name__} by {trigger}", 30)
+        until(lambda: self.count(trigger) > before, f"{change.__name__} is counted as {trigger}", 30)
+
+    def certificate_and_key(self, trigger):
+        files = self.made("agent", "--ip", "127.0.0.1")
+        with open(files["cert"]) as f:
+            der = ssl.PEM_cert_to_DER_cert(f.read())
+
+        def certificate_and_key():
+            self.put("agent.key", files["key"])
+            self.put("agent.crt", files["cert"])
+        self.rotated(trigger, certificate_and_key, lambda: self.shown() == der)
+
+    def authorities(self, trigger):
+        def second_ca_comes():
+            self.write("ca.crt", "".join(self.cas))
+
+        def second_ca_goes():
+            self.write("ca.crt", self.cas[0])
+        self.rotated(trigger, second_ca_comes, lambda: self.admitted(self.stranger))
+        self.rotated(trigger, second_ca_goes, lambda: not self.admitted(self.stranger))
+
+    def revocation_list(self, trigger):
+        who = self.made("operator")
+        self.assertTrue(self.admitted(who))
+
+        def revocation_list():
+            self.pki.run("crl", self.pki.dir, "--revoke", who["cert"])
+            self.put("ca.crl", os.path.join(self.pki.dir, "ca.crl"))
+        self.rotated(trigger, revocation_list, lambda: not self.admitted(who))
+
+    def deny_list(self, trigger):
+        who = self.made("operator")
+        self.assertTrue(self.admitted(who))
+
+        def deny_list():
+            self.write("deny", f"principal spiffe://{harness.DOMAIN}/operator/made{self.n_made}\n")
+        self.rotated(trigger, deny_list, lambda: not self.admitted(who))
+
+    def policy(self, trigger):
+        """The policy is taken when the agent is told to, and never by itself: half a policy is not one."""
+        before = self.policy_hash()
+        with open(self.host.policy, "a") as f:
+            f.write(f"# by {trigger}\n")
+        answer = self.announce(trigger)
+        if answer:
+            self.assertEqual(answer.code, 0, answer)
+        if trigger == "watch":
+            time.sleep(0.5)
+            self.assertEqual(self.policy_hash(), before)
+        else:
+            until(lambda: self.policy_hash() != before, f"policy by {trigger}", 30)
+
+    def refused(self, trigger, what, name, breaks, says):
+        """A file that breaks the set: refused by that trigger, told, and what is shown stays."""
+        path, shown = os.path.join(self.tls, name), self.shown()
+        with open(path) as f:
+            good = f.read()
+        before, n_refused, policy = self.count(trigger), self.n_refused(), self.policy_hash()
+        logged = self.said("certificates_refused")
+        self.write(name, breaks)
+        answer = self.announce(trigger)
+        if answer:
+            self.assertEqual(answer.code, 6, f"{what}: {answer}")
+            self.assertIn("those in use stay, the policy was not read", answer.err)
+            self.assertRegex(answer.err, says)
+        until(lambda: self.count(trigger) > before and self.n_refused() > n_refused, f"{what} is counted as {trigger}", 30)
+        self.assertGreater(self.said("certificates_refused"), logged)
+        self.assertEqual(self.shown(), shown)
+        self.assertEqual(self.policy_hash(), policy)
+        loaded = self.said("certificates_loaded")
+        self.write(name, good)
+        self.announce(trigger)
+        until(lambda: self.said("certificates_loaded") > loaded, f"the good set after {what}", 30)
+
+    def expired_ca(self):
+        """The CA's own name and key, in a certificate that ended years ago."""
+        work = os.path.join(self.root, "expired")
+        os.makedirs(work)
+        ca = self.pki.dir
+        with open(os.path.join(work, "cnf"), "w") as f:
+            f.write(f"[ca]\ndefault_ca = c\n[c]\ndatabase = {work}/index\nnew_certs_dir = {work}\nserial = {work}/serial\n"
+                    "default_md = sha256\npolicy = p\nx509_extensions = x\nunique_subject = no\n"
+                    "[p]\ncommonName = optional\norganizationName = optional\n[req]\ndistinguished_name = d\n[d]\n"
+                    "[x]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n")
+        open(os.path.join(work, "index"), "w").close()
+        with open(os.path.join(work, "serial"), "w") as f:
+            f.write("4711\n")
+        openssl = ("openssl", "x509", "-x509toreq", "-in", f"{ca}/ca.crt", "-signkey", f"{ca}/ca.key", "-out", f"{work}/csr")
+        subprocess.run(openssl, check=True, capture_output=True, timeout=60)
+        subprocess.run(["openssl", "ca", "-batch", "-config", f"{work}/cnf", "-selfsign", "-keyfile", f"{ca}/ca.key", "-in", f"{work}/csr", "-preserveDN",
+                        "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-notext", "-out", f"{work}/crt"],
+                       check=True, capture_output=True, timeout=60)
+        with open(f"{work}/crt") as f:
+            return f.read()
+
+    def test_each_change_by_each_trigger_is_seen_and_no_call_fails(self):
+        with Load(self.host.address, self.operator) as load:
+            for trigger in ("watch", "signal", "reload"):
+                for change in (self.certificate_and_key, self.authorities, self.revocation_list, self.deny_list, self.policy):
+                    change(trigger)
+        self.assertEqual(load.failed, [], f"of {load.n_calls} calls")
+        print(f"18 rotations, {load.n_calls} calls over {load.n} connections and new ones, none failed")
+
+    def test_each_refused_set_is_told_counted_and_changes_nothing(self):
+        other, expired = self.made("agent", "--ip", "127.0.0.1"), self.expired_ca()
+        with open(other["key"]) as f:
+            key = f.read()
+        with Load(self.host.address, self.operator, 8) as load:
+            for trigger in ("watch", "signal", "reload"):
+                self.refused(trigger, "broken PEM", "agent.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "tls/agent.crt: cert: no certificate in PEM")
+                self.refused(trigger, "another key", "agent.key", key, "tls/agent.key: key: does not belong to the certificate")
+                self.refused(trigger, "an expired CA", "ca.crt", expired, "tls/agent.crt: cert: expired")
+        self.assertEqual(load.failed, [], f"of {load.n_calls} calls")
+
+
 class Revocation(Changing):
     def follow(self, who):
         """A live stream of the agent; it has begun."""
@@ -214,6 +433,62 @@ class Revocation(Changing):
         self.assertNotEqual(self.cli("device", "list", "-t", "host-a", who=who).code, 0)
         until(lambda: self.counters("host-a").get(counter, 0) > before, counter)
         self.ok("device", "list", "-t", "host-a")
+
+    def live(self, whos, each):
+        """Streams of these identities, so many each, 32 a connection; every one has sent something: [(peer, streams)]."""
+        out = []
+        for number, who in enumerate(whos):
+            for at in range(0, each, 32):
+                p = Peer(self.host.address, who, source=f"127.8.0.{number + 1}", timeout=30)
+                self.addCleanup(p.close)
+                streams = [p.stream() for _ in range(min(32, each - at))]
+                p.send(b"".join(frame(HEADERS, END_HEADERS, s, block(WATCH)) + frame(DATA, END_STREAM, s, message()) for s in streams))
+                out.append((p, streams))
+        for p, streams in out:
+            p.until(lambda p=p, streams=streams: all(s in p.data for s in streams), 60)
+            self.assertFalse(p.done)
+        return out
+
+    def all_cut(self, way, change):
+        """LIVE streams of some identities are cut within 5 s of a change; another's are not."""
+        type(self).n_ways = getattr(self, "n_ways", 0) + 1
+        names = [f"cut{self.n_ways}x{i}" for i in range(CUT)]
+        whos = [self.pki.make("operator", name) for name in names]
+        live, kept = self.live(whos, LIVE // CUT), self.live([self.operator], 1)
+        began = change(names, whos)
+
+        def left():
+            for p, _ in live:
+                p.take()
+            return sum(not p.eof and s not in p.done for p, streams in live for s in streams)
+        until(lambda: left() == 0, f"all streams are cut by {way}", 60)
+        took = time.monotonic() - began
+        kept[0][0].take()
+        self.assertFalse(kept[0][0].eof or kept[0][0].done, "who is in good standing keeps its stream")
+        crowded = os.getloadavg()[0] > 1.5 * os.cpu_count()
+        self.assertLessEqual(took, 30 if crowded else 5, f"{left()} of {LIVE} streams left")
+        print(f"{way}: {LIVE} streams of {CUT} identities cut after {took:.2f} s")
+
+    def test_all_streams_of_denied_principals_are_cut_within_5_seconds(self):
+        def deny(names, _):
+            self.write("deny", "".join(f"principal spiffe://{harness.DOMAIN}/operator/{n}\n" for n in names))
+            return time.monotonic()
+        self.all_cut("the deny-list", deny)
+
+    def test_all_streams_of_revoked_certificates_are_cut_within_5_seconds(self):
+        def revoke(_, whos):
+            for who in whos:
+                self.pki.run("crl", self.pki.dir, "--revoke", who["cert"])
+            self.put("ca.crl", os.path.join(self.pki.dir, "ca.crl"))
+            return time.monotonic()
+        self.all_cut("the revocation list", revoke)
+
+    def test_all_streams_of_locked_principals_are_cut_within_5_seconds(self):
+        def lock(names, _):
+            for n in names:
+                self.ok("lock", "add", "-t", "host-a", "principal", f"spiffe://{harness.DOMAIN}/operator/{n}", "--reason", "left")
+            return time.monotonic()
+        self.all_cut("locks", lock)
 
     def test_a_denied_principal_loses_its_streams(self):
         who = self.pki.make("operator", "mallory")
