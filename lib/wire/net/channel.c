@@ -200,6 +200,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
             (void)hws_net_fail(&err, status, c->config.target);
         }
         take(c, found, n, err.msg);
+        on_wake(c);
     }
     uv_freeaddrinfo(list);
     hws_net_closer_drop(&c->closer);
@@ -235,16 +236,17 @@ static uint64_t next_look_ms(const struct hws_net_channel *c)
     return c->resolved_at_ms + (soon ? c->unknown_ms : HWS_NET_RESOLVE_MS);
 }
 
-/* Looks at the name when it was never seen, or failed and the pause is over. */
-static void maybe_resolve(struct hws_net_channel *c)
+/* A look at the name is due when it was never seen, or failed and the pause is over. UINT64_MAX:
+ * there is no name, nobody waits for it, or one is under way, whose end wakes the channel. */
+static uint64_t look_due_ms(const struct hws_net_channel *c)
 {
-    bool first = c->resolved_at_ms == 0;
-    bool again = c->stale && hws_net_now_ms(c->net) >= next_look_ms(c);
-
-    if (!c->resolving && c->calls.n_waiting > 0 && (first || again) &&
-        !hws_str_starts(c->config.target, "unix:")) {
-        resolve(c);
+    if (c->resolving || c->calls.n_waiting == 0 || hws_str_starts(c->config.target, "unix:")) {
+        return UINT64_MAX;
     }
+    if (c->resolved_at_ms == 0) {
+        return 0;
+    }
+    return c->stale ? next_look_ms(c) : UINT64_MAX;
 }
 
 static void turn(struct hws_net_channel *c)
@@ -252,10 +254,12 @@ static void turn(struct hws_net_channel *c)
     uint64_t now_ms = hws_net_now_ms(c->net);
 
     report_up(c);
-    maybe_resolve(c);
+    if (look_due_ms(c) <= now_ms) {
+        resolve(c);
+    }
     uint64_t due_ms = hws_grpc_channel_turn(&c->calls, now_ms);
-    if (c->stale && c->calls.n_waiting > 0 && next_look_ms(c) < due_ms) {
-        due_ms = next_look_ms(c);
+    if (look_due_ms(c) < due_ms) {
+        due_ms = look_due_ms(c);
     }
     if (c->calls.woken) {
         return; /* the timer is set to now */

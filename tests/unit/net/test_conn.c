@@ -1409,6 +1409,24 @@ static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
     assert_int_equal(patient.code, HWS_GRPC_CANCELLED);
 }
 
+/* The look at the name is due while another is under way: the loop must go on turning, or its end
+ * is never heard of. */
+static void a_channel_that_looks_at_its_name_again_lets_the_loop_turn(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked patient;
+
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &patient, true);
+    run_until(&channel.stale); /* refused once */
+    channel.resolved_at_ms = 1;
+    while (channel.resolved_at_ms == 1) {
+        (void)uv_run(s_world.net.loop, UV_RUN_ONCE);
+    }
+    channel_end(&channel);
+}
+
 static void a_channel_needs_a_target_and_a_certificate(void **state)
 {
     struct hws_net_channel channel;
@@ -1455,6 +1473,7 @@ int main(void)
         cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
         cmocka_unit_test(a_channel_survives_every_failed_allocation),
         cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
+        cmocka_unit_test(a_channel_that_looks_at_its_name_again_lets_the_loop_turn),
         cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
