@@ -19,6 +19,15 @@ void hws_test_assert_code(enum hws_code actual, enum hws_code expected, const st
     }
 }
 
+void *hws_test_assert_got(void *p, const char *what, const char *file, int line)
+{
+    if (p == NULL) {
+        print_error("%s:%d: %s is NULL\n", file, line, what);
+        _fail(file, line);
+    }
+    return p;
+}
+
 uint64_t hws_test_rand(uint64_t *state)
 {
     *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -63,6 +72,7 @@ static void sweep_one(enum hws_code (*scenario)(void *arg), void *arg, uint64_t 
 
 uint64_t hws_test_oom_sweep(enum hws_code (*scenario)(void *arg), void *arg)
 {
+    hws_test_sweeps_itself();
     hws_mem_count_reset();
     assert_int_equal(scenario(arg), HWS_OK);
     uint64_t n = hws_mem_n_allocs();

@@ -13,11 +13,22 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "sweep.h"
+
+/* Each program can be swept: sweep.h. */
+#undef cmocka_run_group_tests
+#define cmocka_run_group_tests(tests, setup, teardown)                                             \
+    hws_test_run_group(#tests, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
 
 /* Compares result codes by name; prints err->msg if it is not NULL. */
 #define assert_code(actual, expected)                                                              \
     hws_test_assert_code((actual), (expected), NULL, __FILE__, __LINE__)
 #define assert_ok(actual, err) hws_test_assert_code((actual), HWS_OK, (err), __FILE__, __LINE__)
+
+/* p, which must not be NULL. */
+#define assert_got(p) hws_test_assert_got((p), #p, __FILE__, __LINE__)
+
+void *hws_test_assert_got(void *p, const char *what, const char *file, int line);
 
 void hws_test_assert_code(enum hws_code actual, enum hws_code expected, const struct hws_err *err,
                           const char *file, int line);

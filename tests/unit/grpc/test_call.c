@@ -12,7 +12,7 @@ static void unary_call_answers_with_its_request(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "hello", 5, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "hello", 5, NULL), NULL);
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -33,7 +33,7 @@ static void every_cut_of_the_bytes_gives_the_same_call(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "hello", 5, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "hello", 5, NULL), NULL);
     pair_run_bytewise(p, 1);
 
     assert_true(s.closed);
@@ -48,7 +48,7 @@ static void empty_messages_pass(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "", 0, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "", 0, NULL), NULL);
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_OK);
@@ -63,7 +63,7 @@ static void server_stream_is_paced_by_room(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "100", 3, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "100", 3, NULL), NULL);
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -78,14 +78,14 @@ static void client_stream_is_summed(void **state)
     struct pair *p = *state;
     struct seen s;
     static const size_t sizes[] = {27182, 8, 1828, 45904};
-    uint8_t *bytes = hws_mem_zalloc(1, 65536);
+    uint8_t *bytes = assert_got(hws_mem_zalloc(1, 65536));
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_SUM, 0, NULL), NULL);
     for (size_t i = 0; i < 4; i++) {
-        assert_ok(hws_grpc_call_send(s.call, bytes, sizes[i], NULL), NULL);
+        assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, sizes[i], NULL), NULL);
     }
-    hws_grpc_call_half_close(s.call);
+    hws_grpc_call_half_close(assert_got(s.call));
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -102,12 +102,12 @@ static void bidi_answers_each_message(void **state)
 
     assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
     for (unsigned i = 1; i <= 4; i++) {
-        assert_ok(hws_grpc_call_send(s.call, "ping", 4, NULL), NULL);
+        assert_ok(hws_grpc_call_send(assert_got(s.call), "ping", 4, NULL), NULL);
         (void)pair_run(p);
         assert_int_equal(s.n_messages, i);
     }
     assert_false(s.closed);
-    hws_grpc_call_half_close(s.call);
+    hws_grpc_call_half_close(assert_got(s.call));
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -121,7 +121,7 @@ static void bidi_without_messages_ends_well(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
-    hws_grpc_call_half_close(s.call);
+    hws_grpc_call_half_close(assert_got(s.call));
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -134,13 +134,13 @@ static void big_messages_pass_small_windows(void **state)
     struct pair *p = *state;
     struct seen s;
     size_t n = (size_t)4 * 1024 * 1024;
-    uint8_t *bytes = hws_mem_zalloc(1, n);
+    uint8_t *bytes = assert_got(hws_mem_zalloc(1, n));
     p->client_limits.stream_window_bytes = 65535;
     p->client_limits.conn_window_bytes = 65535;
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, bytes, n, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, n, NULL), NULL);
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -160,7 +160,7 @@ static void status_details_and_trailers_arrive(void **state)
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "fail", 4, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "fail", 4, NULL), NULL);
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -181,7 +181,7 @@ static void metadata_goes_both_ways(void **state)
     assert_ok(hws_grpc_meta_add_text(&meta, "x-initial", "first value", NULL), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, &meta), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "m", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "m", 1, NULL), NULL);
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_OK);
@@ -196,7 +196,7 @@ static void unknown_method_is_unimplemented(void **state)
     struct seen s = {0};
     assert_ok(pair_open(p), NULL);
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    hws_grpc_call_cancel(s.call);
+    hws_grpc_call_cancel(assert_got(s.call));
     (void)pair_run(p);
 
     struct seen t;
@@ -215,7 +215,7 @@ static void compressed_messages_pass_by(struct pair *p, enum hws_grpc_encoding e
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "3", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "3", 1, NULL), NULL);
     size_t moved = pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_OK);
@@ -242,7 +242,7 @@ static void size_bomb_is_stopped(struct pair *p, enum hws_grpc_encoding encoding
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "1", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "1", 1, NULL), NULL);
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_RESOURCE_EXHAUSTED);

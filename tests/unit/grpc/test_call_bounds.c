@@ -10,7 +10,7 @@ static void request_with_two_messages_never_reaches_the_handler(void **state)
     struct pair *p = *state;
     struct seen s;
     assert_ok(pair_open(p), NULL);
-    const struct hws_grpc_call_ops ops = {0};
+    static const struct hws_grpc_call_ops ops = {0}; /* the call ends after this function */
     const struct hws_grpc_start start = {
         .path = "/test.Pair/Echo", .kind = HWS_GRPC_BIDI, .ops = &ops};
     struct hws_grpc_call *call = NULL;
@@ -30,12 +30,12 @@ static void too_large_message_is_refused_before_it_is_buffered(void **state)
 {
     struct pair *p = *state;
     struct seen s;
-    uint8_t *bytes = hws_mem_zalloc(1, 5000);
+    uint8_t *bytes = assert_got(hws_mem_zalloc(1, 5000));
     p->server_limits.max_recv_message_bytes = 4096;
     assert_ok(pair_open(p), NULL);
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, bytes, 4097, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, 4097, NULL), NULL);
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_RESOURCE_EXHAUSTED);
@@ -47,21 +47,21 @@ static void unsent_cap_answers_busy_then_writable(void **state)
 {
     struct pair *p = *state;
     struct seen s;
-    uint8_t *bytes = hws_mem_zalloc(1, 1000);
+    uint8_t *bytes = assert_got(hws_mem_zalloc(1, 1000));
     p->client_limits.max_unsent_call_bytes = 1500;
     assert_ok(pair_open(p), NULL);
     assert_ok(seen_start(p, &s, PAIR_SUM, 0, NULL), NULL);
 
-    assert_ok(hws_grpc_call_send(s.call, bytes, 1000, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, bytes, 1000, NULL), NULL);
-    assert_code(hws_grpc_call_send(s.call, bytes, 1000, NULL), HWS_E_BUSY);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, 1000, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, 1000, NULL), NULL);
+    assert_code(hws_grpc_call_send(assert_got(s.call), bytes, 1000, NULL), HWS_E_BUSY);
     assert_int_equal(s.n_writable, 0);
     (void)pair_run(p);
 
     assert_int_equal(s.n_writable, 1);
-    assert_int_equal(hws_grpc_call_unsent(s.call), 0);
-    assert_ok(hws_grpc_call_send(s.call, bytes, 1000, NULL), NULL);
-    hws_grpc_call_half_close(s.call);
+    assert_int_equal(hws_grpc_call_unsent(assert_got(s.call)), 0);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, 1000, NULL), NULL);
+    hws_grpc_call_half_close(assert_got(s.call));
     (void)pair_run(p);
     assert_string_equal(s.last, "3000");
     hws_mem_free(bytes);
@@ -71,28 +71,29 @@ static void call_without_credit_holds_at_most_one_window(void **state)
 {
     struct pair *p = *state;
     struct seen s;
-    uint8_t *bytes = hws_mem_zalloc(1, 40000);
+    uint8_t *bytes = assert_got(hws_mem_zalloc(1, 40000));
     p->credit = 1;
     assert_ok(pair_open(p), NULL);
     (void)pair_run(p);
     assert_ok(seen_start(p, &s, PAIR_SUM, 0, NULL), NULL);
     for (unsigned i = 0; i < 5; i++) {
-        assert_ok(hws_grpc_call_send(s.call, bytes, 40000, NULL), NULL);
+        assert_ok(hws_grpc_call_send(assert_got(s.call), bytes, 40000, NULL), NULL);
     }
-    hws_grpc_call_half_close(s.call);
+    hws_grpc_call_half_close(assert_got(s.call));
 
     (void)pair_run(p);
     assert_int_equal(p->server_stats.messages_in, 1);
-    assert_true(hws_grpc_call_unsent(s.call) > 5 * 40005 - 40005 - 65536 - 1);
+    assert_true(hws_grpc_call_unsent(assert_got(s.call)) > 5 * 40005 - 40005 - 65536 - 1);
     assert_false(s.closed);
 
     /* Another call is not stopped by the paused one. */
     struct seen t;
     assert_ok(seen_start(p, &t, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(t.call, bytes, 40000, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(t.call), bytes, 40000, NULL), NULL);
     (void)pair_run(p);
     assert_int_equal(t.outcome.code, HWS_GRPC_OK);
 
+    assert_false(hws_list_empty(&p->server.calls));
     struct hws_list *first = p->server.calls.next;
     struct hws_grpc_call *paused =
         (struct hws_grpc_call *)(void *)first; /* link is its first member */
@@ -120,7 +121,7 @@ static void calls_over_the_limit_are_refused_or_wait(void **state)
 
     /* A cancelled call whose handler works on keeps its place: the streams that waited are refused.
      */
-    hws_grpc_call_cancel(s[0].call);
+    hws_grpc_call_cancel(assert_got(s[0].call));
     (void)pair_run(p);
     assert_int_equal(p->server_stats.calls_refused, 2);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
@@ -131,7 +132,7 @@ static void calls_over_the_limit_are_refused_or_wait(void **state)
 /* Rounds of 32 calls that their client gives up after so long, until the server had enough. */
 static unsigned rounds_of_resets(struct pair *p, uint64_t after_ms, unsigned most)
 {
-    struct seen s[32];
+    static struct seen s[32]; /* what is open when it returns is closed after it */
 
     assert_ok(pair_open(p), NULL);
     (void)pair_run(p);
@@ -144,7 +145,7 @@ static unsigned rounds_of_resets(struct pair *p, uint64_t after_ms, unsigned mos
         (void)pair_run(p);
         pair_advance(p, after_ms);
         for (unsigned i = 0; i < 32 && !s[i].closed; i++) {
-            hws_grpc_call_cancel(s[i].call);
+            hws_grpc_call_cancel(assert_got(s[i].call));
         }
         (void)pair_run(p);
         if (p->server.state != HWS_GRPC_CONN_OPEN) {
@@ -192,7 +193,7 @@ static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **st
     (void)pair_run(p);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
 
-    hws_grpc_call_cancel(s[0].call);
+    hws_grpc_call_cancel(assert_got(s[0].call));
     assert_ok(seen_start(p, &s[2], PAIR_CHAT, 0, NULL), NULL);
     (void)pair_run(p);
     assert_int_equal(p->server_stats.resets_in, 1);
@@ -200,8 +201,8 @@ static void a_reset_and_the_next_call_in_one_read_are_within_the_limit(void **st
     assert_false(s[2].closed);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 2);
     assert_int_equal(p->server.n_done, 0);
-    hws_grpc_call_cancel(s[1].call);
-    hws_grpc_call_cancel(s[2].call);
+    hws_grpc_call_cancel(assert_got(s[1].call));
+    hws_grpc_call_cancel(assert_got(s[2].call));
     (void)pair_run(p);
     assert_true(s[1].closed && s[2].closed);
 }
@@ -217,7 +218,8 @@ static void a_refused_call_takes_no_other_with_it(void **state)
         assert_ok(seen_start(p, &s[i], PAIR_HANG, 0, NULL), NULL);
     }
     (void)pair_run(p);
-    hws_grpc_call_cancel(s[0].call); /* its handler works on: the third call is refused */
+    hws_grpc_call_cancel(
+        assert_got(s[0].call)); /* its handler works on: the third call is refused */
     (void)pair_run(p);
     assert_int_equal(p->server_stats.calls_refused, 1);
     assert_true(s[2].closed && s[2].outcome.unprocessed);
@@ -226,7 +228,7 @@ static void a_refused_call_takes_no_other_with_it(void **state)
     assert_false(s[1].closed);
     assert_int_equal(p->server.state, HWS_GRPC_CONN_OPEN);
     assert_int_equal(p->server_stats.conn_header_timeouts, 0);
-    hws_grpc_call_cancel(s[1].call);
+    hws_grpc_call_cancel(assert_got(s[1].call));
     (void)pair_run(p);
     assert_true(s[1].closed);
 }
@@ -272,8 +274,8 @@ static void stalled_reader_is_reset(void **state)
     assert_ok(pair_open(p), NULL);
     (void)pair_run(p);
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
-    hws_grpc_call_set_credit(s.call, 0);
-    assert_ok(hws_grpc_call_send(s.call, "5", 1, NULL), NULL);
+    hws_grpc_call_set_credit(assert_got(s.call), 0);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "5", 1, NULL), NULL);
     (void)pair_run(p);
 
     pair_advance(p, 29999);
@@ -299,13 +301,13 @@ static void oversized_headers_fail_only_their_call(void **state)
     }
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, &meta), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_RESOURCE_EXHAUSTED);
     assert_int_equal(p->server_stats.over_header_limit, 1);
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     (void)pair_run(p);
     assert_int_equal(s.outcome.code, HWS_GRPC_OK);
     hws_grpc_meta_deinit(&meta);
@@ -355,7 +357,7 @@ static void a_call_over_an_account_is_busy_not_out_of_memory(void **state)
     assert_ok(seen_start(p, &first, PAIR_ECHO, 0, NULL), NULL);
     assert_code(seen_start(p, &second, PAIR_ECHO, 0, NULL), HWS_E_BUSY);
     assert_int_equal(account.n_refused, 1);
-    hws_grpc_call_cancel(first.call);
+    hws_grpc_call_cancel(assert_got(first.call));
     (void)pair_run(p);
     assert_int_equal(account.n_calls, 0);
 }

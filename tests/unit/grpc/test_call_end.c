@@ -11,7 +11,7 @@ static void deadline_ends_both_sides(void **state)
     assert_ok(seen_start(p, &s, PAIR_HANG, 50, NULL), NULL);
     (void)pair_run(p);
     assert_non_null(p->hanging);
-    assert_int_equal(hws_grpc_call_deadline(p->hanging), p->now_ms + 50);
+    assert_int_equal(hws_grpc_call_deadline(assert_got(p->hanging)), p->now_ms + 50);
     pair_advance(p, 49);
     assert_false(s.closed);
     pair_advance(p, 1);
@@ -21,7 +21,7 @@ static void deadline_ends_both_sides(void **state)
     assert_int_equal(p->n_cancelled, 1);
     assert_int_equal(p->n_server_closed, 0); /* the handler still works */
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 1);
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
     (void)pair_run(p);
     assert_int_equal(p->n_server_closed, 1);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 0);
@@ -42,7 +42,7 @@ static void server_deadline_is_told_to_a_client_without_one(void **state)
     assert_true(s.closed);
     assert_true(s.outcome.from_peer);
     assert_int_equal(s.outcome.code, HWS_GRPC_DEADLINE_EXCEEDED);
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
     (void)pair_run(p);
     assert_int_equal(p->n_server_closed, 1);
 }
@@ -57,7 +57,7 @@ static void deadline_status_arrives_although_the_handler_ends_at_once(void **sta
     for (unsigned n_sent = 0; n_sent < 2; n_sent++) { /* trailers-only, then behind a message */
         assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
         if (n_sent > 0) {
-            assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+            assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
         }
         (void)pair_run(p);
         assert_int_equal(s.n_messages, n_sent);
@@ -81,8 +81,8 @@ static void deadline_behind_a_shut_window_resets(void **state)
     (void)pair_run(p);
 
     assert_ok(seen_start(p, &s, PAIR_COUNT, 0, NULL), NULL);
-    hws_grpc_call_set_credit(s.call, 0);
-    assert_ok(hws_grpc_call_send(s.call, "5", 1, NULL), NULL);
+    hws_grpc_call_set_credit(assert_got(s.call), 0);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "5", 1, NULL), NULL);
     (void)pair_run(p);
     assert_false(s.closed);
     pair_advance(p, 100);
@@ -101,14 +101,14 @@ static void client_cancel_reaches_the_handler(void **state)
     assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_call_cancel(s.call);
+    hws_grpc_call_cancel(assert_got(s.call));
     (void)pair_run(p);
 
     assert_true(s.closed);
     assert_int_equal(s.outcome.code, HWS_GRPC_CANCELLED);
     assert_int_equal(p->n_cancelled, 1);
     assert_int_equal(p->server_stats.calls_cancelled, 1);
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
     (void)pair_run(p);
     assert_int_equal(hws_grpc_conn_n_calls(&p->server), 0);
 }
@@ -121,8 +121,8 @@ static void server_abort_resets_without_status(void **state)
     assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_call_cancel(p->hanging);
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_OK, NULL);
+    hws_grpc_call_cancel(assert_got(p->hanging));
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -137,10 +137,10 @@ static void early_status_ends_a_client_that_still_sends(void **state)
     struct seen s;
     assert_ok(pair_open(p), NULL);
     assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_ABORTED, "enough");
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_ABORTED, "enough");
     (void)pair_run(p);
 
     assert_true(s.closed);
@@ -183,8 +183,8 @@ static void a_reset_after_the_deadline_is_the_deadline(void **state)
     (void)pair_run(p);
 
     p->now_ms += 50; /* the server's reset is read before the client's own timer runs */
-    hws_grpc_call_cancel(p->hanging);
-    hws_grpc_call_finish_text(p->hanging, HWS_GRPC_CANCELLED, NULL);
+    hws_grpc_call_cancel(assert_got(p->hanging));
+    hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_CANCELLED, NULL);
     hws_grpc_conn_pull(&p->server, p->now_ms, &bytes, &n);
     assert_true(n > 0);
     assert_ok(hws_grpc_conn_recv(&p->client, bytes, n, p->now_ms, NULL), NULL);

@@ -17,7 +17,7 @@ static enum hws_code inflate(enum hws_grpc_encoding encoding, const void *packed
 
 static void round_trip(enum hws_grpc_encoding encoding, const void *magic, size_t n_magic)
 {
-    uint8_t *zeros = hws_mem_zalloc(1, N_ZEROS);
+    uint8_t *zeros = assert_got(hws_mem_zalloc(1, N_ZEROS));
     struct hws_buf packed = {0};
     struct hws_buf plain = {0};
 

@@ -78,7 +78,8 @@ static void start(struct fixture *f, struct watched *w, const char *path, enum h
     w->last = -1;
     memcpy(request + 2, name, strlen(name) + 1);
     assert_ok(hws_grpc_client_start(&f->pair.client, &s, f->pair.now_ms, &w->call, NULL), NULL);
-    assert_ok(hws_grpc_call_send(w->call, request, strlen(name) == 0 ? 0 : 2 + strlen(name), NULL),
+    assert_ok(hws_grpc_call_send(assert_got(w->call), request,
+                                 strlen(name) == 0 ? 0 : 2 + strlen(name), NULL),
               NULL);
     (void)pair_run(&f->pair);
 }
@@ -107,7 +108,7 @@ static void malformed_check_is_internal(void **state)
         .path = "/grpc.health.v1.Health/Check", .kind = HWS_GRPC_UNARY, .ops = &ops, .data = &w};
 
     assert_ok(hws_grpc_client_start(&f->pair.client, &s, f->pair.now_ms, &w.call, NULL), NULL);
-    assert_ok(hws_grpc_call_send(w.call, "\x0a\x7f", 2, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(w.call), "\x0a\x7f", 2, NULL), NULL);
     (void)pair_run(&f->pair);
     assert_int_equal(w.code, HWS_GRPC_INTERNAL);
 }
@@ -132,7 +133,7 @@ static void watch_tells_each_change_and_unknown_names(void **state)
     (void)pair_run(&f->pair);
     assert_int_equal(w.last, HWS_GRPC_HEALTH_NOT_SERVING);
     assert_false(w.closed);
-    hws_grpc_call_cancel(w.call);
+    hws_grpc_call_cancel(assert_got(w.call));
     (void)pair_run(&f->pair);
     assert_int_equal(f->health.n_watchers, 0);
 }
@@ -199,7 +200,7 @@ static enum hws_code whole_service(void *arg)
             .path = methods[i].path, .kind = methods[i].kind, .ops = &ops, .data = &w[i]};
         code = hws_grpc_client_start(&f.pair.client, &s, f.pair.now_ms, &w[i].call, NULL);
         if (code == HWS_OK) {
-            code = hws_grpc_call_send(w[i].call, "", 0, NULL);
+            code = hws_grpc_call_send(assert_got(w[i].call), "", 0, NULL);
         }
     }
     (void)pair_run(&f.pair);

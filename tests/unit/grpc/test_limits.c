@@ -53,7 +53,14 @@ static void end_call(struct hws_grpc_call *call, const struct hws_grpc_outcome *
     hws_grpc_call_finish_text(call, why->code, why->message);
 }
 
-static const struct hws_grpc_call_ops ops = {.on_call = keep_call, .on_cancel = end_call};
+static void forget_call(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+{
+    (void)outcome;
+    s_call = s_call == call ? NULL : s_call;
+}
+
+static const struct hws_grpc_call_ops ops = {
+    .on_call = keep_call, .on_cancel = end_call, .on_close = forget_call};
 static const struct hws_grpc_method methods[] = {{"/t.S/A", HWS_GRPC_BIDI, false},
                                                  {"/t.S/U", HWS_GRPC_UNARY, false}};
 
@@ -183,7 +190,7 @@ static void hand_written_request_is_served(void **state)
     flush(f);
 
     assert_non_null(s_call);
-    assert_string_equal(hws_grpc_call_path(s_call), "/t.S/A");
+    assert_string_equal(hws_grpc_call_path(assert_got(s_call)), "/t.S/A");
     assert_int_equal(f->goaway, UINT32_MAX);
 }
 
@@ -250,7 +257,7 @@ static void long_data_frames_pay_for_the_peers_window_updates(void **state)
     frame(f, WINDOW_UPDATE, 0, 0, "\0\x10\0\0", 4);
     request(f, 1, 0);
     window_updates(f, f->limits.control_burst - 4); /* all: four frames came before */
-    assert_code(hws_grpc_call_send(s_call, message, sizeof(message), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(assert_got(s_call), message, sizeof(message), NULL), HWS_OK);
     flush(f);
     assert_int_equal(f->most_data, sizeof(message) + 5);
 
@@ -326,7 +333,7 @@ static void pings_in_time_or_beside_data_are_answered(void **state)
     for (unsigned i = 0; i < 10; i++) {
         f->now_ms += i < 5 ? f->limits.ping_min_interval_ms : 10;
         if (i >= 5) {
-            assert_code(hws_grpc_call_send(s_call, "x", 1, NULL), HWS_OK);
+            assert_code(hws_grpc_call_send(assert_got(s_call), "x", 1, NULL), HWS_OK);
             flush(f);
         }
         frame(f, PING, 0, 0, "12345678", 8);
@@ -546,13 +553,13 @@ static void full_account_keeps_a_slow_reader_from_sending_until_there_is_room(vo
     flush(f);
     f->account.max_held_bytes = 1000000;
     f->account.held_bytes += 970000;
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_E_BUSY);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_E_BUSY);
     assert_true(hws_grpc_conn_turn(&f->conn, f->now_ms) <= f->now_ms + 100);
     f->account.held_bytes -= 970000;
     f->now_ms += 100;
     (void)hws_grpc_conn_turn(&f->conn, f->now_ms);
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_OK);
 }
 
 static void what_the_transport_holds_is_charged_until_it_is_gone(void **state)
@@ -565,10 +572,10 @@ static void what_the_transport_holds_is_charged_until_it_is_gone(void **state)
     f->account.max_held_bytes = 1000000;
     hws_grpc_conn_transport_holds(&f->conn, 990000);
     assert_int_equal(f->account.held_bytes, 990000);
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_E_BUSY);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_E_BUSY);
     hws_grpc_conn_transport_holds(&f->conn, 0);
-    assert_code(hws_grpc_call_send(s_call, chunk, sizeof(chunk), NULL), HWS_OK);
+    assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_OK);
     hws_grpc_conn_deinit(&f->conn);
     assert_int_equal(f->account.held_bytes, 0);
 }

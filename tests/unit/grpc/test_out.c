@@ -19,7 +19,7 @@ struct world {
 static void open_world(struct world *w)
 {
     memset(w, 0, sizeof(*w));
-    w->want = hws_mem_alloc(MAX_BYTES);
+    w->want = assert_got(hws_mem_alloc(MAX_BYTES));
     w->seed = hws_test_seed();
 }
 

@@ -49,7 +49,7 @@ static void zeroed_means_zeroed_also_the_second_time(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        uint8_t *p = hws_grpc_pool_zalloc(&pool, 10, 20);
+        uint8_t *p = assert_got(hws_grpc_pool_zalloc(&pool, 10, 20));
         for (size_t k = 0; k < 200; k++) {
             assert_int_equal(p[k], 0);
         }
@@ -80,8 +80,8 @@ static void no_more_than_the_limit_is_kept(void **state)
 static void without_memory_the_old_block_stays(void **state)
 {
     struct hws_grpc_pool pool = {0};
-    uint8_t *small = hws_grpc_pool_alloc(&pool, 40);
-    uint8_t *big = hws_grpc_pool_alloc(&pool, 4000);
+    uint8_t *small = assert_got(hws_grpc_pool_alloc(&pool, 40));
+    uint8_t *big = assert_got(hws_grpc_pool_alloc(&pool, 4000));
 
     (void)state;
     small[39] = 1;

@@ -153,8 +153,8 @@ static void a_reply_waits_in_its_stream_while_the_connection_is_full(void **stat
     (void)state;
     open_world(&w);
     assert_code(seen_start(&w.pair, &pour, PAIR_COUNT, 0, NULL), HWS_OK);
-    hws_grpc_call_set_credit(pour.call, 0);
-    assert_code(hws_grpc_call_send(pour.call, "100", 3, NULL), HWS_OK);
+    hws_grpc_call_set_credit(assert_got(pour.call), 0);
+    assert_code(hws_grpc_call_send(assert_got(pour.call), "100", 3, NULL), HWS_OK);
     (void)pair_run(&w.pair);
     assert_true(w.pair.server.unsent_bytes > 0);
     w.pair.server.cfg.limits.max_unsent_conn_bytes = 1; /* full, whoever comes */
@@ -164,7 +164,7 @@ static void a_reply_waits_in_its_stream_while_the_connection_is_full(void **stat
     assert_int_equal(a.code, HWS_GRPC_OK);
     assert_int_equal(a.n_messages, 1);
     assert_true(w.pair.server.unsent_bytes > 0);
-    hws_grpc_call_cancel(pour.call);
+    hws_grpc_call_cancel(assert_got(pour.call));
     (void)pair_run(&w.pair);
     close_world(&w);
 }

@@ -16,11 +16,11 @@ static void drain_lets_calls_finish_and_takes_no_new_ones(void **state)
     (void)pair_run(p);
     assert_false(hws_grpc_client_ready(&p->client));
     assert_code(hws_grpc_client_start(&p->client, &start, p->now_ms, &call, NULL), HWS_E_GONE);
-    assert_ok(hws_grpc_call_send(s.call, "still", 5, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "still", 5, NULL), NULL);
     (void)pair_run(p);
     assert_string_equal(s.last, "still");
     assert_false(hws_grpc_conn_want_close(&p->server));
-    hws_grpc_call_half_close(s.call);
+    hws_grpc_call_half_close(assert_got(s.call));
     (void)pair_run(p);
 
     assert_int_equal(s.outcome.code, HWS_GRPC_OK);
@@ -188,7 +188,7 @@ static void use_from_outside_wakes_the_owner_once(void **state)
     p->n_wakes = 0;
 
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     assert_int_equal(p->n_wakes, 1);
     (void)pair_run(p);
 
@@ -202,7 +202,7 @@ static void idle_connection_gives_its_memory_back(void **state)
     struct seen s;
     assert_ok(pair_open(p), NULL);
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
-    assert_ok(hws_grpc_call_send(s.call, "x", 1, NULL), NULL);
+    assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     (void)pair_run(p);
     assert_true(p->server.n_spare > 0);
 

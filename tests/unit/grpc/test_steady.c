@@ -19,7 +19,7 @@ static void run_calls(struct pair *p, unsigned n, size_t n_bytes)
     for (unsigned i = 0; i < n; i++) {
         memset(&seen[i], 0, sizeof(seen[i]));
         assert_code(seen_start(p, &seen[i], PAIR_ECHO, 1000, NULL), HWS_OK);
-        assert_ok(hws_grpc_call_send(seen[i].call, message, n_bytes, &err), &err);
+        assert_ok(hws_grpc_call_send(assert_got(seen[i].call), message, n_bytes, &err), &err);
     }
     (void)pair_run(p);
     for (unsigned i = 0; i < n; i++) {
@@ -37,7 +37,8 @@ static uint64_t allocs_of_stream(struct pair *p, const char *n_messages)
     hws_mem_count_reset();
     p->n_moves = 0;
     assert_code(seen_start(p, &seen, PAIR_COUNT, 0, NULL), HWS_OK);
-    assert_ok(hws_grpc_call_send(seen.call, n_messages, strlen(n_messages), &err), &err);
+    assert_ok(hws_grpc_call_send(assert_got(seen.call), n_messages, strlen(n_messages), &err),
+              &err);
     (void)pair_run(p);
     assert_true(seen.closed);
     assert_int_equal(seen.outcome.code, HWS_GRPC_OK);
@@ -106,9 +107,9 @@ static void long_messages_leave_from_where_they_were_put(void **state)
     assert_code(pair_open(&p), HWS_OK);
     run_calls(&p, 1, 18);
     assert_code(seen_start(&p, &seen, PAIR_SUM, 0, NULL), HWS_OK);
-    assert_ok(hws_grpc_call_reserve(seen.call, 50000, &space, &err), &err);
+    assert_ok(hws_grpc_call_reserve(assert_got(seen.call), 50000, &space, &err), &err);
     memset(space, 7, 50000);
-    hws_grpc_call_commit(seen.call);
+    hws_grpc_call_commit(assert_got(seen.call));
 
     size_t n = hws_grpc_conn_pull_spans(&p.client, p.now_ms, spans, HWS_GRPC_OUT_SPANS);
     for (size_t i = 0; i < n; i++) {
@@ -116,7 +117,7 @@ static void long_messages_leave_from_where_they_were_put(void **state)
     }
 
     assert_true(in_place);
-    hws_grpc_call_cancel(seen.call); /* what is lent outlives its call */
+    hws_grpc_call_cancel(assert_got(seen.call)); /* what is lent outlives its call */
     for (size_t i = 0; i < n; i++) {
         const uint8_t *bytes = NULL;
         size_t left = 0;

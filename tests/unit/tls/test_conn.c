@@ -93,7 +93,7 @@ static void large_data_passes_both_ways_unchanged(void **state)
     (void)state;
     hws_pair_init(&p, host, olga, hws_pair_now_s(), NULL);
     hws_pair_shake(&p);
-    uint8_t *data = hws_mem_alloc(N);
+    uint8_t *data = assert_got(hws_mem_alloc(N));
     for (size_t i = 0; i < N; i++) {
         data[i] = (uint8_t)hws_test_rand(&seed);
     }

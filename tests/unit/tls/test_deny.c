@@ -90,7 +90,7 @@ static void a_line_may_be_long_and_no_longer(void **state)
 static void too_many_entries_are_said(void **state)
 {
     size_t n = (size_t)(HWS_TLS_DENY_MAX_ENTRIES + 1) * 10;
-    char *text = hws_mem_alloc(n);
+    char *text = assert_got(hws_mem_alloc(n));
     struct hws_tls_deny *deny = NULL;
     struct hws_err err;
     (void)state;

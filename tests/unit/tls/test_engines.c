@@ -79,7 +79,7 @@ static void send_some(struct hws_tls_conn *from, struct hws_tls_conn *to, uint64
 {
     size_t limit = hws_test_rand(seed) % 3 == 0 ? 60000 : 40;
     size_t n = (size_t)(hws_test_rand(seed) % limit);
-    uint8_t *data = hws_mem_alloc(n + 1);
+    uint8_t *data = assert_got(hws_mem_alloc(n + 1));
     struct hws_buf got;
     struct hws_err err;
 
@@ -244,8 +244,8 @@ static enum hws_code exchange(struct stock *k, struct hws_tls_conn *conn, struct
 static void talk(struct stock *k, struct hws_tls_conn *conn, uint64_t *seed)
 {
     size_t n = (size_t)(1 + hws_test_rand(seed) % 40000);
-    uint8_t *data = hws_mem_alloc(n);
-    uint8_t *back = hws_mem_alloc(n);
+    uint8_t *data = assert_got(hws_mem_alloc(n));
+    uint8_t *back = assert_got(hws_mem_alloc(n));
     struct hws_buf got;
     struct hws_err err;
     size_t done = 0;

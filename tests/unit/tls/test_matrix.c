@@ -500,7 +500,7 @@ static char *list_with(const struct hws_mint *by, const struct hws_mint_crl_spec
     char *crl = hws_mint_crl_pem(by, spec);
     char *certs = hws_mint_certs_pem(with, n);
     size_t cap = strlen(crl) + strlen(certs) + 1;
-    char *both = hws_mem_alloc(cap);
+    char *both = assert_got(hws_mem_alloc(cap));
 
     assert_non_null(both);
     assert_true(hws_str_print(both, cap, "%s%s", crl, certs));

@@ -60,7 +60,7 @@ static enum hws_code open_all(struct hws_tls_records *r, const struct hws_buf *w
                               struct hws_err *err)
 {
     size_t total = hws_buf_len(wire);
-    uint8_t *out = hws_mem_alloc(cap);
+    uint8_t *out = assert_got(hws_mem_alloc(cap));
     enum hws_code rc = HWS_OK;
 
     for (size_t at = 0; at < total && rc == HWS_OK;) {
@@ -96,7 +96,7 @@ static void a_record_is_gathered_from_its_spans(void **state)
 {
     (void)state;
     for (int version = 0; version < 2; version++) {
-        uint8_t *data = hws_mem_zalloc(1, 40000);
+        uint8_t *data = assert_got(hws_mem_zalloc(1, 40000));
         struct ends e;
         struct hws_buf wire;
         struct hws_buf got;
@@ -145,7 +145,7 @@ static void data_passes_whatever_the_pieces_and_the_buffers(void **state)
         ends_init(&e, version == 1, 0);
         for (size_t round = 0; round < 60; round++) {
             size_t size = sizes[hws_test_rand(&seed) % 9];
-            uint8_t *data = hws_mem_alloc(size);
+            uint8_t *data = assert_got(hws_mem_alloc(size));
             struct hws_buf wire;
             struct hws_buf got;
             struct hws_buf reply;
