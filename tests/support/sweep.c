@@ -39,15 +39,9 @@ struct sweep {
     uint64_t n_allocs, n_runs, n_passed, n_asserted, n_own, n_faults;
 };
 
-static void (*s_in_child)(void);
 static struct shared *s_shared;
 static const struct CMUnitTest *s_running;
 static bool s_came_to_its_end; /* the running test, without an assertion */
-
-void hws_test_in_child(void (*fn)(void))
-{
-    s_in_child = fn;
-}
 
 void hws_test_sweeps_itself(void)
 {
@@ -96,9 +90,6 @@ static _Noreturn void child(const struct sweep *s, const struct CMUnitTest *test
     (void)dup2(fileno(said), STDOUT_FILENO);
     (void)dup2(fileno(said), STDERR_FILENO);
     (void)alarm(LIMIT_S);
-    if (s_in_child != NULL) {
-        s_in_child();
-    }
     bool passed = run_case(s, test, k, sticky);
     int code = !passed ? EXIT_ASSERTED : __lsan_do_recoverable_leak_check() != 0 ? EXIT_LEAK : 0;
 

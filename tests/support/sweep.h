@@ -23,10 +23,6 @@ struct CMUnitTest;
 int hws_test_run_group(const char *name, const struct CMUnitTest *tests, size_t n,
                        int (*setup)(void **state), int (*teardown)(void **state));
 
-/* fn is called in each child before its test; for what a fork does not carry over, as a uv loop's
- * poll descriptor. NULL for nothing. */
-void hws_test_in_child(void (*fn)(void));
-
 /* The running test sweeps by itself: it is not run again for each of its allocations. */
 void hws_test_sweeps_itself(void);
 

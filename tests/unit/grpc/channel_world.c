@@ -103,7 +103,16 @@ static void on_cancel(struct hws_grpc_call *call, const struct hws_grpc_outcome 
     hws_grpc_call_finish_text(call, why->code, NULL);
 }
 
+static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+{
+    (void)outcome;
+    for (size_t i = 0; i < sizeof(w.held) / sizeof(w.held[0]); i++) {
+        w.held[i] = w.held[i] == call ? NULL : w.held[i];
+    }
+}
+
 static const struct hws_grpc_call_ops service = {.on_call = on_call,
+                                                 .on_close = on_close,
                                                  .on_message = on_message,
                                                  .on_half_close = on_half_close,
                                                  .on_cancel = on_cancel};

@@ -17,7 +17,7 @@ static void a_call_that_reached_nobody_is_placed_again_uncounted(void **state)
     assert_int_equal(w.n_held, 1);
     assert_int_equal(e[0].n_closed + e[1].n_closed, 0);
     w.hold = false;
-    hws_grpc_call_finish_text(w.held[0], HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(w.held[0]), HWS_GRPC_OK, NULL);
     run();
     advance(1);
     assert_int_equal(e[0].n_closed, 1);
@@ -158,7 +158,7 @@ static void transparent_retries_neither_count_nor_stop(void **state)
     }
     assert_int_equal(e[0].n_closed + e[1].n_closed, 0);
     w.hold = false;
-    hws_grpc_call_finish_text(w.held[0], HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(w.held[0]), HWS_GRPC_OK, NULL);
     run();
     advance(1);
     assert_ended(&e[1], HWS_GRPC_OK);

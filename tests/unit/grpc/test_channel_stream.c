@@ -174,7 +174,7 @@ static void busy_host(struct end *first)
 static void free_host(void)
 {
     w.hold = false;
-    hws_grpc_call_finish_text(w.held[0], HWS_GRPC_OK, NULL);
+    hws_grpc_call_finish_text(assert_got(w.held[0]), HWS_GRPC_OK, NULL);
     run();
     advance(1);
 }

@@ -13,8 +13,8 @@ static void connections_of_one_name_share_an_account(void **state)
     (void)state;
 
     hws_net_book_init(&b, &s_config);
-    struct hws_net_account *one = hws_net_book_open(&b, "192.0.2.1", 0);
-    struct hws_net_account *two = hws_net_book_open(&b, "192.0.2.2", 0);
+    struct hws_net_account *one = assert_got(hws_net_book_open(&b, "192.0.2.1", 0));
+    struct hws_net_account *two = assert_got(hws_net_book_open(&b, "192.0.2.2", 0));
     assert_ptr_equal(hws_net_book_open(&b, "192.0.2.1", 0), one);
     assert_ptr_not_equal(one, two);
     assert_int_equal(one->n_conns, 2);
@@ -32,17 +32,17 @@ static void a_spent_bucket_is_remembered_until_it_is_full_again(void **state)
     (void)state;
 
     hws_net_book_init(&b, &s_config);
-    struct hws_net_account *a = hws_net_book_open(&b, "192.0.2.1", 0);
+    struct hws_net_account *a = assert_got(hws_net_book_open(&b, "192.0.2.1", 0));
     for (unsigned i = 0; i < 10; i++) {
         assert_true(hws_grpc_rate_take(&a->attempts, 0));
     }
     hws_net_book_close(&b, a, 0);
-    a = hws_net_book_open(&b, "192.0.2.1", 500);
+    a = assert_got(hws_net_book_open(&b, "192.0.2.1", 500));
     assert_false(hws_grpc_rate_take(&a->attempts, 500));
     hws_net_book_close(&b, a, 500);
     assert_int_equal(b.n, 1);
 
-    hws_net_book_close(&b, hws_net_book_open(&b, "192.0.2.2", 20000), 20000);
+    hws_net_book_close(&b, assert_got(hws_net_book_open(&b, "192.0.2.2", 20000)), 20000);
     assert_int_equal(b.n, 0); /* both have nothing to tell */
     hws_net_book_deinit(&b);
 }
@@ -56,12 +56,12 @@ static void idle_accounts_are_bounded_oldest_first(void **state)
     hws_net_book_init(&b, &s_config);
     for (unsigned i = 0; i < 50; i++) {
         hws_str_print(name, sizeof(name), "192.0.2.%u", i);
-        struct hws_net_account *a = hws_net_book_open(&b, name, i);
+        struct hws_net_account *a = assert_got(hws_net_book_open(&b, name, i));
         assert_true(hws_grpc_rate_take(&a->attempts, i));
         hws_net_book_close(&b, a, i);
     }
     assert_int_equal(b.n, 3);
-    struct hws_net_account *last = hws_net_book_open(&b, "192.0.2.49", 50);
+    struct hws_net_account *last = assert_got(hws_net_book_open(&b, "192.0.2.49", 50));
     assert_int_equal(last->n_opened, 2);
     hws_net_book_close(&b, last, 50);
     hws_net_book_deinit(&b);
