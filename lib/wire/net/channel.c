@@ -261,7 +261,7 @@ static void turn(struct hws_net_channel *c)
     if (look_due_ms(c) < due_ms) {
         due_ms = look_due_ms(c);
     }
-    if (c->calls.woken) {
+    if (c->calls.woken || c->going) {
         return; /* the timer is set to now */
     }
     if (due_ms == UINT64_MAX) {

@@ -1409,6 +1409,32 @@ static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
     assert_int_equal(patient.code, HWS_GRPC_CANCELLED);
 }
 
+static void close_its_channel(struct hws_grpc_channel_call *call,
+                              const struct hws_grpc_outcome *outcome)
+{
+    struct asked *a = call->data;
+
+    a->closed = true;
+    a->code = outcome->code;
+    s_channel_closed = false;
+    hws_net_channel_close(hws_container_of(call->channel, struct hws_net_channel, calls),
+                          channel_closed);
+}
+
+static void a_channel_may_be_closed_by_the_end_of_a_call(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked a;
+
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &a, false);
+    a.call.on_close = close_its_channel;
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_UNAVAILABLE);
+    run_until(&s_channel_closed);
+}
+
 /* The look at the name is due while another is under way: the loop must go on turning, or its end
  * is never heard of. */
 static void a_channel_that_looks_at_its_name_again_lets_the_loop_turn(void **state)
@@ -1473,6 +1499,7 @@ int main(void)
         cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
         cmocka_unit_test(a_channel_survives_every_failed_allocation),
         cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
+        cmocka_unit_test(a_channel_may_be_closed_by_the_end_of_a_call),
         cmocka_unit_test(a_channel_that_looks_at_its_name_again_lets_the_loop_turn),
         cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
     };
