@@ -1,9 +1,10 @@
 /*
- * Calls: packed at start, waiting for a connection or running on it, ended once.
+ * Calls: packed at start, carried by the channel, ended once.
  *
- * Happy path: start -> waiting -> sent -> (messages) -> on_close -> done.
+ * Happy path: start -> the channel finds a connection -> (messages) -> on_close -> done.
  * Where it goes wrong: no connection by the deadline; connecting failed; the connection was lost
- * (sent once more if the agent surely never saw it); an answer that does not parse (INTERNAL).
+ * (the channel sends again what the agent surely never saw); an answer that does not parse
+ * (INTERNAL).
  */
 #include <string.h>
 
@@ -17,7 +18,6 @@ static void finish(struct hws_client__call *c)
     struct hws_client_call *pub = c->pub;
     bool *run_done = c->run_done;
 
-    hws_list_remove(&c->link);
     hws_buf_deinit(&c->request);
     hws_mem_free(c);
     pub->inside = NULL;
@@ -31,71 +31,61 @@ static void finish(struct hws_client__call *c)
     }
 }
 
-void hws_client__call_end(struct hws_client__call *c, enum hws_client_code code, const char *why)
-{
-    if (c->grpc == NULL) {
-        c->client->n_waiting--;
-    }
-    (void)hws_client__fail(&c->pub->status, code, "%s", why);
-    c->pub->status.unprocessed = true;
-    finish(c);
-}
-
-static void set_status(struct hws_client__call *c, const struct hws_grpc_outcome *o)
+/* What this side has to say when it ended the call, or found no agent. False: the wire's word. */
+static bool ended_here(struct hws_client__call *c, const struct hws_grpc_outcome *o)
 {
     struct hws_client_status *s = &c->pub->status;
+    const char *target = c->client->target;
 
-    if (c->cancelled) {
+    if (c->cancelled || (c->client->closing && o->code == HWS_GRPC_CANCELLED)) {
         (void)hws_client__fail(s, HWS_CLIENT_CANCELLED, "cancelled by this side");
     } else if (c->refused) {
         (void)hws_client__fail(s, HWS_CLIENT_INTERNAL, "the agent's answer is malformed");
-    } else if (!o->unprocessed && o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->n_details == 0) {
+    } else if (o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->unprocessed) {
+        (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED, "%s: no connection in time",
+                               target);
+    } else if (o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->n_details == 0) {
         /* Our clock or hawser-wire's ran out; hawserd itself says at which stage it was. */
         (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED,
                                "no answer before the deadline: whether it was done is UNKNOWN");
+    } else if (o->code == HWS_GRPC_UNAVAILABLE && o->unprocessed &&
+               strstr(o->message, target) == NULL) {
+        (void)hws_client__fail(s, HWS_CLIENT_UNAVAILABLE, "%s: %s", target, o->message);
     } else {
-        hws_client__from_wire(s, (enum hws_client_code)o->code, o->message, o->details,
-                              o->n_details);
-        s->from_agent = o->from_peer;
+        return false;
     }
-    s->unprocessed = o->unprocessed;
+    return true;
+}
+
+static void on_close(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
+{
+    struct hws_client__call *c = call->data;
+    struct hws_client_status *s = &c->pub->status;
+
+    if (!ended_here(c, outcome)) {
+        hws_client__from_wire(s, (enum hws_client_code)outcome->code, outcome->message,
+                              outcome->details, outcome->n_details);
+        s->from_agent = outcome->from_peer;
+    }
+    s->unprocessed = outcome->unprocessed;
     if (s->code == HWS_CLIENT_OK && c->pub->method->kind == HWS_CLIENT_UNARY &&
         c->pub->response == NULL) {
         (void)hws_client__fail(s, HWS_CLIENT_INTERNAL, "the agent said OK without an answer");
     }
-}
-
-static void on_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
-{
-    struct hws_client__call *c = hws_grpc_call_data(call);
-    struct hws_client *client = c->client;
-
-    if (outcome->unprocessed && !c->again && !c->cancelled && !client->closing &&
-        c->request.bytes != NULL && hws_client__now_ms(client) < c->deadline_ms) {
-        c->again = true;
-        c->grpc = NULL;
-        hws_list_remove(&c->link);
-        hws_list_push(&client->waiting, &c->link);
-        client->n_waiting++;
-        hws_client__kick(client);
-        return;
-    }
-    set_status(c, outcome);
     finish(c);
-    hws_client__kick(client); /* there is room for another */
 }
 
 /* ---- answers ---- */
 
-static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
+static void on_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
 {
-    struct hws_client__call *c = hws_grpc_call_data(call);
+    struct hws_client__call *c = call->data;
     struct hws_client_call *pub = c->pub;
     ProtobufCMessage *m = protobuf_c_message_unpack(pub->method->response, NULL, n, bytes);
 
     if (m == NULL) {
         c->refused = true;
-        hws_grpc_call_cancel(call);
+        hws_grpc_channel_cancel(call);
         return;
     }
     if (pub->method->kind == HWS_CLIENT_UNARY) {
@@ -109,7 +99,7 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
-static const struct hws_grpc_call_ops call_ops = {.on_message = on_message, .on_close = on_close};
+/* ---- the caller's side ---- */
 
 static enum hws_grpc_kind wire_kind(enum hws_client_kind kind)
 {
@@ -124,41 +114,6 @@ static enum hws_grpc_kind wire_kind(enum hws_client_kind kind)
     return HWS_GRPC_UNARY;
 }
 
-enum hws_code hws_client__call_send(struct hws_client__call *c, struct hws_grpc_conn *conn,
-                                    struct hws_err *err)
-{
-    uint64_t now_ms = hws_client__now_ms(c->client);
-    struct hws_grpc_start start = {
-        .path = c->pub->method->path,
-        .kind = wire_kind(c->pub->method->kind),
-        .timeout_ms = c->deadline_ms == UINT64_MAX ? 0
-                      : c->deadline_ms > now_ms    ? c->deadline_ms - now_ms
-                                                   : 1,
-        .ops = &call_ops,
-        .data = c,
-    };
-    enum hws_code rc = hws_grpc_client_start(conn, &start, now_ms, &c->grpc, err);
-
-    if (rc != HWS_OK) {
-        c->grpc = NULL;
-        return rc;
-    }
-    if (c->pub->method->kind != HWS_CLIENT_BIDI) {
-        /* A first message is taken whole; if it is not, the call cannot go on. */
-        if (hws_grpc_call_send(c->grpc, hws_buf_peek(&c->request), hws_buf_len(&c->request), err) !=
-            HWS_OK) {
-            hws_grpc_call_cancel(c->grpc);
-        }
-        hws_grpc_call_half_close(c->grpc);
-    }
-    hws_list_remove(&c->link);
-    hws_list_push(&c->client->running, &c->link);
-    c->client->n_waiting--;
-    return HWS_OK;
-}
-
-/* ---- the caller's side ---- */
-
 static enum hws_client_code check(const struct hws_client *client, struct hws_client_call *call)
 {
     struct hws_client_status *s = &call->status;
@@ -172,7 +127,7 @@ static enum hws_client_code check(const struct hws_client *client, struct hws_cl
         return hws_client__fail(s, HWS_CLIENT_INVALID_ARGUMENT,
                                 "the request is not of the method's type");
     }
-    if (client->n_waiting >= HWS_CLIENT_MAX_WAITING) {
+    if (client->channel.calls.n_waiting >= HWS_CLIENT_MAX_WAITING) {
         return hws_client__fail(s, HWS_CLIENT_RESOURCE_EXHAUSTED,
                                 "%u calls wait for a connection to %s", HWS_CLIENT_MAX_WAITING,
                                 client->target);
@@ -192,11 +147,9 @@ static bool pack(struct hws_buf *out, const ProtobufCMessage *m)
     return true;
 }
 
-static uint64_t deadline_of(const struct hws_client *client, uint32_t timeout_ms)
+static uint64_t timeout_of(const struct hws_client *client, uint32_t timeout_ms)
 {
-    uint32_t ms = timeout_ms == 0 ? client->default_timeout_ms : timeout_ms;
-
-    return ms == UINT32_MAX ? UINT64_MAX : hws_client__now_ms(client) + ms;
+    return timeout_ms == UINT32_MAX ? 0 : timeout_ms == 0 ? client->default_timeout_ms : timeout_ms;
 }
 
 enum hws_client_code hws_client_start(struct hws_client *client, struct hws_client_call *call)
@@ -215,11 +168,24 @@ enum hws_client_code hws_client_start(struct hws_client *client, struct hws_clie
     }
     c->client = client;
     c->pub = call;
-    c->deadline_ms = deadline_of(client, call->timeout_ms);
+    c->wire = (struct hws_grpc_channel_call){
+        .path = call->method->path,
+        .kind = wire_kind(call->method->kind),
+        .request = hws_buf_peek(&c->request),
+        .n_request = hws_buf_len(&c->request),
+        .timeout_ms = timeout_of(client, call->timeout_ms),
+        .wait_for_attempt = true,
+        .on_message = on_message,
+        .on_close = on_close,
+        .data = c,
+    };
+    struct hws_err err;
+    if (hws_net_channel_start(&client->channel, &c->wire, &err) != HWS_OK) {
+        hws_buf_deinit(&c->request);
+        hws_mem_free(c);
+        return hws_client__fail_err(&call->status, &err);
+    }
     call->inside = c;
-    hws_list_push(&client->waiting, &c->link);
-    client->n_waiting++;
-    hws_client__kick(client);
     return HWS_CLIENT_OK;
 }
 
@@ -227,25 +193,19 @@ void hws_client_cancel(struct hws_client_call *call)
 {
     struct hws_client__call *c = call->inside;
 
-    if (c == NULL || c->cancelled) {
-        return;
+    if (c != NULL && !c->cancelled) {
+        c->cancelled = true;
+        hws_grpc_channel_cancel(&c->wire);
     }
-    c->cancelled = true;
-    if (c->grpc != NULL) {
-        hws_grpc_call_cancel(c->grpc);
-        return;
-    }
-    c->deadline_ms = 0; /* the timer ends it */
-    hws_client__kick(c->client);
 }
 
 enum hws_client_code hws_client_send(struct hws_client_call *call, const ProtobufCMessage *message)
 {
     struct hws_client__call *c = call->inside;
     struct hws_buf bytes = {0};
-    struct hws_err err;
 
-    if (c == NULL || c->grpc == NULL || c->cancelled) {
+    /* What waits for a connection could not be told from what is on its way. */
+    if (c == NULL || !hws_grpc_channel_placed(&c->wire)) {
         return HWS_CLIENT_UNAVAILABLE;
     }
     if (message->descriptor != call->method->request) {
@@ -254,7 +214,8 @@ enum hws_client_code hws_client_send(struct hws_client_call *call, const Protobu
     if (!pack(&bytes, message)) {
         return HWS_CLIENT_RESOURCE_EXHAUSTED;
     }
-    enum hws_code rc = hws_grpc_call_send(c->grpc, hws_buf_peek(&bytes), hws_buf_len(&bytes), &err);
+    enum hws_code rc =
+        hws_grpc_channel_send(&c->wire, hws_buf_peek(&bytes), hws_buf_len(&bytes), false, NULL);
     hws_buf_deinit(&bytes);
     if (rc == HWS_E_BUSY || rc == HWS_E_NOMEM) {
         return HWS_CLIENT_RESOURCE_EXHAUSTED;
@@ -266,8 +227,8 @@ void hws_client_half_close(struct hws_client_call *call)
 {
     struct hws_client__call *c = call->inside;
 
-    if (c != NULL && c->grpc != NULL) {
-        hws_grpc_call_half_close(c->grpc);
+    if (c != NULL) {
+        hws_grpc_channel_half_close(&c->wire);
     }
 }
 

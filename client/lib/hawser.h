@@ -1,16 +1,18 @@
 /*
  * libhawser: calls to Hawser agents, over mutual TLS or the agent's Unix socket.
  *
- * A client is one connection to one agent that is made when the first call needs it and made again
- * after it was lost. Calls run on the caller's libuv loop; hws_client_run waits for one of them.
+ * A client is a channel to one agent: a connection (one to each address, when its name has several)
+ * is made when the first call needs it and made again after it was lost. Calls run on the caller's
+ * libuv loop; hws_client_run waits for one of them.
  *
  *     hws_client_creds_new -> hws_client_open -> [ hws_client_start ... done | hws_client_run ]*
  *     -> hws_client_close -> hws_client_creds_unref
  *
  * Calls and the connection. A call that finds no connection waits for one until its deadline or
- * until connecting fails: then it ends UNAVAILABLE with the reason. A call whose connection is lost
- * ends UNAVAILABLE; `unprocessed` tells whether the agent surely never saw it. Nothing is sent
- * twice by this library, except that a call the agent surely never saw is sent once more.
+ * until connecting fails: then it ends UNAVAILABLE with the reason; the next attempt to connect is
+ * made after a pause (HWS_CLIENT_REDIAL_MIN_MS, longer after each failure). A call whose connection
+ * is lost ends UNAVAILABLE; `unprocessed` tells whether the agent surely never saw it. Nothing is
+ * sent twice by this library, except that a call the agent surely never saw is sent again.
  *
  * Thread rule: a client, its loop, its credentials and its calls belong to one thread. Nothing here
  * is process-global. Callbacks run inside uv_run only, never inside a function of this header.
@@ -51,7 +53,7 @@ struct hws_client_creds;
 #define HWS_CLIENT_FIELD_BYTES        128  /* with NUL */
 #define HWS_CLIENT_TARGET_BYTES       257  /* with NUL */
 #define HWS_CLIENT_MAX_WAITING        256u /* calls that wait for a connection */
-#define HWS_CLIENT_REDIAL_MIN_MS      50u /* pause after a failed dial; doubles up to the maximum */
+#define HWS_CLIENT_REDIAL_MIN_MS      50u  /* pause after a failed dial; grows to the maximum */
 #define HWS_CLIENT_REDIAL_MAX_MS      2000u
 
 /* gRPC's status codes. */
