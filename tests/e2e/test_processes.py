@@ -194,11 +194,16 @@ class Killed(ProcessCase):
         self.assertEqual(self.js("config", "get", *self.d, "NUM_OF_VFS")["values"][0]["stored"], str(value))
 
     def test_wire_killed_during_an_apply_changes_nothing_about_it(self):
-        args, run = self.begin_apply(18, "killed-wire-1")
-        self.kill("hawser-wire")
-        _, err = run.communicate(timeout=10)
-        self.assertEqual(run.returncode, 8, err)
-        self.told_once(args, "killed-wire-1", 18)
+        for i in range(TRIES):
+            value, request_id = 30 + i, f"killed-wire-{i}"
+            args, run = self.begin_apply(value, request_id)
+            self.kill("hawser-wire")
+            _, err = run.communicate(timeout=10)
+            self.assertIn(run.returncode, (0, 8), err)
+            self.told_once(args, request_id, value)
+            if run.returncode == 8:
+                return
+        self.fail("on this machine each apply was over before its kill")
 
     def test_keeper_killed_during_an_apply_learns_from_the_card(self):
         args, run = self.begin_apply(19, "killed-keeper-1")
