@@ -309,8 +309,11 @@ def agent_reload(world):
     mutation = world.mutation()
     policy.write_bytes(was + b"  - {name: added, principals: [\"" + OPERATOR.encode() + b"\"], methods: [observe], max_effect: read}\n")
     wanted = hashlib.sha256(policy.read_bytes()).hexdigest()
-    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted, policy_source="file"))
-    same(world.call("AgentService.Reload", mutation=mutation), world.ReloadResponse(policy_hash=wanted, repeated_request=True, policy_source="file"))
+    got = world.call("AgentService.Reload", mutation=mutation)
+    same((got.policy_hash, got.policy_source, got.trial_left_ms, got.repeated_request), (wanted, "file", 0, False))
+    check(int(got.certificate_serial, 16) > 0 and got.certificate_ends_s > time.time(), f"the certificate in use: {got}")
+    got.repeated_request = True
+    same(world.call("AgentService.Reload", mutation=mutation), got)
     check("added" in world.call("AgentService.WhoAmI").rules, "the new rule is not in force")
     policy.write_bytes(was + b"unknown: key\n")
     n_lines = was.count(b"\n") + 1

@@ -317,6 +317,24 @@ static void killed_row_is_refused_until_its_time_is_over(void **state)
     assert_int_equal(w->held.n_calls, 1);
 }
 
+static void killed_register_is_named_with_its_method(void **state)
+{
+    struct world *w = *state;
+    static const uint8_t in[32] = {0x08, 0x05, [10] = 0x50, 0x06}; /* ACCESS_REG, a write of PAOS */
+    const struct hws_table_row *row = hws_table_register(HWS_KIND_MLX5, 0x5006, HWS_REG_WRITE);
+    struct hws_link_packet cmd = nop(5);
+
+    cmd.u.cmd.row = hws_table_id(row);
+    cmd.u.cmd.scope = row->scope;
+    cmd.u.cmd.in = (struct hws_span){in, sizeof in};
+    cmd.u.cmd.in_bytes = sizeof in;
+    cmd.u.cmd.out_cap = sizeof in;
+    feed_kills(w, row, 5000);
+    feed(w, &cmd, -1, HWS_OK);
+    assert_non_null(strstr(w->note, "refuses PAOS:write on 0000:81:00.0: killed for 5 s"));
+    assert_int_equal(w->held.n_calls, 0);
+}
+
 static void lifted_row_runs_and_another_one_is_not_concerned(void **state)
 {
     struct world *w = *state;
@@ -855,6 +873,7 @@ int main(void)
         WITH_WORLD(a_dangerous_command_needs_the_programs_word),
         WITH_WORLD(killed_row_is_refused_until_its_time_is_over),
         WITH_WORLD(lifted_row_runs_and_another_one_is_not_concerned),
+        WITH_WORLD(killed_register_is_named_with_its_method),
         WITH_WORLD(killed_row_runs_with_no_warrant_either),
         WITH_WORLD(nothing_runs_before_the_kills_are_told),
         WITH_WORLD(refusal_of_the_gate_is_an_answer),
