@@ -16,6 +16,7 @@ END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 REFUSED, CANCEL, CALM = 7, 8, 0xB
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 INFO, CHECK = "/hawser.v1.AgentService/Info", "/grpc.health.v1.Health/Check"
+TAKEN_BYTES = 4 << 20  # in one go: an agent without its limits answers as fast as it is asked
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -152,7 +153,7 @@ class Peer:
         if source:
             self.raw.bind((source, 0))
         self.goaway, self.goaway_text, self.resets, self.headers, self.data = None, b"", [], {}, {}
-        self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, b"", False
+        self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, bytearray(), False
         self.hpack, self.goaways = Hpack(), []  # goaways: (last stream, code) of each
         try:
             self.raw.connect((host, int(port)))
@@ -206,15 +207,15 @@ class Peer:
             raise Closed(self.goaway)
 
     def take(self):
-        """Reads what is there without waiting. True if bytes came."""
-        came = False
+        """Reads what is there without waiting, TAKEN_BYTES at most. True if bytes came."""
+        came = 0
         self.tls.setblocking(False)
         try:
-            while not self.eof:
+            while not self.eof and came < TAKEN_BYTES:
                 got = self.tls.recv(65536)
-                if not got:
-                    self.eof = True
-                came, self.buffer = True, self.buffer + got
+                self.eof = not got
+                came += len(got)
+                self.buffer += got
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except (OSError, ssl.SSLError):
@@ -225,17 +226,18 @@ class Peer:
             except OSError:
                 pass
         self.parse()
-        return came
+        return came > 0
 
     def parse(self):
-        while len(self.buffer) >= 9:
-            n = int.from_bytes(self.buffer[:3], "big")
-            if len(self.buffer) < 9 + n:
-                return
-            kind, flags = self.buffer[3], self.buffer[4]
-            stream = int.from_bytes(self.buffer[5:9], "big")
-            payload, self.buffer = self.buffer[9:9 + n], self.buffer[9 + n:]
-            self.frame(kind, flags, stream, payload)
+        """Takes the whole frames off the buffer, and only then cuts it: there may be a million of them."""
+        b, at = self.buffer, 0
+        while len(b) - at >= 9:
+            n = int.from_bytes(b[at:at + 3], "big")
+            if len(b) - at < 9 + n:
+                break
+            self.frame(b[at + 3], b[at + 4], int.from_bytes(b[at + 5:at + 9], "big"), bytes(b[at + 9:at + 9 + n]))
+            at += 9 + n
+        del b[:at]
 
     def frame(self, kind, flags, stream, payload):
         if kind == GOAWAY:

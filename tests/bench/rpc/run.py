@@ -1,6 +1,6 @@
 """The gRPC engine beside its peers: a line a measure, with the peer's value and how many times better ours is.
 
-    python3 tests/bench/rpc/run.py BUILD_DIR [--peer NAME=DIR]... [--absent NAME=WHY]... [--long] [--json] [--only PREFIX]
+    python3 tests/bench/rpc/run.py BUILD_DIR [--peer NAME=DIR]... [--absent NAME=WHY]... [--long] [--json] [--only PREFIX] [--storm-within S]
 
 Both servers run at once; every round loads ours, then each peer, and the medians of the rounds are compared, so that a
 machine that slows down slows all of them. One load client of ours loads every server; only what is measured end to end
@@ -29,6 +29,7 @@ parser.add_argument("--absent", action="append", default=[], metavar="NAME=WHY")
 parser.add_argument("--long", action="store_true")
 parser.add_argument("--json", action="store_true")
 parser.add_argument("--only", default="rpc.", help="rows that begin so")
+parser.add_argument("--storm-within", type=float, metavar="S", help="fail if the storm takes longer to settle")
 args = parser.parse_args()
 BENCH = os.path.join(args.build, "bench")
 PEERS = dict(p.split("=", 1) for p in args.peer)
@@ -232,6 +233,8 @@ def storm(name, pki):
         if client.returncode == 0 and got["storm_lost"] == 0:
             note("rpc.storm.settled_s", second, got["storm_s"])
             print(f"# storm of {STORM}: {got['storm_turned_away']:.0f} dials turned away, none lost", flush=True)
+            if args.storm_within is not None and got["storm_s"] > args.storm_within:
+                behind.append(f"storm of {STORM} settled in {got['storm_s']:.1f} s of {args.storm_within:.0f}")
         else:
             behind.append(f"storm of {STORM}: {got.get('storm_lost', STORM):.0f} lost: {err.strip()}")
     finally:
