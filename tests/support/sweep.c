@@ -16,8 +16,12 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
+static int check_leaks(void)
+{
+    return __lsan_do_recoverable_leak_check();
+}
 #else
-static int __lsan_do_recoverable_leak_check(void)
+static int check_leaks(void)
 {
     return 0;
 }
@@ -91,7 +95,7 @@ static _Noreturn void child(const struct sweep *s, const struct CMUnitTest *test
     (void)dup2(fileno(said), STDERR_FILENO);
     (void)alarm(LIMIT_S);
     bool passed = run_case(s, test, k, sticky);
-    int code = !passed ? EXIT_ASSERTED : __lsan_do_recoverable_leak_check() != 0 ? EXIT_LEAK : 0;
+    int code = !passed ? EXIT_ASSERTED : check_leaks() != 0 ? EXIT_LEAK : 0;
 
     (void)fflush(NULL);
     _exit(code);

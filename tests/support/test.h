@@ -17,6 +17,7 @@
 
 /* Each program can be swept: sweep.h. */
 #undef cmocka_run_group_tests
+/* NOLINTNEXTLINE(readability-identifier-naming): stands in for cmocka's */
 #define cmocka_run_group_tests(tests, setup, teardown)                                             \
     hws_test_run_group(#tests, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
 
