@@ -166,7 +166,7 @@ static void add_info(struct details *d, const struct hws_err *err)
         add_number(d, 0, "delivery_status", err->delivery_status);
     }
     if (err->stage == HWS_STAGE_EXECUTED) {
-        add_number(d, 1, "status", err->fw_status);
+        add_number(d, 1, "status", err->exec_status);
         add_number(d, 2, "syndrome", err->syndrome);
     }
     add_any(d, TYPE_PREFIX "ErrorInfo", &d->info.base);
@@ -262,7 +262,7 @@ static void take_info(const Google__Rpc__ErrorInfo *info, struct hws_err *out)
         }
     }
     out->delivery_status = (uint8_t)number_of(info, "delivery_status");
-    out->fw_status = (uint8_t)number_of(info, "status");
+    out->exec_status = (uint8_t)number_of(info, "status");
     out->syndrome = number_of(info, "syndrome");
 }
 

@@ -205,8 +205,8 @@ static void fill_status(struct hws_task *task, const struct hws_err *answer,
     s->delivery_status = answer->delivery_status;
     s->delivery_status_name =
         hws_arena_str(&task->arena, hws_ifc_delivery_text(answer->delivery_status));
-    s->status = answer->fw_status;
-    s->status_name = hws_arena_str(&task->arena, hws_ifc_fw_status_name(answer->fw_status));
+    s->status = answer->exec_status;
+    s->status_name = hws_arena_str(&task->arena, hws_ifc_fw_status_name(answer->exec_status));
     s->syndrome = answer->syndrome;
 }
 

@@ -99,7 +99,7 @@ static void cause_row(struct hws_out *out, const struct hws_rollout *r, size_t i
         hws_cell_text(hws_rollout_step_name(c->step)),
         hws_cell_text(c->setting),
         staged ? hws_cell_text(hws_stage_name(c->err.stage)) : hws_cell_none(),
-        executed ? hws_cell_hex(c->err.fw_status) : hws_cell_none(),
+        executed ? hws_cell_hex(c->err.exec_status) : hws_cell_none(),
         executed ? hws_cell_hex(c->err.syndrome) : hws_cell_none(),
         hws_cell_text(c->err.msg),
         hws_cell_text(hws_code_name(c->err.code)),

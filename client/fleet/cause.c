@@ -119,7 +119,7 @@ void hws_fleet__cause(struct hws_rollout_cause *c, enum hws_rollout_step step,
     (void)hws_err_set(&c->err, code_of(status), "%.220s", status->message);
     hws_err_at(&c->err, stage_of(step, status));
     c->err.delivery_status = (uint8_t)status->delivery_status;
-    c->err.fw_status = (uint8_t)status->fw_status;
+    c->err.exec_status = (uint8_t)status->fw_status;
     c->err.syndrome = status->syndrome;
 }
 

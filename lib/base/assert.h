@@ -1,6 +1,6 @@
 /*
  * hws_assert: a check on ourselves that stays on in release builds. Peers, files, the kernel and
- * the card can never trip it; what they send is judged with error codes.
+ * the device can never trip it; what they send is judged with error codes.
  */
 #ifndef HWS_BASE_ASSERT_H
 #define HWS_BASE_ASSERT_H

@@ -1,7 +1,7 @@
 /*
- * A release barrier for memory that a card reads: stores before it are seen before stores after it.
- * ThreadSanitizer does not model fences and gcc refuses them there; in its build both sides share
- * one thread, so nothing is lost.
+ * A release barrier for memory that a device reads: stores before it are seen before stores after
+ * it. ThreadSanitizer does not model fences and gcc refuses them there; in its build both sides
+ * share one thread, so nothing is lost.
  */
 #ifndef HWS_BASE_BARRIER_H
 #define HWS_BASE_BARRIER_H

@@ -1,10 +1,10 @@
 /*
- * Errors: a code for callers, a stage that says what the card saw, a text for people.
+ * Errors: a code for callers, a stage that says how far a command came, a text for people.
  *
  * Functions that can fail return enum hws_code and take `struct hws_err *err` last (NULL is
  * allowed). The text is set where the error is born and wrapped where it passes, so that it reads
- * outermost first: "param NUM_OF_VFS: register MNVDA: slot 3: no completion in 60000 ms" Thread
- * rule: a struct belongs to one thread at a time. Nothing here allocates.
+ * outermost first: "reload: bundle: ca.crt: no such file". Thread rule: a struct belongs to one
+ * thread at a time. Nothing here allocates.
  */
 #ifndef HWS_BASE_ERR_H
 #define HWS_BASE_ERR_H
@@ -22,13 +22,13 @@ enum hws_code {
     HWS_N_CODES
 };
 
-/* What the card saw of a failed command. Callers decide on this; UNKNOWN is read back before any
+/* What the far end saw of a failed command. Callers decide on this; UNKNOWN is read back before any
  * retry. */
 enum hws_stage {
     HWS_STAGE_NONE,     /* not about a command */
-    HWS_STAGE_NOT_SENT, /* never reached the card: safe to retry */
-    HWS_STAGE_REJECTED, /* the card refused the entry (delivery status): not executed */
-    HWS_STAGE_EXECUTED, /* firmware executed it and answered with status and syndrome */
+    HWS_STAGE_NOT_SENT, /* never reached the far end: safe to retry */
+    HWS_STAGE_REJECTED, /* refused on delivery: not executed */
+    HWS_STAGE_EXECUTED, /* executed, and answered with a status and a syndrome */
     HWS_STAGE_UNKNOWN,  /* timeout or lost link: it may or may not have taken effect */
     HWS_N_STAGES
 };
@@ -38,9 +38,9 @@ enum hws_stage {
 struct hws_err {
     enum hws_code code;
     enum hws_stage stage;
-    uint8_t delivery_status;     /* entry status byte >> 1; 0 unless stage is REJECTED */
-    uint8_t fw_status;           /* outbox byte 0; 0 unless stage is EXECUTED */
-    uint32_t syndrome;           /* outbox bytes 4..7; firmware's private diagnostic code */
+    uint8_t delivery_status;     /* why it was refused; 0 unless stage is REJECTED */
+    uint8_t exec_status;         /* how it ended; 0 unless stage is EXECUTED */
+    uint32_t syndrome;           /* with exec_status: a diagnostic code of the far end's own */
     char msg[HWS_ERR_MSG_BYTES]; /* NUL-terminated UTF-8, possibly cut */
 };
 
@@ -56,7 +56,7 @@ enum hws_code hws_err_vset(struct hws_err *err, enum hws_code code, const char *
  * err is NULL). */
 enum hws_code hws_err_wrap(struct hws_err *err, const char *fmt, ...) HWS_PRINTF(2, 3);
 
-/* Records what the card saw; call after hws_err_set. */
+/* Records what the far end saw; call after hws_err_set. */
 void hws_err_at(struct hws_err *err, enum hws_stage stage);
 
 /* Makes err all zero: HWS_OK, no stage, empty text. */

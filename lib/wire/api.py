@@ -1,6 +1,8 @@
-"""Writes the library's API as Markdown from its public headers, those that hawser_grpc.h includes.
+"""Writes the library's API as Markdown from its public headers: hawser_grpc.h and what that includes, near and far.
 
     python3 lib/wire/api.py >API.md
+    python3 lib/wire/api.py --names     the functions, a line each: what hawser-grpc.map has to export
+    python3 lib/wire/api.py --headers   the headers and tables, by their paths below the folder that is installed
 
 Ends with status 1, and says which, when a function has no comment, or may fail and its comment names no error.
 """
@@ -10,6 +12,7 @@ import sys
 
 WIRE = os.path.dirname(os.path.abspath(__file__))
 LIB = os.path.dirname(WIRE)
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 COMMENT = re.compile(r"/\*(.*?)\*/\s*", re.S)
 # A function: its return type, name and parameters, then attributes.
 FUNCTION = re.compile(r"((?:const )?(?:struct |enum |unsigned )?\w+ \**)(hws_\w+)\(([^;{}]*?)\)\s*(?:HWS_\w+(?:\([^)]*\))?\s*)*;", re.S)
@@ -46,9 +49,31 @@ def document(header):
         print(f"### {name}\n\n```c\n{result}{'' if result.endswith('*') else ' '}{name}({params});\n```\n\n{comment or ''}\n")
 
 
-print("# hawser-grpc: the functions of each header, with their errors")
-for header in re.findall(r'#include "([^"]+)"', open(os.path.join(WIRE, "hawser_grpc.h")).read()):
-    document(header)
-for line in missing:
-    print(line, file=sys.stderr)
-sys.exit(1 if missing else 0)
+def public():
+    """The headers and .def tables behind hawser_grpc.h, in the order in which it names them."""
+    seen, todo = [], INCLUDE.findall(open(os.path.join(WIRE, "hawser_grpc.h")).read())
+    while todo:
+        header = todo.pop(0)
+        if header not in seen:
+            seen.append(header)
+            todo += INCLUDE.findall(open(path_of(header)).read())
+    return seen
+
+
+def main(wanted):
+    headers = [path for path in public() if path.endswith(".h")]
+    if wanted == "--headers":
+        print("\n".join(["hawser_grpc.h", *public()]))
+    elif wanted == "--names":
+        text = "".join(COMMENT.sub("", open(path_of(header)).read()) for header in headers)
+        print("\n".join(sorted(match.group(2) for match in FUNCTION.finditer(text))))
+    else:
+        print("# hawser-grpc: the functions of each header, with their errors")
+        for header in headers:
+            document(header)
+    for line in missing:
+        print(line, file=sys.stderr)
+    return 1 if missing else 0
+
+
+sys.exit(main("".join(sys.argv[1:2])))

@@ -5,6 +5,20 @@
 #ifndef HWS_HAWSER_GRPC_H
 #define HWS_HAWSER_GRPC_H
 
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <protobuf-c/protobuf-c.h>
+#include <uv.h>
+
+#ifdef __cplusplus /* the headers above have seen to themselves */
+extern "C" {
+#endif
+
 /* errors, buffers, lists, the allocator */
 #include "base/buf.h"
 #include "base/err.h"
@@ -40,5 +54,9 @@
 #include "tls/bundle.h"
 #include "tls/peer.h"
 #include "tls/rng.h"
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

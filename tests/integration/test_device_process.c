@@ -373,7 +373,7 @@ static void refusal_of_the_firmware_has_status_and_syndrome(void **state)
     hws_store_be32(c.in + REG_DATA + 4, 0x00abcdef); /* no such TLV */
     assert_code(hws_ctl_run(&wait_up(w, 0)->ctl, &c.call, WAIT_MS, &err), HWS_E_DEVICE);
     assert_int_equal(err.stage, HWS_STAGE_EXECUTED);
-    assert_true(err.fw_status != 0 && err.syndrome != 0);
+    assert_true(err.exec_status != 0 && err.syndrome != 0);
 }
 
 static void stored_value_survives_sigkill_and_the_call_under_way_is_unknown(void **state)

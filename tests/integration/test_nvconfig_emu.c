@@ -280,7 +280,7 @@ static void drawn_settings_land_wholly_or_not_at_all(void **state)
             /* The card knows narrower ranges than the table, and says so with a status. */
             n_refused++;
             assert_code(apply.err.code, HWS_E_DEVICE);
-            assert_int_equal(apply.err.fw_status, 3);
+            assert_int_equal(apply.err.exec_status, 3);
             assert_true(apply.err.syndrome != 0);
             assert_int_equal(apply.outcome, HWS_NV_RESTORED);
             assert_true(hws_digest_eq(&before.revision, &after.revision));
@@ -396,7 +396,7 @@ static void a_status_on_any_write_leaves_the_old_values(void **state)
 
         assert_int_equal(apply.outcome, HWS_NV_RESTORED);
         assert_int_equal(apply.err.stage, HWS_STAGE_EXECUTED);
-        assert_int_equal(apply.err.fw_status, 9);
+        assert_int_equal(apply.err.exec_status, 9);
         assert_int_equal(apply.err.syndrome, 0xabcd);
         show(&after);
         assert_true(hws_digest_eq(&before.revision, &after.revision));

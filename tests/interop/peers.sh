@@ -33,7 +33,7 @@ interop_key() { cat "$@" | sha256sum | cut -c1-16; }
 
 # gRPC C++ of Debian.
 interop_cpp() {
-  interop_cached cpp "$(dpkg-query -W -f '${Version}' libgrpc++-dev | cat - "$interop_here"/peers/cpp/* "$interop_here/grpc_testing.proto" |
+  interop_cached cpp "$(dpkg-query -W -f '${Version}' libgrpc++-dev | cat - "$interop_here"/peers/cpp/* "$interop_here/grpc_testing.proto" "$interop_here/../../docs/examples/grpc/echo.proto" |
     sha256sum | cut -c1-16)" "$interop_here/peers/cpp/build.sh"
 }
 

@@ -27,13 +27,14 @@ grep -nE '\b(printf|fprintf|puts|perror|syslog)\(' $lib /dev/null |
   grep -v '^lib/base/assert.c:' | rule "libraries do not print or log"
 grep -nE '#include <(uv|sys/socket|sys/ioctl|pthread|time|fcntl|unistd|poll|sys/epoll)' $cores /dev/null |
   rule "cores do no I/O, threads or clocks"
-grep -ln '#include <uv.h>' $ours /dev/null | grep -vE '^(lib/wire/net|agent/hawserd|agent/wire|client|tests)/' |
+grep -ln '#include <uv.h>' $ours /dev/null | grep -vE '^(lib/wire/net/|lib/wire/hawser_grpc.h|agent/hawserd/|agent/wire/|client/|tests/)' |
   rule "libuv only in net, hawserd, wire and client"
 grep -ln '#include <mbedtls' $ours /dev/null | grep -vE '^(lib/wire/tls|tests/)' | rule "only lib/wire/tls knows mbedTLS"
 grep -nE '__attribute__' $ours /dev/null | grep -v '^lib/base/attr.h:' | rule "attributes have names in base/attr.h"
 grep -nE '\b(memcmp)\(.*(key|secret|token|passw)' $ours /dev/null | rule "secrets are compared in constant time"
-git ls-files lib/wire lib/base | grep -E '\.(c|h|def|md)$' | xargs grep -niE '\b(nics?|mlx5?|connectx|mellanox|nvidia|fwctl)\b' /dev/null |
-  rule "lib/wire and lib/base know no hardware"
+git ls-files lib/wire lib/base | xargs grep -nwiEf tests/lint/hardware.words /dev/null | rule "lib/wire and lib/base know no hardware"
+diff <(python3 lib/wire/api.py --names) <(sed -n 's/^    \(hws_.*\);$/\1/p' lib/wire/hawser-grpc.map) |
+  rule "lib/wire/hawser-grpc.map names the functions of the public headers, in order (python3 lib/wire/api.py --names)"
 for h in $(printf '%s\n' $ours | grep '_priv\.h$'); do
   grep -ln "\"$(basename "$(dirname "$h")")/$(basename "$h")\"" $ours /dev/null | grep -v "^$(dirname "$h")/"
 done | rule "a _priv.h is included from its own folder only"

@@ -159,7 +159,7 @@ static void end(struct hws_ctl_call *call, enum hws_code code, enum hws_stage st
 static void refuse(struct hws_ctl_call *call, uint8_t status)
 {
     end(call, HWS_E_DEVICE, HWS_STAGE_EXECUTED, "firmware status");
-    call->err.fw_status = status;
+    call->err.exec_status = status;
     call->err.syndrome = 0x1234;
     memset(call->out, 0, 16);
     call->out[0] = status;

@@ -34,7 +34,7 @@ static inline void fuzz_fail(struct hws_ctl_call *call, enum hws_code code, enum
 {
     (void)hws_err_set(&call->err, code, "fuzzed");
     call->err.stage = stage;
-    call->err.fw_status = status;
+    call->err.exec_status = status;
     call->out_bytes = 0;
 }
 

@@ -25,7 +25,7 @@ void hws_link_done_err(const struct hws_link_done *done, struct hws_err *err)
     err->code = (enum hws_code)done->code;
     err->stage = (enum hws_stage)done->stage;
     err->delivery_status = done->delivery_status;
-    err->fw_status = done->fw_status;
+    err->exec_status = done->fw_status;
     err->syndrome = done->syndrome;
     (void)hws_str_copy_n(err->msg, sizeof err->msg, done->msg.bytes, done->msg.n);
 }
@@ -35,7 +35,7 @@ void hws_link_done_from(struct hws_link_done *done, const struct hws_err *err)
     done->code = (uint8_t)err->code;
     done->stage = (uint8_t)err->stage;
     done->delivery_status = err->delivery_status;
-    done->fw_status = err->fw_status;
+    done->fw_status = err->exec_status;
     done->syndrome = err->syndrome;
     done->msg.bytes = (const uint8_t *)err->msg;
     done->msg.n = strnlen(err->msg, sizeof err->msg - 1);

@@ -23,7 +23,7 @@ static void put_member(struct hws_rollout__writer *w, const struct hws_rollout_r
     hws_rollout__put_u8(w, (uint8_t)c->err.code);
     hws_rollout__put_u8(w, (uint8_t)c->err.stage);
     hws_rollout__put_u8(w, c->err.delivery_status);
-    hws_rollout__put_u8(w, c->err.fw_status);
+    hws_rollout__put_u8(w, c->err.exec_status);
     hws_rollout__put_u32(w, c->err.syndrome);
     hws_rollout__put_text(w, c->err.msg);
 }
@@ -43,7 +43,7 @@ static void get_member(struct hws_rollout__reader *r, struct hws_rollout_record 
     uint8_t code = hws_rollout__get_u8(r);
     uint8_t stage = hws_rollout__get_u8(r);
     c->err.delivery_status = hws_rollout__get_u8(r);
-    c->err.fw_status = hws_rollout__get_u8(r);
+    c->err.exec_status = hws_rollout__get_u8(r);
     c->err.syndrome = hws_rollout__get_u32(r);
     hws_rollout__get_text(r, c->err.msg, sizeof(c->err.msg));
     r->bad = r->bad || state >= HWS_N_ROLLOUT_MEMBER_STATES || step >= HWS_N_ROLLOUT_STEPS ||

@@ -304,7 +304,7 @@ static bool may_be_refused(const struct step *s, const struct hws_ctl_call *call
         return true;
     }
     return s->op == HWS_OP_QUERY_ISSI && call->err.code == HWS_E_DEVICE &&
-           call->err.stage == HWS_STAGE_EXECUTED && call->err.fw_status == HWS_FW_BAD_OP;
+           call->err.stage == HWS_STAGE_EXECUTED && call->err.exec_status == HWS_FW_BAD_OP;
 }
 
 void hws_cmdq_bringup_feed(struct hws_cmdq_bringup *b, const struct hws_ctl_call *call)

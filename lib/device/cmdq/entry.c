@@ -65,7 +65,7 @@ enum hws_code hws_cmdq_out_judge(const uint8_t *out, const uint8_t *in, struct h
                 hws_ifc_fw_status_text(status), hws_box_syndrome(out));
     hws_err_at(err, HWS_STAGE_EXECUTED);
     if (err != NULL) {
-        err->fw_status = status;
+        err->exec_status = status;
         err->syndrome = hws_box_syndrome(out);
     }
     return HWS_E_DEVICE;

@@ -379,7 +379,7 @@ static void reap_slot(struct hws_cmdq *q, uint32_t idx)
         settle(q, s, &e);
         TRACE(q, "cmdq: slot %u done %s %s stage=%s status=0x%x syndrome=0x%x delivery=0x%x", idx,
               hws_ifc_op_name(s->op), hws_code_name(call->err.code),
-              hws_stage_name(call->err.stage), call->err.fw_status, call->err.syndrome,
+              hws_stage_name(call->err.stage), call->err.exec_status, call->err.syndrome,
               call->err.delivery_status);
         hws_list_push(&q->done, &call->link);
     }

@@ -242,8 +242,9 @@ static enum hws_code line_refusal(struct hws_dump_snapshot *snap, const struct h
         snap->out,
         ",\"status\":\"refused\",\"code\":\"%s\",\"stage\":\"%s\",\"delivery_status\":%u,"
         "\"fw_status\":\"0x%02x\",\"fw_status_name\":\"%s\",\"syndrome\":\"0x%08" PRIx32 "\"",
-        hws_code_name(err->code), hws_stage_name(err->stage), err->delivery_status, err->fw_status,
-        err->fw_status != 0 ? hws_ifc_fw_status_name(err->fw_status) : "", err->syndrome);
+        hws_code_name(err->code), hws_stage_name(err->stage), err->delivery_status,
+        err->exec_status, err->exec_status != 0 ? hws_ifc_fw_status_name(err->exec_status) : "",
+        err->syndrome);
     if (rc == HWS_OK) {
         rc = hws_dump_json_pair(snap->out, false, "error", err->msg);
     }

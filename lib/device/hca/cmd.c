@@ -73,7 +73,7 @@ enum hws_code hws_hca_result(const struct hws_ctl_call *call, size_t want_bytes,
                         status, hws_ifc_fw_status_name(status), syndrome);
         if (err != NULL) {
             err->stage = HWS_STAGE_EXECUTED;
-            err->fw_status = status;
+            err->exec_status = status;
             err->syndrome = syndrome;
         }
         return rc;
@@ -110,7 +110,7 @@ bool hws_hca_is_refusal(const struct hws_err *err)
     if (err->stage != HWS_STAGE_EXECUTED) {
         return false;
     }
-    switch (err->fw_status) {
+    switch (err->exec_status) {
     case HWS_FW_BAD_OP:
     case HWS_FW_BAD_PARAM:
     case HWS_FW_BAD_SYS_STATE:

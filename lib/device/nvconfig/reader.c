@@ -112,7 +112,7 @@ static void take_refusal(struct hws_nv_reader *r)
     if (r->state == ASK_SUPPORT || r->state == ASK_NEXT) {
         rec->supported = false;
         rec->writable = false;
-        rec->fw_status = r->err.fw_status;
+        rec->fw_status = r->err.exec_status;
     }
     hws_err_clear(&r->err); /* ASK_IMAGES: neither image; CURRENT, FACTORY: has[] stays false */
 }

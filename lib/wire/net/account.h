@@ -48,6 +48,7 @@ struct hws_net_book {
     uint32_t n_idle;
 };
 
+/* An empty book; config is copied, what it points to is borrowed. */
 void hws_net_book_init(struct hws_net_book *b, const struct hws_net_book_config *config);
 
 /* Frees every account; none may have connections. */

@@ -5,11 +5,10 @@
  * Where it goes otherwise: a peer that left while it waited is not begun; one that takes too long
  * while others wait is ended.
  */
-#include "net/gate.h"
-
 #include <poll.h>
 
 #include "net/conn_priv.h"
+#include "net/gate_priv.h"
 #include "net/listen.h"
 
 static struct hws_net_conn *conn_of(const struct hws_list *it)

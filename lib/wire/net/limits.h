@@ -10,6 +10,7 @@ struct hws_net_limits {
 #undef HWS_NET_LIMIT
 };
 
+/* Every limit as net/limits.def has it. */
 void hws_net_limits_default(struct hws_net_limits *out);
 
 #endif

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "net/address_priv.h"
 #include "net/conn_priv.h"
+#include "net/gate_priv.h"
 
 /* For open only, since the address is borrowed during open; later the handle's type tells. */
 static bool is_unix(const struct hws_net_listen_config *config)

@@ -120,7 +120,7 @@ enum hws_code hws_tls_conn_read(struct hws_tls_conn *conn, uint8_t *out, size_t 
 enum hws_code hws_tls_conn_gather(struct hws_tls_conn *conn, struct hws_span *spans, size_t n_spans,
                                   size_t *out_taken, struct hws_err *err) HWS_MUST_USE;
 
-/* The same for n bytes in a row. */
+/* The same for n bytes in a row; errors as hws_tls_conn_gather. */
 enum hws_code hws_tls_conn_write(struct hws_tls_conn *conn, const uint8_t *bytes, size_t n,
                                  size_t *out_taken, struct hws_err *err) HWS_MUST_USE;
 

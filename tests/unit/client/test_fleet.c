@@ -219,7 +219,7 @@ static void failed_canary_names_setting_status_and_syndrome(void **state)
     assert_string_equal(c->setting, "NUM_OF_VFS");
     assert_code(c->err.code, HWS_E_DEVICE);
     assert_int_equal(c->err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(c->err.fw_status, 3);
+    assert_int_equal(c->err.exec_status, 3);
     assert_int_equal(c->err.syndrome, 0x1234);
     assert_int_equal(agents[1].n_calls + agents[2].n_calls, 0);
     hws_rollout_deinit(&l.rollout);

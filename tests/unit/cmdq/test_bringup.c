@@ -107,7 +107,7 @@ static void a_card_without_steps_pages_and_users_needs_less(void **state)
     assert_int_equal(hws_cmdq_bringup_next(&b, 50, &call), HWS_STEP_CALL);
     hws_err_set(&call.err, HWS_E_DEVICE, "old");
     hws_err_at(&call.err, HWS_STAGE_EXECUTED);
-    call.err.fw_status = HWS_FW_BAD_OP;
+    call.err.exec_status = HWS_FW_BAD_OP;
     hws_cmdq_bringup_feed(&b, &call);
     play(rest, sizeof(rest) / sizeof(rest[0]));
     assert_int_equal(hws_cmdq_bringup_next(&b, 50, &call), HWS_STEP_DONE);

@@ -110,7 +110,7 @@ static void command_status_means_executed_with_syndrome(void **state)
     (void)state;
     assert_code(hws_cmdq_out_judge(out, in, &err), HWS_E_DEVICE);
     assert_int_equal(err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(err.fw_status, 3);
+    assert_int_equal(err.exec_status, 3);
     assert_int_equal(err.syndrome, 0xdeadbeef);
     assert_non_null(strstr(err.msg, "ACCESS_REG (0x805)"));
     assert_non_null(strstr(err.msg, "0xdeadbeef"));

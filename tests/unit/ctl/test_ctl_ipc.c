@@ -272,14 +272,14 @@ static void errors_of_the_card_come_through(void **state)
     done.id = receive(w).id;
     hws_err_set(&err, HWS_E_DEVICE, "bad parameter");
     err.stage = HWS_STAGE_EXECUTED;
-    err.fw_status = 3;
+    err.exec_status = 3;
     err.syndrome = 0xabc;
     hws_link_done_from(&done.u.done, &err);
     send_up(w, &done);
     (void)hws_ctl_ipc_turn(&w->ipc, 0);
     assert_code(p->call.err.code, HWS_E_DEVICE);
     assert_int_equal(p->call.err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(p->call.err.fw_status, 3);
+    assert_int_equal(p->call.err.exec_status, 3);
     assert_int_equal(p->call.err.syndrome, 0xabc);
     assert_string_equal(p->call.err.msg, "bad parameter");
 }

@@ -163,7 +163,7 @@ static void firmware_refusal_is_no_errno(void **state)
     turn_until(w, &probes[0].n_done, 1, 0);
     assert_code(probes[0].call.err.code, HWS_E_DEVICE);
     assert_int_equal(probes[0].call.err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(probes[0].call.err.fw_status, 3);
+    assert_int_equal(probes[0].call.err.exec_status, 3);
     assert_int_equal(probes[0].call.err.syndrome, 0xdeadbeef);
     finish(w);
 }

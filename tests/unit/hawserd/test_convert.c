@@ -95,7 +95,7 @@ static void firmware_refusal_carries_status_and_syndrome(void **state)
     (void)state;
     hws_err_set(&err, HWS_E_DEVICE, "register MNVDA: refused");
     hws_err_at(&err, HWS_STAGE_EXECUTED);
-    err.fw_status = 3;
+    err.exec_status = 3;
     err.syndrome = 0xabcd;
 
     Google__Rpc__Status *s = details_of(&err, NULL);

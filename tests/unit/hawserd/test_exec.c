@@ -109,12 +109,12 @@ static void firmware_refusal_is_an_answer_and_a_lost_command_an_error(void **sta
     assert_int_equal(s.next(s.self, 0, &call), HWS_STEP_CALL);
     hws_err_set(&call.err, HWS_E_DEVICE, "refused");
     hws_err_at(&call.err, HWS_STAGE_EXECUTED);
-    call.err.fw_status = 3;
+    call.err.exec_status = 3;
 
     s.feed(s.self, &call);
 
     assert_int_equal(s.next(s.self, 0, &call), HWS_STEP_DONE);
-    assert_int_equal(x.answer.fw_status, 3);
+    assert_int_equal(x.answer.exec_status, 3);
     x.fed = false;
     hws_err_set(&call.err, HWS_E_TIMEOUT, "no answer");
     hws_err_at(&call.err, HWS_STAGE_UNKNOWN);

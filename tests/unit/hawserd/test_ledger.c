@@ -189,7 +189,7 @@ static void repeated_failure_fails_the_same_way(void **state)
     begin(&task);
     hws_err_set(&task.err, HWS_E_DEVICE, "register MNVDA: refused");
     hws_err_at(&task.err, HWS_STAGE_EXECUTED);
-    task.err.fw_status = 3;
+    task.err.exec_status = 3;
     task.err.syndrome = 0x1234;
     assert_code(hws_convert_details(&task.err, NULL, 0, &task.details), HWS_OK);
     task.outcome = HWS_INTENT_OLD;
@@ -202,7 +202,7 @@ static void repeated_failure_fails_the_same_way(void **state)
     assert_true(task.repeated);
     assert_code(task.err.code, HWS_E_DEVICE);
     assert_int_equal(task.err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(task.err.fw_status, 3);
+    assert_int_equal(task.err.exec_status, 3);
     assert_int_equal(task.err.syndrome, 0x1234);
     assert_string_equal(task.err.msg, "register MNVDA: refused");
     free_task(&task);

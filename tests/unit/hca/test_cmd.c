@@ -44,7 +44,7 @@ static void a_refusal_that_the_channel_passes_as_success_is_still_a_refusal(void
     assert_code(hws_hca_regio_result(&io, &call, &data, &err), HWS_E_DEVICE);
 
     assert_int_equal(err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(err.fw_status, 3);
+    assert_int_equal(err.exec_status, 3);
     assert_int_equal(err.syndrome, 0xABCD);
     assert_non_null(strstr(err.msg, "register MGIR read"));
     assert_non_null(strstr(err.msg, "BAD_PARAM"));

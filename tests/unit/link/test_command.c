@@ -92,7 +92,7 @@ static void done_has_golden_bytes_and_becomes_an_error(void **state)
     hws_link_done_err(&p.u.done, &err);
     assert_int_equal(err.code, HWS_E_DEVICE);
     assert_int_equal(err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(err.fw_status, 3);
+    assert_int_equal(err.exec_status, 3);
     assert_int_equal(err.syndrome, 0xbeef);
     assert_string_equal(err.msg, "bad");
     hws_link_done_from(&again.u.done, &err);

@@ -259,7 +259,7 @@ static void a_refused_write_names_record_status_and_syndrome(void **state)
 
     assert_code(apply.err.code, HWS_E_DEVICE);
     assert_int_equal(apply.err.stage, HWS_STAGE_EXECUTED);
-    assert_int_equal(apply.err.fw_status, 1);
+    assert_int_equal(apply.err.exec_status, 1);
     assert_int_equal(apply.err.syndrome, 0x1234);
     assert_non_null(strstr(apply.err.msg, "record LINK_TYPE_P1"));
     assert_int_equal(apply.outcome, HWS_NV_RESTORED);

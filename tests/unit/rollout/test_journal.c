@@ -89,7 +89,7 @@ static void member_record_has_the_documented_bytes(void **state)
     (void)state;
     (void)hws_err_set(&rec.cause.err, HWS_E_DEVICE, "no");
     hws_err_at(&rec.cause.err, HWS_STAGE_EXECUTED);
-    rec.cause.err.fw_status = 3;
+    rec.cause.err.exec_status = 3;
     rec.cause.err.syndrome = 0x1234;
     hws_buf_init(&out, 0);
 

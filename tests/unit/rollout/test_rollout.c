@@ -51,7 +51,7 @@ static void failed_canary_stops_it_and_nothing_else_was_touched(void **state)
     assert_int_equal(w.adapters[1].n_answers + w.adapters[2].n_answers, 0);
     assert_int_equal(w.r.members[0].cause.step, HWS_ROLLOUT_STEP_APPLY);
     assert_int_equal(w.r.members[0].cause.err.syndrome, 0x1234);
-    assert_int_equal(w.r.members[0].cause.err.fw_status, 3);
+    assert_int_equal(w.r.members[0].cause.err.exec_status, 3);
     assert_non_null(strstr(w.r.reason, "host-0"));
     assert_non_null(strstr(w.r.reason, "canary"));
     assert_non_null(strstr(w.r.reason, "NUM_OF_VFS"));

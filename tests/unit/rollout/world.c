@@ -96,7 +96,7 @@ static void cause_of(struct hws_rollout_cause *c, enum hws_rollout_step step, en
     (void)hws_err_set(&c->err, code, "said no");
     hws_err_at(&c->err, stage);
     if (stage == HWS_STAGE_EXECUTED) {
-        c->err.fw_status = 3;
+        c->err.exec_status = 3;
         c->err.syndrome = 0x1234;
     }
 }
