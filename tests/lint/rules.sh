@@ -35,6 +35,7 @@ grep -nE '\b(memcmp)\(.*(key|secret|token|passw)' $ours /dev/null | rule "secret
 git ls-files lib/wire lib/base | xargs grep -nwiEf tests/lint/hardware.words /dev/null | rule "lib/wire and lib/base know no hardware"
 diff <(python3 lib/wire/api.py --names) <(sed -n 's/^    \(hws_.*\);$/\1/p' lib/wire/hawser-grpc.map) |
   rule "lib/wire/hawser-grpc.map names the functions of the public headers, in order (python3 lib/wire/api.py --names)"
+python3 tests/lint/claims.py lib/wire/CONFORMANCE.md lib/wire/README.md | rule "each claim of lib/wire names tests that are there"
 for h in $(printf '%s\n' $ours | grep '_priv\.h$'); do
   grep -ln "\"$(basename "$(dirname "$h")")/$(basename "$h")\"" $ours /dev/null | grep -v "^$(dirname "$h")/"
 done | rule "a _priv.h is included from its own folder only"

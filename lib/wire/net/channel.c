@@ -190,7 +190,7 @@ static uint32_t print_all(const struct addrinfo *list, char (*out)[HWS_NET_ADDRE
 static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
 {
     struct hws_net_channel *c = req->data;
-    static char found[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES]; /* one loop, one thread */
+    char found[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES];
     struct hws_err err = {.msg = "no address"};
 
     c->resolving = false;
