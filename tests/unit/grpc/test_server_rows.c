@@ -19,7 +19,7 @@ struct world {
     struct hws_grpc_server table;
     struct hws_grpc_conn server;
     struct hws_grpc_conn client;
-    struct hws_grpc_call *call; /* the client's */
+    struct hws_grpc_call *call; /* the client's; NULL: it has ended */
     struct hws_grpc_call *held; /* the server's; NULL: none, or it has ended */
     uint64_t now_ms;            /* the server's; the client's stands */
     unsigned n_messages;        /* that reached the handler */
@@ -68,6 +68,7 @@ static void on_client_close(struct hws_grpc_call *call, const struct hws_grpc_ou
 {
     struct world *w = hws_grpc_call_data(call);
 
+    w->call = NULL;
     w->ended = outcome->code;
     w->from_peer = outcome->from_peer;
 }
@@ -125,7 +126,7 @@ static void data(struct world *w, uint8_t flags, const void *payload, size_t n)
 
 static void client_cancels(struct world *w)
 {
-    hws_grpc_call_cancel(w->call);
+    hws_grpc_call_cancel(assert_got(w->call));
 }
 
 static void deadline_passes(struct world *w)
