@@ -4,7 +4,7 @@
     claims.py TABLE.md README.md
 
 Each row of TABLE.md has a claim and the tests that show it, in backquotes: `PROGRAM:NAME`. unit_<layer>_<file>:NAME has to be a
-test that tests/unit/<layer>/test_<file>.c runs; attack_FILE, interop_FILE and library name a file of Python or shell that has NAME.
+test that tests/unit/<layer>/test_<file>.c runs; attack_FILE and interop_FILE name a file of Python that has NAME, anything else a suite.
 A claim in quotes is a part of README.md. Prints what is wrong; status 1 if anything is.
 """
 import pathlib
@@ -20,7 +20,7 @@ def file_of(program):
     if suite == "unit":
         layer, _, stem = rest.partition("_")
         return TESTS / "unit" / layer / f"test_{stem}.c"
-    if suite in OTHERS:
+    if suite in OTHERS and rest:
         return TESTS / OTHERS[suite].format(rest)
     return TESTS / "suites" / f"{program}.sh"
 

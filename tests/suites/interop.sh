@@ -10,20 +10,24 @@ python=$(interop_python) || { skip "all" "the Python packages of tests/interop/r
 build asan hawser-interop hawser-interop-client hawserd hawser-wire hawser-emu || return
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
-# report: "pass NAME" and "fail NAME: why" lines become cases, others are shown as they are.
+# report NAME SECONDS COMMAND...: its "pass NAME" and "fail NAME: why" lines become cases, others are shown as they are. One that ends
+# badly, or not in time, without having said what failed, is a failure.
 report() {
-  local line
+  local line status="" failed="" name=$1 seconds=$2
+  shift 2
   while IFS= read -r line; do
     case $line in
       "pass "*) pass "${line#pass }" ;;
-      "fail "*) fail "${line#fail }" ;;
-      "took "*) ;;
+      "fail "*) fail "${line#fail }" && failed=1 ;;
+      "ended "*) status=${line#ended } ;;
+      "took "* | "") ;;
       *) printf '%s\n' "$line" ;;
     esac
-  done
+  done < <(timeout "$seconds" "$@" 2>&1; printf '\nended %s\n' $?)
+  [ "$status" = 0 ] || [ "$failed" = 1 ] || fail "$name: it ended with status $status (124: not within $seconds s) and named no case that failed"
 }
 
-report < <(timeout 900 tests/interop/run.sh build/asan/bin 2>&1)
+report "agent" 900 tests/interop/run.sh build/asan/bin
 
 # HTTP/2 by hand: our server against a client that breaks its rules, our client against a server that misbehaves.
 work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-http2.XXXXXX")
@@ -33,15 +37,15 @@ for _ in $(seq 200); do
   grep -q listening "$work/out" && break
   sleep 0.05
 done
-report < <(timeout 200 python3 tests/interop/conformance.py "$work/sock" 2>&1)
-report < <(timeout 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client 2>&1)
+report "http2" 200 python3 tests/interop/conformance.py "$work/sock"
+report "negative" 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client
 if [ "$HAWSER_LONG" = 1 ]; then
   if ! command -v go >/dev/null; then
     skip "h2spec" "there is no go to build it"
   elif ! need_packages nghttp2-server; then
     skip "h2spec" "$why"
   elif at=$(interop_h2spec); then
-    report < <(timeout 1300 python3 tests/interop/h2spec.py --h2spec "$at/h2spec" --socket "$work/sock" 2>&1)
+    report "h2spec" 1300 python3 tests/interop/h2spec.py --h2spec "$at/h2spec" --socket "$work/sock"
   else
     skip "h2spec" "it does not come through the Go module proxy: $(tail -n 1 "$interop_cache"/h2spec-*.log)"
   fi
@@ -93,6 +97,27 @@ else
   work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-matrix-ca.XXXXXX")
   certs/hawser-ca init "$work/ca" --days 2 && certs/hawser-ca agent "$work/ca" host --days 1 && certs/hawser-ca operator "$work/ca" olga --days 1
   # shellcheck disable=SC2086
-  report < <(timeout 3600 "$python" tests/interop/matrix.py --bin build/asan/bin --ca "$work/ca" --peers "$stacks" $sizes 2>&1)
+  report "matrix" 5400 "$python" tests/interop/matrix.py --bin build/asan/bin --ca "$work/ca" --peers "$stacks" $sizes
+  # A thousand large calls on one channel: what they cost the server, in a build without sanitizers.
+  build dev hawser-interop hawser-interop-client || return
+  identity() { printf '%s\n' --cert "$work/ca/$1.crt" --key "$work/ca/$1.key" --ca "$work/ca/ca.crt"; }
+  # shellcheck disable=SC2046
+  build/dev/bin/hawser-interop $(identity agent-host) --seconds 200 >"$work/out" 2>&1 &
+  server=$!
+  for _ in $(seq 1200); do
+    grep -q listening "$work/out" && break
+    sleep 0.05
+  done
+  # shellcheck disable=SC2046
+  said=$(timeout 180 build/dev/bin/hawser-interop-client --target "$(sed -n 's/^listening //p' "$work/out")" $(identity operator-olga) \
+    --cases concurrent_large_unary --calls 1000 2>&1)
+  most=$(awk '$1 == "VmHWM:" {print $2}' "/proc/$server/status")
+  echo "concurrent_large_unary: 1000 calls on one channel: the server's memory peaks at ${most:-?} kB"
+  if grep -q '^pass concurrent_large_unary' <<<"$said" && [ "${most:-999999}" -le 65536 ]; then
+    pass "concurrent_large_unary.memory"
+  else
+    fail "concurrent_large_unary.memory: $said"
+  fi
+  kill "$server" && wait "$server"
   rm -rf "$work"
 fi
