@@ -265,6 +265,18 @@ static enum hws_code start_database(struct hws_agent *agent, struct hws_err *err
 
 static void close_all(struct hws_agent *agent);
 
+/* Is there something that a drain waits for? */
+static bool is_working(struct hws_agent *agent, uint64_t now_ms)
+{
+    if (agent->n_ops > 0) {
+        agent->last_worked_ms = now_ms;
+        return true;
+    }
+    return hws_wire_attached(&agent->wire) &&
+           (now_ms - agent->drain_started_ms < HWS_AGENT_NOTICE_MS ||
+            (hws_wire_owes(&agent->wire) && now_ms - agent->last_worked_ms < HWS_AGENT_ANSWER_MS));
+}
+
 static void on_drain_tick(uv_timer_t *timer)
 {
     struct hws_agent *agent = timer->data;
@@ -272,8 +284,7 @@ static void on_drain_tick(uv_timer_t *timer)
     uint64_t age_ms = now_ms - agent->drain_started_ms;
 
     if (!agent->stopping_others) {
-        bool told = !hws_wire_attached(&agent->wire) || age_ms >= HWS_AGENT_NOTICE_MS;
-        if ((agent->n_ops > 0 || !told) && age_ms < HWS_AGENT_DRAIN_MS) {
+        if (is_working(agent, now_ms) && age_ms < HWS_AGENT_DRAIN_MS) {
             agent->stop_followers = true; /* also those that came meanwhile */
             return;
         }
@@ -307,6 +318,7 @@ void hws_agent_drain(struct hws_agent *agent)
     agent->draining = true;
     agent->state = HWS_AGENT_DRAINING;
     agent->drain_started_ms = hws_agent_now(agent);
+    agent->last_worked_ms = agent->drain_started_ms;
     hws_children_stop(&agent->children);
     hws_wire_drain(&agent->wire);
     agent->stop_followers = true;

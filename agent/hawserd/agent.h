@@ -33,8 +33,9 @@
 
 /* SIGTERM: callers are told, and what they send before they know is taken; at most this long. Their
  * connections end after the limit drain_notice_ms, which is shorter by default. */
-#define HWS_AGENT_NOTICE_MS 1500u
-#define HWS_AGENT_DRAIN_MS  30000u /* running work gets this long */
+#define HWS_AGENT_NOTICE_MS 2500u
+#define HWS_AGENT_DRAIN_MS  24000u /* running work gets this long, */
+#define HWS_AGENT_ANSWER_MS 8000u  /* of it requests to come whole and answers to leave, */
 #define HWS_AGENT_STOP_MS   5000u  /* then the other processes get this long before SIGKILL */
 
 enum hws_agent_state {
@@ -88,6 +89,7 @@ struct hws_agent {
     uv_timer_t alive;         /* tells it that the loop lives */
     bool draining;
     uint64_t drain_started_ms;
+    uint64_t last_worked_ms;  /* of a drain: an operation was under way */
     bool stopping_others;     /* the other processes were told to end */
     uint64_t stop_started_ms; /* when */
     struct hws_door door;

@@ -411,6 +411,20 @@ bool hws_wire_attached(const struct hws_wire *w)
     return w->fd >= 0;
 }
 
+bool hws_wire_owes(const struct hws_wire *w)
+{
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
+            const struct hws_rpc *rpc = hws_container_of(it, struct hws_rpc, link);
+            if (rpc->row->kind != HWS_METHOD_KIND_BIDI || rpc->ended ||
+                !hws_list_empty(&rpc->out)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void hws_wire_drain(struct hws_wire *w)
 {
     w->drain_due = true;

@@ -68,6 +68,9 @@ enum hws_code hws_wire_attach(struct hws_wire *w, int fd, const struct hws_link_
 
 bool hws_wire_attached(const struct hws_wire *w);
 
+/* True while a caller is to get something: all but streams of items with none under way. */
+bool hws_wire_owes(const struct hws_wire *w);
+
 /* Asks it to finish its calls and exit. */
 void hws_wire_drain(struct hws_wire *w);
 

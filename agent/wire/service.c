@@ -2,7 +2,8 @@
  * The network process.
  *
  * Happy path: certificates -> method table -> health, reflection, relay -> listeners -> serve ->
- * DRAIN or SIGTERM -> GOAWAY, running calls finish -> close -> 0.
+ * DRAIN or SIGTERM -> GOAWAY, running calls finish -> close -> 0. At a second SIGTERM it waits for
+ * answers that are on their way to slow readers, and for nothing else.
  * Failures: certificates that do not load or an address in use end the program before it serves.
  */
 #include "service.h"
@@ -23,8 +24,9 @@
 #include "sandbox/sandbox.h"
 #include "tls/reason.h"
 
-#define SHOWN_PEERS 6u    /* in the counters, of each kind */
-#define LOCAL_MODE  0666u /* who may do what is the policy's; the folder may be stricter */
+#define SHOWN_PEERS   6u /* in the counters, of each kind */
+#define HURRY_TICK_MS 50u
+#define LOCAL_MODE    0666u /* who may do what is the policy's; the folder may be stricter */
 
 extern const unsigned char hws_proto_descriptors[];
 extern const unsigned long hws_proto_descriptors_bytes;
@@ -82,17 +84,22 @@ static void memory_was_freed(struct hws_service *s)
     }
 }
 
+/* The connection still counts in here: a drain looks once it is gone. */
+static void one_less(struct hws_service *s)
+{
+    hws_relay_stats_changed(&s->relay);
+    memory_was_freed(s);
+    if (s->draining && !s->closing) {
+        (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
+    }
+}
+
 static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
 {
     struct hws_service *s = hws_net_conn_owner(conn);
     (void)err;
 
-    hws_relay_stats_changed(&s->relay);
-    memory_was_freed(s);
-    if (s->draining && !s->closing && !s->must_hurry) {
-        /* The connection still counts in here: look once it is gone. */
-        (void)uv_timer_start(&s->hurry, on_hurry, 1, 0);
-    }
+    one_less(s);
 }
 
 static void on_refused(void *owner, const char *peer, const char *reason, const char *text)
@@ -102,8 +109,7 @@ static void on_refused(void *owner, const char *peer, const char *reason, const 
     struct hws_log_q why;
     uint32_t dropped;
 
-    hws_relay_stats_changed(&s->relay);
-    memory_was_freed(s);
+    one_less(s);
     if (hws_limits_may_log(&s->refusals, hws_net_now_ms(&s->net), &dropped)) {
         hws_log("connection_refused", "peer=%s reason=%s text=%s unlogged_before=%u",
                 hws_log_q(&from, peer), reason, hws_log_q(&why, text), dropped);
@@ -263,12 +269,21 @@ static void stats(void *data, char *dst, size_t cap)
 
 /* ---- drain ----------------------------------------------------------------------------------- */
 
+/* Is something still on its way to a caller, or from one? */
+static bool is_moving(const struct hws_service *s)
+{
+    return s->tcp.all.held_bytes > 0 || s->local.all.held_bytes > 0;
+}
+
 static void on_hurry(uv_timer_t *timer)
 {
     struct hws_service *s = timer->data;
+    uint64_t patience_ms = is_moving(s) ? HWS_SERVICE_READ_MS : HWS_SERVICE_HURRY_MS;
 
-    if (is_empty(s) || s->must_hurry) {
+    if (is_empty(s) || (s->must_hurry && hws_net_now_ms(&s->net) - s->hurried_ms >= patience_ms)) {
         close_all(s);
+    } else if (s->must_hurry) {
+        (void)uv_timer_start(&s->hurry, on_hurry, HURRY_TICK_MS, 0);
     }
 }
 
@@ -325,8 +340,9 @@ static void on_signal(uv_signal_t *handle, int number)
         drain(s);
         return;
     }
+    s->hurried_ms = s->must_hurry ? s->hurried_ms : hws_net_now_ms(&s->net);
     s->must_hurry = true;
-    (void)uv_timer_start(&s->hurry, on_hurry, HWS_SERVICE_HURRY_MS, 0);
+    (void)uv_timer_start(&s->hurry, on_hurry, HURRY_TICK_MS, 0);
 }
 
 static void close_all(struct hws_service *s)

@@ -22,9 +22,11 @@
 #include "options.h"
 #include "relay.h"
 
-#define HWS_SERVICE_DRAIN_MS 25000u /* running calls get this long */
+#define HWS_SERVICE_DRAIN_MS 22000u /* running calls get this long; hawserd waits longer */
 #define HWS_SERVICE_TRIM_MS  1000u
-#define HWS_SERVICE_HURRY_MS 500u /* after the second SIGTERM */
+/* After the second SIGTERM: for what hawserd said last; for callers who are still reading. */
+#define HWS_SERVICE_HURRY_MS 500u
+#define HWS_SERVICE_READ_MS  4000u
 
 struct hws_service {
     uv_loop_t loop;
@@ -51,6 +53,7 @@ struct hws_service {
     bool handles_open;
     bool draining;
     bool must_hurry; /* the second SIGTERM came */
+    uint64_t hurried_ms;
     bool closing;
 };
 

@@ -144,7 +144,7 @@ class Closed(Exception):
 class Peer:
     """One connection. Everything the agent says is in goaway, resets, headers {stream: [fields]} and data {stream: bytes}."""
 
-    def __init__(self, address, files, source=None, start=True, first=settings(window=1 << 20) + frame(WINDOW_UPDATE, 0, 0, b"\x3f\xff\0\0"), rcvbuf=0, timeout=10):
+    def __init__(self, address, files, source=None, start=True, first=settings(window=1 << 20) + frame(WINDOW_UPDATE, 0, 0, b"\x3f\xff\0\0"), rcvbuf=0, timeout=10, shake=True):
         host, port = address.rsplit(":", 1)
         self.raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.raw.settimeout(timeout)
@@ -158,7 +158,7 @@ class Peer:
         try:
             self.raw.connect((host, int(port)))
             self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.tls = context(files).wrap_socket(self.raw, server_hostname="127.0.0.1")
+            self.tls = context(files).wrap_socket(self.raw, server_hostname="127.0.0.1", do_handshake_on_connect=shake)
             self.tls.settimeout(timeout)
             if start:
                 self.send(PREFACE + first)

@@ -189,7 +189,7 @@ bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn);
  * after the peer's answer to a ping or drain_notice_ms). After grace_ms calls that still run end
  * UNAVAILABLE (0: they may run on). Once more: the sooner end of grace counts.
  */
-void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms);
+void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms, uint64_t now_ms);
 
 /* Ends all calls UNAVAILABLE (server: on_cancel) and queues GOAWAY NO_ERROR. Idempotent. */
 void hws_grpc_conn_close(struct hws_grpc_conn *conn);

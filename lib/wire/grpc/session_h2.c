@@ -197,7 +197,7 @@ static void on_goaway(struct hws_grpc_conn *conn)
 {
     conn->stats->conn_goaways++;
     if (conn->cfg.server == NULL && conn->state == HWS_GRPC_CONN_OPEN) {
-        hws_grpc_conn_drain(conn, 0);
+        hws_grpc_conn_drain(conn, 0, conn->now_ms);
     }
 }
 

@@ -144,7 +144,7 @@ static void run_timers(struct hws_grpc_conn *conn)
     }
     run_keepalive(conn);
     if (now_ms >= retire_at(conn)) {
-        hws_grpc_conn_drain(conn, conn->cfg.limits.max_age_grace_ms);
+        hws_grpc_conn_drain(conn, conn->cfg.limits.max_age_grace_ms, now_ms);
     }
     if (conn->state == HWS_GRPC_CONN_NOTICED && now_ms >= conn->drain_at_ms) {
         true_goaway(conn);
@@ -194,10 +194,13 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
 
 /* ---- draining ---- */
 
-void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms)
+void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms, uint64_t now_ms)
 {
     if (conn->h2 == NULL || conn->state >= HWS_GRPC_CONN_CLOSING) {
         return;
+    }
+    if (now_ms > conn->now_ms) {
+        conn->now_ms = now_ms; /* a silent connection's is old */
     }
     conn->grace_at_ms =
         min_ms(conn->grace_at_ms, grace_ms == 0 ? HWS_GRPC_NEVER : conn->now_ms + grace_ms);

@@ -192,6 +192,26 @@ static void woken(struct hws_grpc_conn *grpc, void *data)
     hws_net__pump_soon((struct hws_net_conn *)data);
 }
 
+/* A peer that is about to prove who it is may have sent a call already: it is told, not cut off. */
+static void drain_when_opened(struct hws_net_conn *conn, uint64_t grace_ms)
+{
+    uint64_t by_ms = grace_ms == 0 ? UINT64_MAX : now_ms(conn) + grace_ms;
+
+    if (conn->drain_by_ms == 0 || by_ms < conn->drain_by_ms) {
+        conn->drain_by_ms = by_ms;
+    }
+    hws_tls_conn_hurry(&conn->tls, now_ms(conn) + HWS_NET_CLOSE_GRACE_MS);
+    hws_net__conn_arm(conn, UINT64_MAX);
+}
+
+static void drain_now(struct hws_net_conn *conn)
+{
+    uint64_t now = now_ms(conn);
+    uint64_t left_ms = conn->drain_by_ms > now ? conn->drain_by_ms - now : 1;
+
+    hws_grpc_conn_drain(&conn->grpc, conn->drain_by_ms == UINT64_MAX ? 0 : left_ms, now);
+}
+
 static void opened(struct hws_net_conn *conn)
 {
     struct hws_grpc_conn_config cfg;
@@ -229,6 +249,9 @@ static void opened(struct hws_net_conn *conn)
     conn->opened = true;
     conn->net->stats.identified++;
     hws_fsm_move(s_moves, &conn->state, HWS_NET_OPEN);
+    if (conn->drain_by_ms != 0) {
+        drain_now(conn);
+    }
     if (conn->ops->on_ready != NULL) {
         conn->ops->on_ready(conn);
     }
@@ -386,8 +409,10 @@ void *hws_net_conn_owner(const struct hws_net_conn *conn)
 void hws_net_conn_drain(struct hws_net_conn *conn, uint64_t grace_ms)
 {
     if (conn->opened && !conn->hung_up) {
-        hws_grpc_conn_drain(&conn->grpc, grace_ms);
+        hws_grpc_conn_drain(&conn->grpc, grace_ms, now_ms(conn));
         hws_net__pump_soon(conn);
+    } else if (conn->server && conn->state == HWS_NET_HANDSHAKE) {
+        drain_when_opened(conn, grace_ms);
     } else {
         hws_net_conn_close(conn);
     }

@@ -98,6 +98,7 @@ struct hws_net_conn {
     uint64_t write_since_ms; /* a write is in flight since; 0 = none */
     uint64_t timer_at_ms;    /* when conn.c's timer fires; 0 = it does not run */
     uint64_t close_by_ms;    /* CLOSING: when patience ends */
+    uint64_t drain_by_ms;    /* server, drained during its handshake: when its calls end; 0 = not */
     uint64_t dial_by_ms; /* client: when connecting and the handshake must be over; 0 = server */
     struct hws_net__dial *dial; /* client: net/dial.c works on it; NULL when connected */
     bool server;
@@ -139,7 +140,8 @@ void *hws_net_conn_data(const struct hws_net_conn *conn);
 /* The pointer given to listen or dial. */
 void *hws_net_conn_owner(const struct hws_net_conn *conn);
 
-/* No new calls, running ones finish within grace_ms (0: no limit), then it closes by itself. */
+/* No new calls, running ones finish within grace_ms (0: no limit), then it closes by itself. A peer
+ * whose handshake is under way has HWS_NET_CLOSE_GRACE_MS to end it, and is told then. */
 void hws_net_conn_drain(struct hws_net_conn *conn, uint64_t grace_ms);
 
 /* Ends calls, sends GOAWAY and close_notify for at most HWS_NET_CLOSE_GRACE_MS, closes. Idempotent;

@@ -398,7 +398,7 @@ void hws_net__pump(struct hws_net_conn *conn)
     }
     if (alive && conn->opened && !conn->worn && hws_tls_conn_is_worn(&conn->tls)) {
         conn->worn = true; /* its keys have sealed enough: calls end, the peer dials again */
-        hws_grpc_conn_drain(&conn->grpc, 0);
+        hws_grpc_conn_drain(&conn->grpc, 0, now_ms(conn));
         hws_net__pump_soon(conn);
     }
     if (alive && conn->opened && conn->write_since_ms == 0 && !more &&

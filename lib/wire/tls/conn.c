@@ -379,6 +379,11 @@ uint64_t hws_tls_conn_deadline_ms(const struct hws_tls_conn *conn)
     return conn->state == HWS_TLS_STATE_HANDSHAKE ? conn->deadline_ms : UINT64_MAX;
 }
 
+void hws_tls_conn_hurry(struct hws_tls_conn *conn, uint64_t deadline_ms)
+{
+    conn->deadline_ms = deadline_ms < conn->deadline_ms ? deadline_ms : conn->deadline_ms;
+}
+
 enum hws_code hws_tls_conn_expire(struct hws_tls_conn *conn, uint64_t now_ms, struct hws_err *err)
 {
     if (now_ms < hws_tls_conn_deadline_ms(conn)) {

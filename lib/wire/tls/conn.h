@@ -154,6 +154,9 @@ enum hws_code hws_tls_conn_eof(struct hws_tls_conn *conn, struct hws_err *err) H
 /* The time at which hws_tls_conn_expire must be called; UINT64_MAX when the handshake is over. */
 uint64_t hws_tls_conn_deadline_ms(const struct hws_tls_conn *conn);
 
+/* Ends the handshake by then, if it would have had longer. */
+void hws_tls_conn_hurry(struct hws_tls_conn *conn, uint64_t deadline_ms);
+
 /* Fails a handshake whose deadline has passed (reason TIMEOUT, HWS_E_TIMEOUT); else HWS_OK. */
 enum hws_code hws_tls_conn_expire(struct hws_tls_conn *conn, uint64_t now_ms, struct hws_err *err)
     HWS_MUST_USE;

@@ -250,7 +250,7 @@ static void a_header_block_must_get_whole_in_time_even_that_of_a_refused_call(vo
         assert_ok(pair_open(p), NULL);
         (void)pair_run(p);
         if (refused) {
-            hws_grpc_conn_drain(&p->server, 0);
+            hws_grpc_conn_drain(&p->server, 0, p->now_ms);
             pair_advance(p, p->server_limits.drain_notice_ms);
             assert_int_equal(p->server.state, HWS_GRPC_CONN_DRAINING);
         }

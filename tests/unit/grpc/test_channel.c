@@ -166,7 +166,7 @@ static void a_drained_connection_gets_no_call_and_another_is_made(void **state)
     hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
     up(0);
     assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
-    hws_grpc_conn_drain(&w.hosts[0].server, 0);
+    hws_grpc_conn_drain(&w.hosts[0].server, 0, w.now_ms);
     run();
     start(&e, 0, false, 1);
     assert_int_equal(e.n_closed, 0);

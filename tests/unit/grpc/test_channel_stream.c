@@ -300,7 +300,7 @@ static void a_draining_connection_carries_its_stream_to_the_end(void **state)
     start_kind(&old, WORLD_CHAT, 0, false, 1);
     say_all(&old, 1);
     run();
-    hws_grpc_conn_drain(&w.hosts[0].server, 0);
+    hws_grpc_conn_drain(&w.hosts[0].server, 0, w.now_ms);
     run();
     hws_grpc_channel_set_addresses(&w.ch, 2, NULL);
     up(1);

@@ -67,7 +67,7 @@ static void send_all(struct pair *p, const struct row *row, struct seen *s)
 static void end(struct pair *p, const struct row *row, struct seen *s)
 {
     if (row->ending == END_DRAIN) {
-        hws_grpc_conn_drain(&p->server, 0);
+        hws_grpc_conn_drain(&p->server, 0, p->now_ms);
     }
     if ((row->ending == END_ITSELF || row->ending == END_DRAIN) && s->call != NULL) {
         hws_grpc_call_half_close(s->call);

@@ -136,7 +136,7 @@ static void deadline_passes(struct world *w)
 
 static void server_shuts_down(struct world *w)
 {
-    hws_grpc_conn_drain(&w->server, 10);
+    hws_grpc_conn_drain(&w->server, 10, w->now_ms);
     w->now_ms += 10;
 }
 

@@ -12,7 +12,7 @@ static void drain_lets_calls_finish_and_takes_no_new_ones(void **state)
     assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_conn_drain(&p->server, 0);
+    hws_grpc_conn_drain(&p->server, 0, p->now_ms);
     (void)pair_run(p);
     assert_false(hws_grpc_client_ready(&p->client));
     assert_code(hws_grpc_client_start(&p->client, &start, p->now_ms, &call, NULL), HWS_E_GONE);
@@ -59,7 +59,7 @@ static void drain_with_grace_ends_calls_unavailable(void **state)
     assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_conn_drain(&p->server, 500);
+    hws_grpc_conn_drain(&p->server, 500, p->now_ms);
     pair_advance(p, 499);
     assert_int_equal(p->n_cancelled, 0);
     pair_advance(p, 1);
@@ -70,6 +70,28 @@ static void drain_with_grace_ends_calls_unavailable(void **state)
     assert_int_equal(s.outcome.code, HWS_GRPC_UNAVAILABLE);
 }
 
+/* Nothing has told a silent connection what time it is: notice and grace count from the drain. */
+static void a_drain_after_silence_gives_its_whole_notice_and_grace(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    assert_ok(pair_open(p), NULL);
+    assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
+    (void)pair_run(p);
+    p->now_ms += 20000;
+
+    hws_grpc_conn_drain(&p->server, 500, p->now_ms);
+    uint64_t due_ms = hws_grpc_conn_turn(&p->server, p->now_ms);
+
+    assert_int_equal(p->n_cancelled, 0);
+    assert_int_equal(p->server.state, HWS_GRPC_CONN_NOTICED);
+    assert_int_equal(due_ms, p->now_ms + 500);
+    pair_advance(p, 499);
+    assert_int_equal(p->n_cancelled, 0);
+    pair_advance(p, 1);
+    assert_int_equal(p->n_cancelled, 1);
+}
+
 static void a_later_drain_may_shorten_the_grace_but_not_stretch_it(void **state)
 {
     struct pair *p = *state;
@@ -78,12 +100,12 @@ static void a_later_drain_may_shorten_the_grace_but_not_stretch_it(void **state)
     assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
     (void)pair_run(p);
 
-    hws_grpc_conn_drain(&p->server, 0);
+    hws_grpc_conn_drain(&p->server, 0, p->now_ms);
     (void)pair_run(p); /* the client answers: the second GOAWAY is out */
-    hws_grpc_conn_drain(&p->server, 900);
-    hws_grpc_conn_drain(&p->server, 500);
-    hws_grpc_conn_drain(&p->server, 800);
-    hws_grpc_conn_drain(&p->server, 0);
+    hws_grpc_conn_drain(&p->server, 900, p->now_ms);
+    hws_grpc_conn_drain(&p->server, 500, p->now_ms);
+    hws_grpc_conn_drain(&p->server, 800, p->now_ms);
+    hws_grpc_conn_drain(&p->server, 0, p->now_ms);
     assert_true(hws_grpc_conn_turn(&p->server, p->now_ms) <= p->now_ms + 500);
     pair_advance(p, 499);
     assert_int_equal(p->n_cancelled, 0);
@@ -220,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(drain_lets_calls_finish_and_takes_no_new_ones),
         T(drain_with_grace_ends_calls_unavailable),
+        T(a_drain_after_silence_gives_its_whole_notice_and_grace),
         T(a_later_drain_may_shorten_the_grace_but_not_stretch_it),
         T(a_closing_connection_whose_peer_takes_nothing_is_given_up),
         T(a_peer_that_takes_nothing_is_counted_once),

@@ -637,7 +637,7 @@ static void a_broken_record_is_answered_by_an_alert_though_output_waits(void **s
 
     HWS_LIST_FOREACH (it, tmp, &s_world.tcp.conns) {
         struct hws_net_conn *server = hws_container_of(it, struct hws_net_conn, link);
-        hws_grpc_conn_drain(&server->grpc, 0);
+        hws_grpc_conn_drain(&server->grpc, 0, hws_net_now_ms(server->net));
         (void)uv_prepare_stop(&server->wake); /* it reads before it writes */
     }
     assert_int_equal(uv_fileno(&e.conn->io.handle, &fd), 0);
