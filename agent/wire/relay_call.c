@@ -266,7 +266,8 @@ void hws_relay__deliver(struct hws_relay__call *c)
             return; /* on_writable comes */
         }
         if (code != HWS_OK) {
-            hws_relay__finish(c, HWS_GRPC_INTERNAL, err.msg);
+            hws_relay__finish(
+                c, code == HWS_E_NOMEM ? HWS_GRPC_RESOURCE_EXHAUSTED : HWS_GRPC_INTERNAL, err.msg);
             hws_relay__cancel(c);
             return;
         }

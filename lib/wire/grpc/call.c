@@ -258,7 +258,8 @@ ssize_t hws_grpc__call_read(struct hws_grpc_call *call, size_t cap, uint32_t *da
         if (call->server) {
             *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             if (hws_grpc__head_send_trailers(call) != HWS_OK) {
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+                hws_grpc__call_reset(call, NGHTTP2_ENHANCE_YOUR_CALM); /* RESOURCE_EXHAUSTED */
+                return NGHTTP2_ERR_DEFERRED;
             }
         }
     }

@@ -30,7 +30,7 @@ static void drop_unsent(struct hws_grpc_call *call)
     call->reserved = 0;
 }
 
-static void reset_stream(struct hws_grpc_call *call, uint32_t h2_error)
+void hws_grpc__call_reset(struct hws_grpc_call *call, uint32_t h2_error)
 {
     if (call->stream_id < 0 || call->rst_out) {
         return;
@@ -50,7 +50,8 @@ static void detach(struct hws_grpc_call *call)
         return;
     }
     if (!call->half_closed || !call->peer_done) {
-        reset_stream(call, hws_grpc_code_to_rst(call->from_peer ? HWS_GRPC_OK : call->code));
+        hws_grpc__call_reset(call,
+                             hws_grpc_code_to_rst(call->from_peer ? HWS_GRPC_OK : call->code));
     }
     (void)nghttp2_session_set_stream_user_data(call->conn->h2, call->stream_id, NULL);
     call->stream_id = -1;
@@ -178,7 +179,7 @@ void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n)
 static void cut_off(struct hws_grpc_call *call)
 {
     drop_unsent(call);
-    reset_stream(call, NGHTTP2_CANCEL);
+    hws_grpc__call_reset(call, NGHTTP2_CANCEL);
 }
 
 static void expire_deadline(struct hws_grpc_call *call)
@@ -218,7 +219,8 @@ void hws_grpc__call_expire(struct hws_grpc_call *call)
 
 /* ---- ends ---- */
 
-/* Queues the status of a server call behind what is unsent. Without memory the stream is reset. */
+/* Queues the status of a server call behind what is unsent. Without memory for it the stream is
+ * reset, by the error that says RESOURCE_EXHAUSTED to a gRPC client. */
 static void send_end(struct hws_grpc_call *call)
 {
     if (call->stream_id < 0 || call->rst_out) {
@@ -231,7 +233,7 @@ static void send_end(struct hws_grpc_call *call)
         return;
     }
     if (hws_grpc__head_send_status(call, 200) != HWS_OK) {
-        reset_stream(call, NGHTTP2_INTERNAL_ERROR);
+        hws_grpc__call_reset(call, NGHTTP2_ENHANCE_YOUR_CALM);
     }
     hws_grpc__conn_wake(call->conn);
 }
@@ -258,7 +260,8 @@ void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, co
     drop_unsent(call);
     bool shut = call->headers_out && call->stream_id >= 0 && window_shut(call);
     if (shut) {
-        reset_stream(call, hws_grpc_code_to_rst(code)); /* trailers would wait behind the window */
+        hws_grpc__call_reset(
+            call, hws_grpc_code_to_rst(code)); /* trailers would wait behind the window */
     }
     tell_cancel(call);
     send_end(call);
@@ -371,7 +374,7 @@ void hws_grpc_call_cancel(struct hws_grpc_call *call)
         return;
     }
     drop_unsent(call);
-    reset_stream(call, NGHTTP2_CANCEL);
+    hws_grpc__call_reset(call, NGHTTP2_CANCEL);
     if (call->state == HWS_GRPC_CALL_OPEN) {
         hws_grpc__call_set_end(call, HWS_GRPC_CANCELLED, "aborted");
         hws_grpc__call_move(call, HWS_GRPC_CALL_ORPHAN);

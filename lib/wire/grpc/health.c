@@ -121,15 +121,19 @@ static void list(struct hws_grpc_call *call, const struct hws_grpc_health *h)
 static bool requested_name(struct hws_grpc_call *call, const uint8_t *bytes, size_t n,
                            char out_name[HWS_GRPC_HEALTH_NAME_BYTES])
 {
-    Grpc__Health__V1__HealthCheckRequest *request =
-        grpc__health__v1__health_check_request__unpack(hws_grpc_pb_allocator(), n, bytes);
+    ProtobufCMessage *message = NULL;
+    struct hws_err err;
+    enum hws_code code = hws_grpc_pb_unpack(&grpc__health__v1__health_check_request__descriptor,
+                                            bytes, n, &message, &err);
 
-    if (request == NULL) {
-        hws_grpc_call_finish_text(call, HWS_GRPC_INTERNAL, "malformed HealthCheckRequest");
+    if (code != HWS_OK) {
+        hws_grpc_call_finish_text(call, hws_grpc_pb_status(code), err.msg);
         return false;
     }
+    const Grpc__Health__V1__HealthCheckRequest *request =
+        (const Grpc__Health__V1__HealthCheckRequest *)message;
     bool whole = hws_str_copy(out_name, HWS_GRPC_HEALTH_NAME_BYTES, request->service);
-    grpc__health__v1__health_check_request__free_unpacked(request, hws_grpc_pb_allocator());
+    protobuf_c_message_free_unpacked(message, hws_grpc_pb_allocator());
     if (!whole) {
         hws_grpc_call_finish_text(call, HWS_GRPC_INVALID_ARGUMENT, "service: name is too long");
     }

@@ -22,6 +22,35 @@ ProtobufCAllocator *hws_grpc_pb_allocator(void)
     return &allocator;
 }
 
+static void *alloc_and_note(void *data, size_t n)
+{
+    bool *no_memory = data;
+    void *p = hws_mem_alloc(n);
+
+    *no_memory = *no_memory || p == NULL;
+    return p;
+}
+
+enum hws_code hws_grpc_pb_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+                                 size_t n, ProtobufCMessage **out, struct hws_err *err)
+{
+    bool no_memory = false;
+    ProtobufCAllocator allocator = {alloc_and_note, pb_free, &no_memory};
+    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, n, bytes);
+
+    if (message == NULL) {
+        return no_memory ? hws_err_set(err, HWS_E_NOMEM, "request: out of memory")
+                         : hws_err_set(err, HWS_E_PROTO, "request is no %.80s", type->name);
+    }
+    *out = message;
+    return HWS_OK;
+}
+
+enum hws_grpc_code hws_grpc_pb_status(enum hws_code code)
+{
+    return code == HWS_E_NOMEM ? HWS_GRPC_RESOURCE_EXHAUSTED : HWS_GRPC_INTERNAL;
+}
+
 enum hws_code hws_grpc_pb_send(struct hws_grpc_call *call, const ProtobufCMessage *message,
                                struct hws_err *err)
 {

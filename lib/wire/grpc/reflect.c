@@ -236,16 +236,15 @@ static enum hws_code answer(const struct hws_grpc_reflect *r,
 enum hws_code hws_grpc_reflect_answer(const struct hws_grpc_reflect *r, const uint8_t *request,
                                       size_t n, struct hws_buf *out, struct hws_err *err)
 {
-    Grpc__Reflection__V1__ServerReflectionRequest *unpacked =
-        grpc__reflection__v1__server_reflection_request__unpack(hws_grpc_pb_allocator(), n,
-                                                                request);
+    ProtobufCMessage *unpacked = NULL;
+    enum hws_code code = hws_grpc_pb_unpack(
+        &grpc__reflection__v1__server_reflection_request__descriptor, request, n, &unpacked, err);
 
-    if (unpacked == NULL) {
-        return hws_err_set(err, HWS_E_PROTO, "malformed ServerReflectionRequest");
+    if (code != HWS_OK) {
+        return code;
     }
-    enum hws_code code = answer(r, unpacked, out);
-    grpc__reflection__v1__server_reflection_request__free_unpacked(unpacked,
-                                                                   hws_grpc_pb_allocator());
+    code = answer(r, (Grpc__Reflection__V1__ServerReflectionRequest *)unpacked, out);
+    protobuf_c_message_free_unpacked(unpacked, hws_grpc_pb_allocator());
     return code == HWS_OK ? HWS_OK : hws_err_set(err, code, "reflection answer");
 }
 

@@ -136,9 +136,7 @@ static void reject(struct hws_grpc_call *call, unsigned http_status, enum hws_gr
     hws_grpc__call_set_end(call, code, message);
     hws_grpc__call_move(call, HWS_GRPC_CALL_FINISHING);
     if (hws_grpc__head_send_status(call, http_status) != HWS_OK) {
-        call->rst_out = true;
-        (void)nghttp2_submit_rst_stream(call->conn->h2, NGHTTP2_FLAG_NONE, call->stream_id,
-                                        NGHTTP2_INTERNAL_ERROR);
+        hws_grpc__call_reset(call, NGHTTP2_ENHANCE_YOUR_CALM); /* the want of memory, in HTTP/2 */
     }
 }
 

@@ -46,13 +46,12 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
 static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
 {
     const ProtobufCMessageDescriptor *input = service_of(call)->inputs[call->route->method_idx];
-    ProtobufCMessage *message = protobuf_c_message_unpack(input, hws_grpc_pb_allocator(), n, bytes);
+    ProtobufCMessage *message = NULL;
+    struct hws_err err;
+    enum hws_code code = hws_grpc_pb_unpack(input, bytes, n, &message, &err);
 
-    if (message == NULL) {
-        char text[128];
-        (void)hws_str_print(text, sizeof(text), "request is no %.80s, or out of memory",
-                            input->name);
-        hws_grpc__call_fail(call, HWS_GRPC_INTERNAL, text);
+    if (code != HWS_OK) {
+        hws_grpc__call_fail(call, hws_grpc_pb_status(code), err.msg);
         return;
     }
     method_of(call)->on_message(call, message);

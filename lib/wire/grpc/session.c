@@ -471,6 +471,14 @@ enum hws_code hws_grpc_conn_recv(struct hws_grpc_conn *conn, const uint8_t *byte
     return hws_err_set(err, conn->end_code, "%s", conn->end_text);
 }
 
+/* The stream of bytes may not go on, not even to a GOAWAY. */
+static void break_off(struct hws_grpc_conn *conn)
+{
+    (void)hws_grpc__conn_end_by_h2(conn, NGHTTP2_ERR_NOMEM);
+    hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
+    end_all_calls(conn, "out of memory");
+}
+
 /* Collects frames until there are enough or none. */
 static void fill_out(struct hws_grpc_conn *conn)
 {
@@ -480,15 +488,12 @@ static void fill_out(struct hws_grpc_conn *conn)
         if (n == 0) {
             return;
         }
-        if (n < 0) {
+        if (n < 0 && conn->state < HWS_GRPC_CONN_CLOSING) {
             (void)hws_grpc__conn_end_by_h2(conn, (int)n);
             return;
         }
-        if (hws_grpc_out_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
-            /* Part of a frame is lost: the stream of bytes may not go on. */
-            (void)hws_grpc__conn_end_by_h2(conn, NGHTTP2_ERR_NOMEM);
-            hws_grpc__conn_move(conn, HWS_GRPC_CONN_CLOSED);
-            end_all_calls(conn, "out of memory");
+        if (n < 0 || hws_grpc_out_put(&conn->out, bytes, (size_t)n) != HWS_OK) {
+            break_off(conn); /* no memory for a GOAWAY, or part of a frame is lost */
             return;
         }
     }
@@ -501,6 +506,10 @@ size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, str
         hws_grpc__conn_enter(conn, now_ms);
         settle(conn);
         fill_out(conn);
+        if (conn->ending && conn->state < HWS_GRPC_CONN_CLOSING) {
+            settle(conn); /* what ended it is said now: nobody asks again until something happens */
+            fill_out(conn);
+        }
         if (conn->out.n_bytes > 0) {
             conn->last_moved_ms = conn->now_ms;
         }

@@ -316,8 +316,7 @@ static void on_status_sent(struct hws_grpc_conn *conn, struct hws_grpc_call *cal
     }
     /* The client need not send the rest. NO_ERROR even at a deadline: a client that reads both
      * frames at once takes another code for the call's end in place of the status. */
-    call->rst_out = true;
-    (void)nghttp2_submit_rst_stream(conn->h2, NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_NO_ERROR);
+    hws_grpc__call_reset(call, NGHTTP2_NO_ERROR);
 }
 
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *data)

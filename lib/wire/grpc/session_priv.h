@@ -222,6 +222,10 @@ void hws_grpc__call_poke(struct hws_grpc_call *call);
 void hws_grpc__call_set_end(struct hws_grpc_call *call, enum hws_grpc_code code,
                             const char *message);
 
+/* Resets its stream, if that is there and was not reset. Without memory for it the connection ends.
+ */
+void hws_grpc__call_reset(struct hws_grpc_call *call, uint32_t h2_error);
+
 /* Ends a call for a reason of ours. Server: on_cancel, status to the peer. Client: reset, then
  * on_close. */
 void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message);

@@ -190,6 +190,31 @@ static void every_failed_allocation_is_survived(void **state)
     assert_true(hws_test_oom_sweep(index_all, NULL) > 50);
 }
 
+/* list_services, file_by_filename, file_containing_symbol, all_extension_numbers_of_type, and a
+ * name that is not there. */
+static enum hws_code ask_for_all(void *arg)
+{
+    static const char *const asks[] = {"\x3a\x01*", "\x1a\x17google/rpc/status.proto",
+                                       "\x22\x15grpc.health.v1.Health",
+                                       "\x32\x21google.protobuf.EnumValueOptions!", "\x22\x04none"};
+    const struct fixture *f = arg;
+    enum hws_code code = HWS_OK;
+    struct hws_err err;
+
+    for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]) && code == HWS_OK; i++) {
+        struct hws_buf out = {0};
+        code = hws_grpc_reflect_answer(&f->reflect, (const uint8_t *)asks[i], strlen(asks[i]), &out,
+                                       &err);
+        hws_buf_deinit(&out);
+    }
+    return code;
+}
+
+static void the_want_of_memory_for_an_answer_is_said(void **state)
+{
+    assert_true(hws_test_oom_sweep(ask_for_all, *state) >= 15);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -202,6 +227,7 @@ int main(void)
         T(malformed_bytes_are_refused),
         T(extensions_are_found_by_number),
         cmocka_unit_test(every_failed_allocation_is_survived),
+        T(the_want_of_memory_for_an_answer_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
