@@ -3,10 +3,11 @@
 # time: 30-60 s; hours with --long
 
 need_packages $BUILD_PACKAGES || { fail "$why"; return 0; }
-# unit_net_conn is not among them: its connections share one listener, which children would share too. It has sweeps of its own
-# (every_failed_allocation_costs_one_call_only, the same with TLS, a_channel_survives_every_failed_allocation).
+# Programs of tests/unit/net/net_world.h are not among them: their connections share one listener, which children would share too.
+# They have sweeps of their own (every_failed_allocation_costs_one_call_only, the same with TLS,
+# a_channel_survives_every_failed_allocation).
 programs=$(for f in tests/unit/{tls,grpc,net,wire}/test_*.c; do
-  [ "$f" = tests/unit/net/test_conn.c ] && continue
+  grep -q '"net_world.h"' "$f" && continue
   stem=${f#tests/unit/}
   printf 'unit_%s\n' "${stem%%/*}_$(basename "$f" .c | cut -c 6-)"
 done)

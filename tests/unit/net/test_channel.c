@@ -1,0 +1,227 @@
+/* A channel on sockets: it resolves its name, connects, connects again, and ends. */
+#include "net_world.h"
+
+struct asked { /* a channel's call, as its caller sees it */
+    struct hws_grpc_channel_call call;
+    enum hws_grpc_code code;
+    size_t n_bytes;
+    bool closed;
+};
+
+static bool s_channel_closed;
+
+static void channel_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
+{
+    struct asked *a = call->data;
+    (void)bytes;
+    a->n_bytes += n;
+}
+
+static void channel_close(struct hws_grpc_channel_call *call,
+                          const struct hws_grpc_outcome *outcome)
+{
+    struct asked *a = call->data;
+    a->closed = true;
+    a->code = outcome->code;
+}
+
+static void channel_closed(struct hws_net_channel *channel)
+{
+    (void)channel;
+    s_channel_closed = true;
+}
+
+static void channel_ask(struct hws_net_channel *channel, struct asked *a, bool wait_for_ready)
+{
+    struct hws_err err;
+    memset(a, 0, sizeof(*a));
+    a->call = (struct hws_grpc_channel_call){.path = "/t.Echo/Once",
+                                             .request = "hello",
+                                             .n_request = 5,
+                                             .timeout_ms = 15000,
+                                             .wait_for_ready = wait_for_ready,
+                                             .on_message = channel_message,
+                                             .on_close = channel_close,
+                                             .data = a};
+    assert_ok(hws_net_channel_start(channel, &a->call, &err), &err);
+}
+
+static void channel_open(struct hws_net_channel *channel, const char *target)
+{
+    const struct hws_net_channel_config config = {.target = target, .bundle = world.olga};
+    struct hws_err err;
+    assert_ok(hws_net_channel_open(channel, &world.net, &config, &err), &err);
+}
+
+static void channel_end(struct hws_net_channel *channel)
+{
+    s_channel_closed = false;
+    hws_net_channel_close(channel, channel_closed);
+    assert_false(s_channel_closed);
+    run_until(&s_channel_closed);
+}
+
+static void a_channel_resolves_its_name_and_connects_again_after_a_loss(void **state)
+{
+    int port = port_of(hws_net_listener_address(&world.tcp));
+    struct hws_net_channel channel;
+    struct asked a;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.2", "127.0.0.1"}, (const int[]){port, port}, 2);
+    channel_open(&channel, "several.test:7");
+    for (int i = 0; i < 3; i++) {
+        uint32_t n_closed = world.n_server_closed;
+        channel_ask(&channel, &a, true);
+        run_until(&a.closed);
+        assert_int_equal(a.code, HWS_GRPC_OK);
+        assert_int_equal(a.n_bytes, 5);
+        HWS_LIST_FOREACH (it, tmp, &world.tcp.conns) {
+            hws_net_conn_close(hws_container_of(it, struct hws_net_conn, link));
+        }
+        while (world.n_server_closed == n_closed) {
+            (void)uv_run(&world.loop, UV_RUN_ONCE);
+        }
+    }
+    assert_int_equal(channel.n_addresses, 2);
+    channel_end(&channel);
+}
+
+static void a_channel_on_a_unix_socket_needs_no_name(void **state)
+{
+    struct hws_net_channel channel;
+    char target[128];
+    struct asked a;
+    (void)state;
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", world.socket_path));
+    channel_open(&channel, target);
+    channel_ask(&channel, &a, false);
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_OK);
+    channel_end(&channel);
+}
+
+/* One call over a channel of its own, whatever fails on the way. */
+static void try_channel(const char *target)
+{
+    const struct hws_net_channel_config config = {.target = target};
+    struct hws_net_channel channel;
+    struct asked a;
+
+    if (hws_net_channel_open(&channel, &world.net, &config, NULL) != HWS_OK) {
+        return;
+    }
+    channel_ask(&channel, &a, false);
+    /* Without a connection all of it may happen in timers, behind which a loop that may wait would.
+     */
+    limit_begin();
+    while (!a.closed) {
+        (void)uv_run(&world.loop, UV_RUN_NOWAIT);
+    }
+    limit_end();
+    channel_end(&channel);
+}
+
+static void a_channel_survives_every_failed_allocation(void **state)
+{
+    char target[128];
+    (void)state;
+
+    assert_true(hws_str_print(target, sizeof(target), "unix:%s", world.socket_path));
+    hws_mem_count_reset();
+    try_channel(target);
+    uint64_t n = hws_mem_n_allocs();
+    assert_true(n > 10);
+    for (uint64_t k = 1; k <= n; k++) {
+        for (int sticky = 0; sticky < 2; sticky++) {
+            hws_mem_fail_after(k, sticky != 0);
+            try_channel(target);
+            hws_mem_fail_after(0, false);
+        }
+    }
+    a_channel_on_a_unix_socket_needs_no_name(state);
+}
+
+static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked hasty;
+    struct asked patient;
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &patient, true);
+    channel_ask(&channel, &hasty, false);
+    run_until(&hasty.closed);
+    assert_int_equal(hasty.code, HWS_GRPC_UNAVAILABLE);
+    assert_false(patient.closed);
+    channel_end(&channel);
+    assert_true(patient.closed);
+    assert_int_equal(patient.code, HWS_GRPC_CANCELLED);
+}
+
+static void close_its_channel(struct hws_grpc_channel_call *call,
+                              const struct hws_grpc_outcome *outcome)
+{
+    struct asked *a = call->data;
+
+    a->closed = true;
+    a->code = outcome->code;
+    s_channel_closed = false;
+    hws_net_channel_close(hws_container_of(call->channel, struct hws_net_channel, calls),
+                          channel_closed);
+}
+
+static void a_channel_may_be_closed_by_the_end_of_a_call(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked a;
+
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &a, false);
+    a.call.on_close = close_its_channel;
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_UNAVAILABLE);
+    run_until(&s_channel_closed);
+}
+
+/* The look at the name is due while another is under way: the loop must go on turning, or its end
+ * is never heard of. */
+static void a_channel_that_looks_at_its_name_again_lets_the_loop_turn(void **state)
+{
+    struct hws_net_channel channel;
+    struct asked patient;
+
+    (void)state;
+    channel_open(&channel, "127.0.0.1:1");
+    channel_ask(&channel, &patient, true);
+    run_until(&channel.stale); /* refused once */
+    channel.resolved_at_ms = 1;
+    while (channel.resolved_at_ms == 1) {
+        (void)uv_run(world.net.loop, UV_RUN_ONCE);
+    }
+    channel_end(&channel);
+}
+
+static void a_channel_needs_a_target_and_a_certificate(void **state)
+{
+    struct hws_net_channel channel;
+    struct hws_net_channel_config config = {.target = "nowhere", .bundle = world.olga};
+    (void)state;
+    assert_code(hws_net_channel_open(&channel, &world.net, &config, NULL), HWS_E_INVALID);
+    config = (struct hws_net_channel_config){.target = "127.0.0.1:1"};
+    assert_code(hws_net_channel_open(&channel, &world.net, &config, NULL), HWS_E_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_channel_resolves_its_name_and_connects_again_after_a_loss),
+        cmocka_unit_test(a_channel_on_a_unix_socket_needs_no_name),
+        cmocka_unit_test(a_channel_survives_every_failed_allocation),
+        cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
+        cmocka_unit_test(a_channel_may_be_closed_by_the_end_of_a_call),
+        cmocka_unit_test(a_channel_that_looks_at_its_name_again_lets_the_loop_turn),
+        cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
