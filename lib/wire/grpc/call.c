@@ -127,8 +127,8 @@ static enum hws_code reserve(struct hws_grpc_call *call, bool compressed, size_t
 {
     uint8_t *space = NULL;
 
-    if (hws_grpc_outq_reserve(&call->tx, &call->conn->chunks, HWS_GRPC_PREFIX_BYTES + n, &space) !=
-        HWS_OK) {
+    if (hws_grpc_outq_reserve(&call->tx, &call->conn->spares->chunks, HWS_GRPC_PREFIX_BYTES + n,
+                              &space) != HWS_OK) {
         return hws_err_set(err, HWS_E_NOMEM, "message of %zu bytes", n);
     }
     if (call->server && !call->headers_out) {
@@ -270,7 +270,7 @@ enum hws_code hws_grpc__call_give(struct hws_grpc_call *call, size_t n)
 {
     struct hws_grpc_conn *conn = call->conn;
     size_t before = call->tx.n_bytes;
-    enum hws_code code = hws_grpc_out_move(&conn->out, &call->tx, &conn->chunks, n);
+    enum hws_code code = hws_grpc_out_move(&conn->out, &call->tx, &conn->spares->chunks, n);
 
     n = before - call->tx.n_bytes; /* what moved before memory ran out */
     conn->unsent_bytes -= n;

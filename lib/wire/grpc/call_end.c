@@ -26,7 +26,7 @@ static const uint32_t call_moves[HWS_GRPC_CALL_N_STATES] = {
 static void drop_unsent(struct hws_grpc_call *call)
 {
     call->conn->unsent_bytes -= call->tx.n_bytes;
-    hws_grpc_outq_clear(&call->tx, &call->conn->chunks);
+    hws_grpc_outq_clear(&call->tx, &call->conn->spares->chunks);
     call->reserved = 0;
 }
 

@@ -273,8 +273,10 @@ static enum hws_code put_meta(struct block *b, const struct hws_grpc_meta *meta,
 
 static enum hws_code scratch_room(struct hws_grpc_call *call, size_t n, uint8_t **out_space)
 {
-    hws_buf_reset(&call->conn->scratch);
-    return hws_buf_reserve(&call->conn->scratch, n + 1, out_space);
+    struct hws_buf *scratch = &call->conn->spares->scratch;
+
+    hws_buf_reset(scratch);
+    return hws_buf_reserve(scratch, n + 1, out_space);
 }
 
 /* grpc-status and what goes with it; *scratch has status_room bytes. */

@@ -10,10 +10,16 @@
 #define MAX_SPARE       64u                   /* chunks that wait for the next message, */
 #define MAX_SPARE_BYTES ((size_t)1024 * 1024) /* together of so many bytes */
 
+/* A long chunk under a short message would be memory that nobody counts. */
+static bool fits(const struct hws_grpc_chunk *c, size_t n)
+{
+    return c->cap >= n && (c->cap <= 4 * MIN_CHUNK_BYTES || c->cap / 4 <= n);
+}
+
 static struct hws_grpc_chunk *chunk_get(struct hws_grpc_chunk_pool *pool, size_t n)
 {
     for (struct hws_grpc_chunk **at = &pool->spare; *at != NULL; at = &(*at)->next) {
-        if ((*at)->cap >= n) {
+        if (fits(*at, n)) {
             struct hws_grpc_chunk *c = *at;
             *at = c->next;
             pool->n_spare--;

@@ -107,7 +107,8 @@ void hws_grpc_pool_free(struct hws_grpc_pool *pool, void *p)
     }
     struct hws_grpc_pool_block *block = block_of(p);
     uint32_t class_idx = block->class_idx;
-    if (class_idx == BIG || pool->n_spare[class_idx] == HWS_GRPC_POOL_SPARE) {
+    if (class_idx == BIG ||
+        pool->n_spare[class_idx] == HWS_GRPC_POOL_SPARE_BYTES / (FIRST_BYTES << class_idx)) {
         hws_mem_free(block);
         return;
     }

@@ -15,8 +15,8 @@
 
 #include "base/attr.h"
 
-#define HWS_GRPC_POOL_CLASSES 5u   /* usable bytes 48, 112, 240, 496, 1008 */
-#define HWS_GRPC_POOL_SPARE   256u /* free blocks kept of each class */
+#define HWS_GRPC_POOL_CLASSES     5u                   /* usable bytes 48, 112, 240, 496, 1008 */
+#define HWS_GRPC_POOL_SPARE_BYTES ((size_t)256 * 1024) /* free blocks kept of each class */
 
 struct hws_grpc_pool_block;
 

@@ -147,7 +147,8 @@ static void reject_get(struct hws_grpc_call *call)
     struct hws_grpc_conn *conn = call->conn;
     uint8_t *space = NULL;
 
-    if (hws_grpc_outq_reserve(&call->tx, &conn->chunks, sizeof(words) - 1, &space) != HWS_OK ||
+    if (hws_grpc_outq_reserve(&call->tx, &conn->spares->chunks, sizeof(words) - 1, &space) !=
+            HWS_OK ||
         hws_grpc__head_send_words(call, 405) != HWS_OK) {
         reject(call, 405, HWS_GRPC_UNKNOWN, "method is not POST");
         return;

@@ -17,8 +17,6 @@
 
 #define PULL_BYTES       262144u
 #define READ_ON_BYTES    131072u /* a server with more to write reads no more */
-#define KEEP_BYTES       16384u  /* a pooled call keeps buffers up to this size */
-#define MAX_SPARE        32u
 #define ACCOUNT_RETRY_MS 50u
 
 static const uint32_t conn_moves[HWS_GRPC_CONN_N_STATES] = {
@@ -148,16 +146,11 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
     if (!hws_grpc__account_take_call(conn)) {
         return NULL;
     }
-    struct hws_list *pooled = hws_list_pop(&conn->spare);
-    struct hws_grpc_call *call = pooled != NULL
-                                     ? hws_container_of(pooled, struct hws_grpc_call, link)
-                                     : hws_mem_zalloc(1, sizeof(*call));
-
+    struct hws_grpc_call *call = hws_grpc__spares_take_call(conn->spares);
     if (call == NULL) {
         hws_grpc__account_give_call(conn);
         return NULL;
     }
-    conn->n_spare -= pooled != NULL ? 1 : 0;
     hws_list_init(&call->link);
     hws_list_init(&call->poke_link);
     hws_list_init(&call->block_link);
@@ -177,45 +170,9 @@ struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t str
     hws_list_push(&conn->calls, &call->link);
     conn->n_calls++;
     conn->idle_since_ms = HWS_GRPC_NEVER;
+    conn->trim_at_ms = HWS_GRPC_NEVER;
     conn->stats->calls_started++;
     return call;
-}
-
-void hws_grpc__drop_buf(struct hws_buf *b)
-{
-    if (b->cap > KEEP_BYTES) {
-        hws_buf_deinit(b);
-    }
-    hws_buf_reset(b);
-}
-
-/* Empties a call for the pool; small memory stays. */
-static void recycle(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
-{
-    if (conn->n_spare >= MAX_SPARE) {
-        hws_grpc__call_free(call);
-        return;
-    }
-    struct hws_grpc_call keep = *call;
-    hws_grpc_meta_reset(&keep.peer_meta);
-    hws_grpc_meta_reset(&keep.peer_trailers);
-    hws_grpc_meta_reset(&keep.end_trailers);
-    hws_grpc__drop_buf(&keep.reader.body);
-    hws_grpc__drop_buf(&keep.held);
-    hws_grpc__drop_buf(&keep.single);
-    hws_grpc__drop_buf(&keep.end_message);
-    hws_grpc__drop_buf(&keep.end_details);
-    memset(call, 0, sizeof(*call));
-    call->peer_meta = keep.peer_meta;
-    call->peer_trailers = keep.peer_trailers;
-    call->end_trailers = keep.end_trailers;
-    call->reader.body = keep.reader.body;
-    call->held = keep.held;
-    call->single = keep.single;
-    call->end_message = keep.end_message;
-    call->end_details = keep.end_details;
-    hws_list_push(&conn->spare, &call->link);
-    conn->n_spare++;
 }
 
 /* The connection and its accounts have one call less. */
@@ -226,8 +183,10 @@ static void uncount_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     hws_list_remove(&call->block_link);
     conn->n_calls--;
     hws_grpc__account_give_call(conn);
+    conn->spares->used_ms = conn->now_ms;
     if (conn->n_calls == 0) {
         conn->idle_since_ms = conn->now_ms;
+        conn->trim_at_ms = conn->now_ms + HWS_GRPC_TRIM_MS;
     }
     conn->stats->calls_ended++;
 }
@@ -243,7 +202,7 @@ static void close_call(struct hws_grpc_conn *conn, struct hws_grpc_call *call)
     uncount_call(conn, call);
     conn->n_done--;
     hws_grpc__call_close(call);
-    recycle(conn, call);
+    hws_grpc__spares_give_call(conn->spares, call);
 }
 
 static struct hws_grpc_call *next_writable(struct hws_grpc_conn *conn)
@@ -328,6 +287,10 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     memset(conn, 0, sizeof(*conn));
     conn->cfg = *cfg;
     conn->stats = cfg->stats != NULL ? cfg->stats : &conn->own_stats;
+    hws_grpc_spares_init(&conn->own_spares);
+    conn->spares = cfg->spares != NULL ? cfg->spares : &conn->own_spares;
+    conn->spares->used_ms = now_ms;
+    conn->trim_at_ms = now_ms + HWS_GRPC_TRIM_MS;
     conn->now_ms = now_ms;
     conn->opened_ms = now_ms;
     conn->last_recv_ms = now_ms;
@@ -346,30 +309,14 @@ enum hws_code hws_grpc_conn_init(struct hws_grpc_conn *conn, const struct hws_gr
     hws_grpc_rate_init(&conn->resets, l->reset_burst, l->reset_per_s, now_ms);
     hws_list_init(&conn->calls);
     hws_list_init(&conn->done);
-    hws_list_init(&conn->spare);
     hws_list_init(&conn->poked);
     hws_list_init(&conn->blocked);
     enum hws_code code = hws_grpc__h2_open(conn, err);
     if (code != HWS_OK) {
-        hws_grpc_pool_trim(&conn->pool);
+        hws_grpc_spares_trim(&conn->own_spares);
         memset(conn, 0, sizeof(*conn));
     }
     return code;
-}
-
-void hws_grpc__conn_trim(struct hws_grpc_conn *conn)
-{
-    for (struct hws_list *it = hws_list_pop(&conn->spare); it != NULL;
-         it = hws_list_pop(&conn->spare)) {
-        hws_grpc__call_free(hws_container_of(it, struct hws_grpc_call, link));
-    }
-    conn->n_spare = 0;
-    hws_grpc_chunk_pool_deinit(&conn->chunks);
-    hws_buf_deinit(&conn->scratch);
-    if (conn->out.n_bytes == 0) {
-        hws_grpc_out_deinit(&conn->out, &conn->chunks);
-    }
-    hws_grpc_pool_trim(&conn->pool);
 }
 
 void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
@@ -379,10 +326,10 @@ void hws_grpc_conn_deinit(struct hws_grpc_conn *conn)
     }
     hws_grpc_conn_lost(conn, "connection closed");
     nghttp2_session_del(conn->h2);
-    hws_grpc_out_deinit(&conn->out, &conn->chunks);
+    hws_grpc_out_deinit(&conn->out, &conn->spares->chunks);
     conn->transport_bytes = 0;
     hws_grpc__account_sync(conn);
-    hws_grpc__conn_trim(conn);
+    hws_grpc_spares_trim(&conn->own_spares);
     memset(conn, 0, sizeof(*conn));
 }
 
@@ -505,6 +452,7 @@ size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, str
     if (conn->out.n_bytes == 0 && conn->state != HWS_GRPC_CONN_CLOSED) {
         hws_grpc__conn_enter(conn, now_ms);
         settle(conn);
+        hws_grpc__spares_take_out(conn->spares, &conn->out.own);
         fill_out(conn);
         if (conn->ending && conn->state < HWS_GRPC_CONN_CLOSING) {
             settle(conn); /* what ended it is said now: nobody asks again until something happens */
@@ -512,6 +460,8 @@ size_t hws_grpc_conn_pull_spans(struct hws_grpc_conn *conn, uint64_t now_ms, str
         }
         if (conn->out.n_bytes > 0) {
             conn->last_moved_ms = conn->now_ms;
+        } else {
+            hws_grpc__spares_give_out(conn->spares, &conn->out.own);
         }
         hws_grpc__conn_leave(conn);
     }
@@ -530,7 +480,10 @@ void hws_grpc_conn_pull(struct hws_grpc_conn *conn, uint64_t now_ms, const uint8
 
 void hws_grpc_conn_sent(struct hws_grpc_conn *conn, size_t n, uint64_t now_ms)
 {
-    hws_grpc_out_sent(&conn->out, &conn->chunks, n);
+    hws_grpc_out_sent(&conn->out, &conn->spares->chunks, n);
+    if (conn->out.n_bytes == 0) {
+        hws_grpc__spares_give_out(conn->spares, &conn->out.own);
+    }
     conn->stats->bytes_out += n;
     conn->last_moved_ms = now_ms;
     hws_grpc__account_sync(conn);

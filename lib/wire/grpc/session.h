@@ -34,13 +34,15 @@
 #include "grpc/limits.h"
 #include "grpc/out.h"
 #include "grpc/outq.h"
-#include "grpc/pool.h"
 #include "grpc/rate.h"
 #include "grpc/scan.h"
+#include "grpc/spares.h"
 
 struct hws_grpc_server;
 struct hws_grpc_conn;
 struct nghttp2_session;
+
+#define HWS_GRPC_TRIM_MS 1000u /* spares that nothing has used for so long are given back */
 
 enum hws_grpc_conn_state {
     HWS_GRPC_CONN_OPEN,
@@ -60,6 +62,9 @@ struct hws_grpc_conn_config {
     /* What is charged for this connection beside its own limits; each borrowed, outlives the
      * connection; NULL = none. */
     struct hws_grpc_account *accounts[HWS_GRPC_MAX_ACCOUNTS];
+    /* Memory kept for the next call, shared by connections of one thread; borrowed, outlives the
+     * connection; NULL: it keeps its own. */
+    struct hws_grpc_spares *spares;
     void (*on_wake)(struct hws_grpc_conn *conn,
                     void *data); /* may be NULL (the owner turns after each use) */
     void *data;                  /* the owner's: peer identity, transport */
@@ -78,25 +83,23 @@ struct hws_grpc_conn {
 
     struct hws_list calls;   /* owned: struct hws_grpc_call.link, live ones */
     struct hws_list done;    /* owned: the same, on_close is due */
-    struct hws_list spare;   /* owned: the same, pooled */
     struct hws_list poked;   /* struct hws_grpc_call.poke_link: have work for the next settle */
     struct hws_list blocked; /* struct hws_grpc_call.block_link: wait for on_writable */
     uint32_t n_calls;        /* in calls and done */
     uint32_t n_done;         /* in done */
-    uint32_t n_spare;
-    uint64_t call_due_ms; /* no call has anything due before */
-    unsigned depth;       /* > 0 inside recv, turn, pull, lost */
-    bool woken;           /* on_wake ran since the last turn */
+    uint64_t call_due_ms;    /* no call has anything due before */
+    unsigned depth;          /* > 0 inside recv, turn, pull, lost */
+    bool woken;              /* on_wake ran since the last turn */
 
-    struct hws_grpc_out out; /* owned: frames pulled from nghttp2, not yet sent */
-    struct hws_buf scratch;  /* owned: encoded field values */
-    struct hws_grpc_chunk_pool chunks;
-    struct hws_grpc_pool pool; /* owned: nghttp2's small blocks */
-    size_t unsent_bytes;       /* message bytes queued by all calls */
-    size_t transport_bytes;    /* output that the transport holds, as it says */
-    size_t recv_bytes;         /* message bytes of all calls that no handler has taken yet */
-    size_t charged_bytes;      /* of all, as the accounts have them */
-    uint64_t retry_ms;         /* when calls that an account keeps from sending try again */
+    struct hws_grpc_out out;           /* owned: frames pulled from nghttp2, not yet sent */
+    struct hws_grpc_spares *spares;    /* cfg's, or the following */
+    struct hws_grpc_spares own_spares; /* owned */
+    uint64_t trim_at_ms;               /* spares are looked at; UINT64_MAX: never */
+    size_t unsent_bytes;               /* message bytes queued by all calls */
+    size_t transport_bytes;            /* output that the transport holds, as it says */
+    size_t recv_bytes;    /* message bytes of all calls that no handler has taken yet */
+    size_t charged_bytes; /* of all, as the accounts have them */
+    uint64_t retry_ms;    /* when calls that an account keeps from sending try again */
 
     uint32_t block_fields; /* of the header block being read */
     uint32_t block_bytes;

@@ -469,7 +469,7 @@ enum hws_code hws_grpc__h2_open(struct hws_grpc_conn *conn, struct hws_err *err)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
-    nghttp2_mem mem = {&conn->pool, h2_malloc, h2_free, h2_calloc, h2_realloc};
+    nghttp2_mem mem = {&conn->spares->blocks, h2_malloc, h2_free, h2_calloc, h2_realloc};
     int rc = nghttp2_session_callbacks_new(&callbacks);
 
     if (rc == 0) {

@@ -115,9 +115,6 @@ void hws_grpc__conn_wake(struct hws_grpc_conn *conn);
 /* A fresh call in the connection's list; NULL without memory or when an account is full. */
 struct hws_grpc_call *hws_grpc__call_new(struct hws_grpc_conn *conn, int32_t stream_id);
 
-/* Empties a buffer; small memory stays, large memory goes. */
-void hws_grpc__drop_buf(struct hws_buf *b);
-
 /* Takes a call back that nobody has seen: one whose request could not be queued. */
 void hws_grpc__call_undo(struct hws_grpc_call *call);
 
@@ -142,8 +139,20 @@ void hws_grpc__conn_leave(struct hws_grpc_conn *conn);
 
 void hws_grpc__conn_move(struct hws_grpc_conn *conn, enum hws_grpc_conn_state to);
 
-/* Frees pools and empty buffers. */
-void hws_grpc__conn_trim(struct hws_grpc_conn *conn);
+/* ---- spares.c ---- */
+
+/* Empties a buffer; small memory stays, large memory goes. */
+void hws_grpc__drop_buf(struct hws_buf *b);
+
+/* An empty call, zeroed but for the memory of its buffers; NULL without memory. */
+struct hws_grpc_call *hws_grpc__spares_take_call(struct hws_grpc_spares *s) HWS_MUST_USE;
+
+/* Takes an ended call that is in no list. */
+void hws_grpc__spares_give_call(struct hws_grpc_spares *s, struct hws_grpc_call *call);
+
+/* Gives a buffer without memory that of a spare one, if there is one; and takes it back, empty. */
+void hws_grpc__spares_take_out(struct hws_grpc_spares *s, struct hws_buf *out);
+void hws_grpc__spares_give_out(struct hws_grpc_spares *s, struct hws_buf *out);
 
 /* ---- session_h2.c ---- */
 

@@ -7,8 +7,7 @@
 #include "base/buf.h"
 #include "session_priv.h"
 
-#define SPREAD_PER_MILLE 200u  /* grpc proposal A9: a tenth either way; here never later */
-#define TRIM_MS          1000u /* an idle connection gives its buffers back after so long */
+#define SPREAD_PER_MILLE 200u /* grpc proposal A9: a tenth either way; here never later */
 
 static uint64_t min_ms(uint64_t a, uint64_t b)
 {
@@ -118,11 +117,16 @@ static uint64_t retire_at(const struct hws_grpc_conn *conn)
                         after(conn->opened_ms, old_ms(conn)));
 }
 
-static uint64_t trim_at(const struct hws_grpc_conn *conn)
+/* Of the connections that share spares the one that has been idle last gives them back. */
+static void run_trim(struct hws_grpc_conn *conn)
 {
-    bool holds = conn->n_spare > 0 || conn->chunks.n_spare > 0 || conn->scratch.bytes != NULL ||
-                 conn->out.own.bytes != NULL || !hws_grpc_pool_empty(&conn->pool);
-    return holds && conn->out.n_bytes == 0 ? after(conn->idle_since_ms, TRIM_MS) : HWS_GRPC_NEVER;
+    if (conn->now_ms < conn->trim_at_ms) {
+        return;
+    }
+    conn->trim_at_ms = HWS_GRPC_NEVER;
+    if (conn->now_ms >= conn->spares->used_ms + HWS_GRPC_TRIM_MS) {
+        hws_grpc_spares_trim(conn->spares);
+    }
 }
 
 static void run_timers(struct hws_grpc_conn *conn)
@@ -153,9 +157,7 @@ static void run_timers(struct hws_grpc_conn *conn)
         conn->grace_at_ms = HWS_GRPC_NEVER;
         (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_OK, "connection drained");
     }
-    if (now_ms >= trim_at(conn)) {
-        hws_grpc__conn_trim(conn);
-    }
+    run_trim(conn);
 }
 
 uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
@@ -187,7 +189,7 @@ uint64_t hws_grpc_conn_turn(struct hws_grpc_conn *conn, uint64_t now_ms)
     }
     uint64_t at_ms = min_ms(conn->call_due_ms, preface_at(conn));
     at_ms = min_ms(at_ms, min_ms(stalled_at(conn), keepalive_at(conn)));
-    at_ms = min_ms(at_ms, min_ms(retire_at(conn), trim_at(conn)));
+    at_ms = min_ms(at_ms, min_ms(retire_at(conn), conn->trim_at_ms));
     at_ms = min_ms(at_ms, min_ms(block_at(conn), conn->retry_ms));
     return min_ms(at_ms, min_ms(conn->drain_at_ms, conn->grace_at_ms));
 }

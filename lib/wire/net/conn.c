@@ -236,6 +236,7 @@ static void opened(struct hws_net_conn *conn)
         hws_net__conn_fail(conn, &err);
         return;
     }
+    cfg.spares = &conn->net->grpc_spares;
     cfg.on_wake = woken;
     cfg.data = conn;
     if (conn->server) {

@@ -4,9 +4,10 @@
  *
  *     CONNECTING (dial) -> HANDSHAKE (TLS) -> OPEN -> CLOSING -> CLOSED
  *
- * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write a turn of
- * the loop and one in flight at a time, so a peer that does not read makes us stop reading from it.
- * The engine's work and timers run from one prepare and one timer handle a connection.
+ * Every byte moves here: transport -> TLS -> gRPC engine -> TLS -> transport, one write for what a
+ * read brings, one for what comes otherwise in a turn of the loop, and one in flight at a time, so
+ * a peer that does not read makes us stop reading from it. The engine's work and timers run from
+ * one prepare and one timer handle a connection.
  *
  * Ownership: made and freed by this layer; a pointer is good until on_closed returned.
  */

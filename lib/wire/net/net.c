@@ -11,6 +11,7 @@
 enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err *err)
 {
     memset(net, 0, sizeof(*net));
+    hws_grpc_spares_init(&net->grpc_spares);
     net->read = hws_mem_alloc(HWS_NET_READ_BYTES);
     net->plain = hws_mem_alloc(HWS_NET_PLAIN_BYTES);
     if (net->read == NULL || net->plain == NULL) {
@@ -23,6 +24,9 @@ enum hws_code hws_net_init(struct hws_net *net, uv_loop_t *loop, struct hws_err 
 
 void hws_net_deinit(struct hws_net *net)
 {
+    if (net->loop != NULL) {
+        hws_grpc_spares_trim(&net->grpc_spares);
+    }
     hws_mem_free(net->read);
     hws_mem_free(net->plain);
     while (net->n_spare > 0) {

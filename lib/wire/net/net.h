@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "grpc/limits.h"
+#include "grpc/spares.h"
 #include "tls/reason.h"
 
 #define HWS_NET_READ_BYTES     ((size_t)256 * 1024) /* one read of the transport */
@@ -44,6 +45,7 @@ struct hws_net {
     uint8_t *plain;                           /* owned: HWS_NET_PLAIN_BYTES decrypted */
     struct hws_buf spare[HWS_NET_SPARE_BUFS]; /* owned: empty output buffers */
     uint32_t n_spare;
+    struct hws_grpc_spares grpc_spares; /* owned: of all engines */
     struct hws_net_stats stats;
 };
 

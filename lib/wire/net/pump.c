@@ -1,8 +1,9 @@
 /*
  * One connection's bytes: transport -> TLS -> gRPC engine -> TLS -> transport.
  *
- * What is read goes up at once; what it makes due is written once, before the loop waits again. A
- * connection with more to send than one write takes goes on in the next turn, after the others.
+ * What is read goes up at once, and what it makes due is written once, behind the last read of the
+ * turn; what comes due otherwise is written once before the loop waits again. A connection with
+ * more to send than one write takes goes on in the next turn, after the others.
  * Output is sealed into a buffer that is lent by the loop's pool and goes back when the socket has
  * taken it, so an idle connection holds none.
  *
@@ -296,8 +297,11 @@ static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     } else {
         feed(conn, (const uint8_t *)buf->base, (size_t)n);
     }
-    if (handshake) {
-        hws_net__pump(conn); /* a step takes milliseconds: the peer goes on while we serve others */
+    /* What a read makes due leaves at once if it was the last of this turn, while its memory is in
+     * the cache; and a step of a handshake takes milliseconds: the peer goes on meanwhile. */
+    bool last = (size_t)n < HWS_NET_READ_BYTES;
+    if (last || handshake) {
+        hws_net__pump(conn);
     } else {
         hws_net__pump_soon(conn);
     }

@@ -220,11 +220,15 @@ enum hws_code pair_open(struct pair *p)
     const struct hws_grpc_conn_config server = {.server = &p->table,
                                                 .limits = p->server_limits,
                                                 .stats = &p->server_stats,
+                                                .spares = p->spares,
                                                 .on_wake = on_wake,
                                                 .spread = p->spread,
                                                 .data = p};
-    const struct hws_grpc_conn_config client = {
-        .limits = p->client_limits, .stats = &p->client_stats, .on_wake = on_wake, .data = p};
+    const struct hws_grpc_conn_config client = {.limits = p->client_limits,
+                                                .stats = &p->client_stats,
+                                                .spares = p->spares,
+                                                .on_wake = on_wake,
+                                                .data = p};
     enum hws_code code = hws_grpc_conn_init(&p->server, &server, p->now_ms, NULL);
 
     return code != HWS_OK ? code : hws_grpc_conn_init(&p->client, &client, p->now_ms, NULL);

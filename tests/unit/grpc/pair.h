@@ -43,6 +43,7 @@ struct pair {
     uint64_t n_moves;                /* between the two; each allocates once */
     enum hws_grpc_encoding encoding; /* the server compresses by */
     uint32_t spread;                 /* of the server */
+    struct hws_grpc_spares *spares;  /* of both ends; NULL: each its own */
     uint32_t credit;                 /* 0: no credit is used on PAIR_SUM */
 };
 

@@ -47,6 +47,29 @@ static void reservation_without_commit_queues_nothing(void **state)
     hws_grpc_chunk_pool_deinit(&pool);
 }
 
+/* Nobody counts what lies under a message beside its own bytes. */
+static void a_long_chunk_is_kept_for_long_messages(void **state)
+{
+    struct hws_grpc_chunk_pool pool = {0};
+    struct hws_grpc_outq q = {0};
+    uint8_t *space = NULL;
+
+    (void)state;
+    assert_code(hws_grpc_outq_reserve(&q, &pool, 400000, &space), HWS_OK);
+    hws_grpc_outq_clear(&q, &pool);
+    assert_int_equal(pool.n_spare, 1);
+
+    assert_code(hws_grpc_outq_reserve(&q, &pool, 5, &space), HWS_OK);
+    assert_int_equal(pool.n_spare, 1);
+    assert_true(q.last->cap <= 16384);
+    hws_grpc_outq_clear(&q, &pool);
+    assert_code(hws_grpc_outq_reserve(&q, &pool, 100001, &space), HWS_OK);
+    assert_int_equal(q.last->cap, 400000);
+
+    hws_grpc_outq_clear(&q, &pool);
+    hws_grpc_chunk_pool_deinit(&pool);
+}
+
 static enum hws_code queue_some(void *arg)
 {
     struct hws_grpc_chunk_pool pool = {0};
@@ -77,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_out_in_order_over_chunks),
+        cmocka_unit_test(a_long_chunk_is_kept_for_long_messages),
         cmocka_unit_test(queueing_survives_every_failed_allocation),
         cmocka_unit_test(reservation_without_commit_queues_nothing),
     };

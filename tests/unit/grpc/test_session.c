@@ -226,13 +226,12 @@ static void idle_connection_gives_its_memory_back(void **state)
     assert_ok(seen_start(p, &s, PAIR_ECHO, 0, NULL), NULL);
     assert_ok(hws_grpc_call_send(assert_got(s.call), "x", 1, NULL), NULL);
     (void)pair_run(p);
-    assert_true(p->server.n_spare > 0);
+    assert_true(p->server.spares->n_calls > 0);
 
     pair_advance(p, 1000);
 
-    assert_int_equal(p->server.n_spare, 0);
     assert_null(p->server.out.own.bytes);
-    assert_true(hws_grpc_pool_empty(&p->server.pool));
+    assert_true(hws_grpc_spares_empty(p->server.spares));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
