@@ -68,15 +68,43 @@ static uint64_t jittered(const struct hws_grpc_channel *ch, uint64_t ms)
 
 /* ---- addresses ---- */
 
+static void say_why(struct hws_grpc_channel *ch, const char *why)
+{
+    (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+}
+
 void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, const char *why)
 {
-    memset(ch->addresses, 0, sizeof(ch->addresses));
-    ch->n_addresses = n < HWS_GRPC_CHANNEL_ADDRESSES ? n : HWS_GRPC_CHANNEL_ADDRESSES;
-    ch->resolved = true;
-    ch->next = 0;
-    ch->unresolved = n == 0 ? ++ch->n_failures : 0;
+    uint32_t was[HWS_GRPC_CHANNEL_ADDRESSES];
+
+    for (uint32_t i = 0; i < HWS_GRPC_CHANNEL_ADDRESSES; i++) {
+        was[i] = HWS_GRPC_CHANNEL_NEW;
+    }
+    hws_grpc_channel_move_addresses(ch, n, was);
     if (n == 0) {
-        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+        ch->unresolved = ++ch->n_failures;
+        say_why(ch, why);
+    }
+}
+
+void hws_grpc_channel_move_addresses(struct hws_grpc_channel *ch, uint32_t n, const uint32_t *was)
+{
+    struct hws_grpc_channel_address old[HWS_GRPC_CHANNEL_ADDRESSES];
+
+    memcpy(old, ch->addresses, sizeof(old));
+    memset(ch->addresses, 0, sizeof(ch->addresses));
+    if (!ch->resolved || ch->unresolved > 0) {
+        say_why(ch, "not connected yet");
+    }
+    ch->resolved = true;
+    ch->unresolved = 0;
+    ch->next = 0;
+    uint32_t n_old = ch->n_addresses;
+    ch->n_addresses = n < HWS_GRPC_CHANNEL_ADDRESSES ? n : HWS_GRPC_CHANNEL_ADDRESSES;
+    for (uint32_t i = 0; i < ch->n_addresses; i++) {
+        if (was[i] < n_old) {
+            ch->addresses[i] = old[was[i]];
+        }
     }
     wake(ch);
 }
@@ -84,8 +112,9 @@ void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, con
 void hws_grpc_channel_up(struct hws_grpc_channel *ch, uint32_t idx, struct hws_grpc_conn *conn)
 {
     if (idx < ch->n_addresses && !ch->closed) {
-        ch->addresses[idx] =
-            (struct hws_grpc_channel_address){.state = HWS_GRPC_ADDRESS_READY, .conn = conn};
+        struct hws_grpc_channel_address *a = &ch->addresses[idx];
+        a->state = HWS_GRPC_ADDRESS_READY; /* the rests begin anew when its SETTINGS are here */
+        a->conn = conn;
         wake(ch);
     }
 }
@@ -97,26 +126,59 @@ static void rest(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a
 
     a->backoff_ms = (uint32_t)(ms < ch->config.backoff_max_ms ? ms : ch->config.backoff_max_ms);
     a->state = HWS_GRPC_ADDRESS_RESTING;
+    a->conn = NULL;
     a->failure = ++ch->n_failures;
     a->rest_until_ms = ch->now_ms + jittered(ch, a->backoff_ms);
 }
 
-void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
-                           const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why)
+/* A connection that served has ended: another may be made at once. */
+static void ended(struct hws_grpc_channel_address *a)
+{
+    *a = (struct hws_grpc_channel_address){.state = HWS_GRPC_ADDRESS_IDLE};
+}
+
+void hws_grpc_channel_failed(struct hws_grpc_channel *ch, uint32_t idx,
+                             const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why)
 {
     take_time(ch, now_ms);
     if (idx >= ch->n_addresses) {
         return;
     }
     struct hws_grpc_channel_address *a = &ch->addresses[idx];
-    if (conn == NULL && a->state == HWS_GRPC_ADDRESS_CONNECTING) {
-        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
+    if (conn == NULL ? a->state == HWS_GRPC_ADDRESS_CONNECTING : a->conn == conn) {
+        say_why(ch, why);
         rest(ch, a);
-    } else if (conn != NULL && a->conn == conn) {
-        (void)hws_str_copy(ch->why, sizeof(ch->why), why);
-        *a = (struct hws_grpc_channel_address){.state = HWS_GRPC_ADDRESS_IDLE};
     }
     wake(ch);
+}
+
+void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
+                           const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why)
+{
+    if (conn == NULL) {
+        hws_grpc_channel_failed(ch, idx, NULL, now_ms, why);
+        return;
+    }
+    take_time(ch, now_ms);
+    if (idx < ch->n_addresses && ch->addresses[idx].conn == conn) {
+        say_why(ch, why);
+        ended(&ch->addresses[idx]);
+    }
+    wake(ch);
+}
+
+/* The connection takes no more calls. One whose peer never spoke was a failed attempt. */
+static void leave(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a)
+{
+    const char *why = NULL;
+
+    if (a->conn->settled) {
+        ended(a);
+    } else {
+        (void)hws_grpc_conn_end(a->conn, &why);
+        say_why(ch, why);
+        rest(ch, a);
+    }
 }
 
 /* Forgets connections that drain, and lets rested addresses try again. */
@@ -124,11 +186,10 @@ static void refresh(struct hws_grpc_channel *ch)
 {
     for (uint32_t i = 0; i < ch->n_addresses; i++) {
         struct hws_grpc_channel_address *a = &ch->addresses[i];
-        bool goes = a->state == HWS_GRPC_ADDRESS_READY && a->conn->state != HWS_GRPC_CONN_OPEN;
-        bool rested = a->state == HWS_GRPC_ADDRESS_RESTING && a->rest_until_ms <= ch->now_ms;
-        if (goes || rested) {
+        if (a->state == HWS_GRPC_ADDRESS_READY && a->conn->state != HWS_GRPC_CONN_OPEN) {
+            leave(ch, a);
+        } else if (a->state == HWS_GRPC_ADDRESS_RESTING && a->rest_until_ms <= ch->now_ms) {
             a->state = HWS_GRPC_ADDRESS_IDLE;
-            a->conn = NULL;
         }
     }
 }
@@ -168,7 +229,8 @@ static enum hws_grpc_code code_of(enum hws_code code)
 
 static const char *text_of(enum hws_code code)
 {
-    return code == HWS_E_INVALID ? "the request cannot be sent" : "out of memory";
+    return code == HWS_E_INVALID ? "a message is larger than max_send_message_bytes"
+                                 : "out of memory";
 }
 
 static void queue(struct hws_grpc_channel_call *call, uint64_t not_before_ms)
@@ -282,6 +344,8 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
         return;
     }
     count_tokens(ch, outcome);
+    struct hws_grpc_outcome last = *outcome;
+    last.unprocessed = last.unprocessed && call->n_attempts <= 1; /* an earlier attempt was seen */
     uint64_t pause_ms = may ? pause_of(call, outcome) : NEVER;
     if (pause_ms != NEVER && ch->now_ms + pause_ms < call->deadline_ms) {
         queue(call, ch->now_ms + pause_ms);
@@ -290,7 +354,7 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
     if (ch->n_waiting > 0) {
         wake(ch); /* there may be room for another */
     }
-    close_call(call, outcome);
+    close_call(call, &last);
 }
 
 static void inner_headers(struct hws_grpc_call *inner)
@@ -315,7 +379,7 @@ static void inner_message(struct hws_grpc_call *inner, const uint8_t *bytes, siz
 static void inner_writable(struct hws_grpc_call *inner)
 {
     struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
-    enum hws_code code = hws_grpc__channel_flush(call);
+    enum hws_code code = hws_grpc__channel_flush(call, NULL);
 
     if (code == HWS_OK) {
         hws_grpc__channel_tell_writable(call);
@@ -351,7 +415,8 @@ static enum hws_code metadata(const struct hws_grpc_channel_call *call, struct h
     return code;
 }
 
-static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grpc_conn *conn)
+static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grpc_conn *conn,
+                              struct hws_err *err)
 {
     struct hws_grpc_channel *ch = call->channel;
     struct hws_grpc_meta meta = {0};
@@ -366,7 +431,7 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
     enum hws_code code = metadata(call, &meta);
 
     if (code == HWS_OK) {
-        code = hws_grpc_client_start(conn, &start, ch->now_ms, &call->inner, NULL);
+        code = hws_grpc_client_start(conn, &start, ch->now_ms, &call->inner, err);
     }
     hws_grpc_meta_deinit(&meta);
     if (code != HWS_OK) {
@@ -375,7 +440,7 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
     if (call->limited) {
         hws_grpc_call_set_credit(call->inner, call->credit);
     }
-    code = hws_grpc__channel_flush(call);
+    code = hws_grpc__channel_flush(call, err);
     if (code != HWS_OK) {
         hws_grpc_call_cancel(call->inner); /* it has no callbacks yet */
         call->inner = NULL;
@@ -391,14 +456,15 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
 }
 
 /* On the next ready connection that takes it. HWS_E_GONE: there is none. */
-static enum hws_code place(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call)
+static enum hws_code place(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call,
+                           struct hws_err *err)
 {
     for (uint32_t tried = 0; tried < ch->n_addresses; tried++) {
         struct hws_grpc_channel_address *a = &ch->addresses[ch->next++ % ch->n_addresses];
         if (a->state != HWS_GRPC_ADDRESS_READY || !hws_grpc_client_ready(a->conn)) {
             continue;
         }
-        enum hws_code code = place_on(call, a->conn);
+        enum hws_code code = place_on(call, a->conn, err);
         if (code != HWS_E_GONE && code != HWS_E_BUSY) {
             return code;
         }
@@ -406,25 +472,44 @@ static enum hws_code place(struct hws_grpc_channel *ch, struct hws_grpc_channel_
     return HWS_E_GONE;
 }
 
-/* One waiting call: ended, placed, or left; true when something waits for a connection. */
+/* The deadline of a call came while it waited. */
+static void end_late(struct hws_grpc_channel_call *call)
+{
+    char text[HWS_GRPC_CHANNEL_WHY_BYTES + 32];
+
+    (void)hws_str_print(text, sizeof(text), "no connection in time: %s", call->channel->why);
+    end_waiting(call, HWS_GRPC_DEADLINE_EXCEEDED, text);
+}
+
+/* Its turn has come: placed, ended, or left. True: it wants connections, of which there may be more
+ * than the one that carries it. */
+static bool try_now(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call)
+{
+    struct hws_err err;
+    enum hws_code code = place(ch, call, &err);
+
+    if (code == HWS_OK) {
+        return true;
+    }
+    if (code != HWS_E_GONE) {
+        end_waiting(call, code_of(code), code == HWS_E_INVALID ? err.msg : text_of(code));
+    } else if (!call->wait_for_ready && hopeless(ch, call)) {
+        end_waiting(call, HWS_GRPC_UNAVAILABLE, ch->why);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* One waiting call; as try_now. */
 static bool judge(struct hws_grpc_channel *ch, struct hws_grpc_channel_call *call)
 {
-    if (call->cancelled) {
+    if (call->cancelled || ch->closed) {
         end_waiting(call, HWS_GRPC_CANCELLED, "cancelled by the caller");
     } else if (call->deadline_ms <= ch->now_ms) {
-        end_waiting(call, HWS_GRPC_DEADLINE_EXCEEDED, ch->why);
+        end_late(call);
     } else if (call->not_before_ms <= ch->now_ms) {
-        enum hws_code code = place(ch, call);
-        if (code == HWS_OK) {
-            return false;
-        }
-        if (code != HWS_E_GONE) {
-            end_waiting(call, code_of(code), text_of(code));
-        } else if (!call->wait_for_ready && hopeless(ch, call)) {
-            end_waiting(call, HWS_GRPC_UNAVAILABLE, ch->why);
-        } else {
-            return true;
-        }
+        return try_now(ch, call);
     }
     return false;
 }
@@ -470,8 +555,8 @@ uint64_t hws_grpc_channel_turn(struct hws_grpc_channel *ch, uint64_t now_ms)
     while (!hws_list_empty(&batch)) {
         struct hws_grpc_channel_call *call =
             hws_container_of(batch.next, struct hws_grpc_channel_call, link);
-        bool waits = judge(ch, call);
-        wanted = wanted || waits;
+        bool wants = judge(ch, call);
+        wanted = wanted || wants;
         if (batch.next == &call->link) { /* it stays */
             hws_list_remove(&call->link);
             hws_list_push(&ch->waiting, &call->link);
@@ -499,7 +584,9 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
     take_time(ch, now_ms);
     call->channel = ch;
     call->inner = NULL;
-    call->deadline_ms = call->timeout_ms == 0 ? NEVER : ch->now_ms + call->timeout_ms;
+    call->deadline_ms = call->timeout_ms == 0 || call->timeout_ms > NEVER - ch->now_ms
+                            ? NEVER
+                            : ch->now_ms + call->timeout_ms;
     call->n_attempts = 0;
     call->n_transparent = 0;
     call->failures_before = ch->n_failures;

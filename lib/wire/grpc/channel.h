@@ -6,8 +6,10 @@
  * The owner resolves the name (set_addresses), connects when dial asks, and reports up and down.
  * Calls are placed, tried again and timed out in turn only; on_wake says that one is due. An
  * address whose connecting failed rests, longer after each failure (backoff_min_ms, times 1.6, at
- * most backoff_max_ms, each +-20 %: grpc/doc/connection-backoff.md); a connection that ends after
- * it was up is dialed again at once when a call needs it.
+ * most backoff_max_ms, each +-20 %: grpc/doc/connection-backoff.md); so does one whose server ended
+ * the connection before its SETTINGS came (it is full, or TLS 1.3 refused our certificate late). A
+ * connection that ends after that is made again at once when a call wants one, though others may
+ * carry it.
  *
  * One struct is a call of any kind. A unary or server-stream call has its one message in the
  * struct; the others send with hws_grpc_channel_send from start on, also while they wait for a
@@ -59,7 +61,7 @@
 #define HWS_GRPC_CHANNEL_MAX_TOKENS     1000u
 
 struct hws_grpc_channel_config {
-    /* Connect to address number idx; up or down follows, never inside. */
+    /* Connect to address number idx; up or down follows (down, not up, also inside). */
     void (*dial)(void *data, uint32_t idx);
     /* Any value; for the +-20 %. */
     uint32_t (*random)(void *data);
@@ -83,7 +85,7 @@ struct hws_grpc_channel_address {
     enum hws_grpc_channel_address_state state;
     struct hws_grpc_conn *conn; /* borrowed; READY */
     uint64_t rest_until_ms;
-    uint32_t backoff_ms; /* the latest, before its +-20 %; 0 after a success */
+    uint32_t backoff_ms; /* the latest, before its +-20 %; 0: the last connection served */
     uint64_t failure;    /* RESTING: number of the channel's failure that it was */
 };
 
@@ -159,12 +161,23 @@ void hws_grpc_channel_init(struct hws_grpc_channel *ch,
  * before are forgotten; the owner drains them. */
 void hws_grpc_channel_set_addresses(struct hws_grpc_channel *ch, uint32_t n, const char *why);
 
-/* Address idx has a connection that takes calls. */
+#define HWS_GRPC_CHANNEL_NEW UINT32_MAX
+
+/* The name means these n addresses from now on: number i is what number was[i] was before, with its
+ * connection or rest, or HWS_GRPC_CHANNEL_NEW. Connections of others are forgotten. */
+void hws_grpc_channel_move_addresses(struct hws_grpc_channel *ch, uint32_t n, const uint32_t *was);
+
+/* Address idx has a connection that takes calls; borrowed until down or failed. */
 void hws_grpc_channel_up(struct hws_grpc_channel *ch, uint32_t idx, struct hws_grpc_conn *conn);
 
-/* The connection (NULL: one that never came up) has ended, now. */
+/* The connection has ended, now (NULL: failed). */
 void hws_grpc_channel_down(struct hws_grpc_channel *ch, uint32_t idx,
                            const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why);
+
+/* Connecting failed (conn NULL), or the connection has ended before the server's SETTINGS came: the
+ * address rests. */
+void hws_grpc_channel_failed(struct hws_grpc_channel *ch, uint32_t idx,
+                             const struct hws_grpc_conn *conn, uint64_t now_ms, const char *why);
 
 /* Queues a call. HWS_E_BUSY over HWS_GRPC_CHANNEL_WAITING; HWS_E_STATE after close. */
 enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
@@ -201,7 +214,8 @@ void hws_grpc_channel_cancel(struct hws_grpc_channel_call *call);
 /* Does what is due. Returns the next deadline, UINT64_MAX if none. */
 uint64_t hws_grpc_channel_turn(struct hws_grpc_channel *ch, uint64_t now_ms);
 
-/* Every call ends CANCELLED: waiting ones now, running ones by their connections. Idempotent. */
+/* Every call ends CANCELLED: waiting ones in the next turn, running ones by their connections.
+ * Idempotent. */
 void hws_grpc_channel_close(struct hws_grpc_channel *ch);
 
 #endif

@@ -6,8 +6,9 @@
 
 /* Gives the present connection what it did not take yet, and the half-close after the last. HWS_OK
  * also when it takes no more now: inner's on_writable comes. HWS_E_INVALID, HWS_E_NOMEM: the call
- * cannot go on. */
-enum hws_code hws_grpc__channel_flush(struct hws_grpc_channel_call *call) HWS_MUST_USE;
+ * cannot go on; err may be NULL. */
+enum hws_code hws_grpc__channel_flush(struct hws_grpc_channel_call *call, struct hws_err *err)
+    HWS_MUST_USE;
 
 /* on_writable, if it is owed and there is room. */
 void hws_grpc__channel_tell_writable(struct hws_grpc_channel_call *call);

@@ -109,20 +109,20 @@ static enum hws_code settled(enum hws_code code)
     return code == HWS_E_BUSY || code == HWS_E_STATE ? HWS_OK : code;
 }
 
-enum hws_code hws_grpc__channel_flush(struct hws_grpc_channel_call *call)
+enum hws_code hws_grpc__channel_flush(struct hws_grpc_channel_call *call, struct hws_err *err)
 {
     if (!streams(call)) {
         if (call->request_taken) {
             return HWS_OK;
         }
-        enum hws_code code = give(call, call->request, call->n_request, false, NULL);
+        enum hws_code code = give(call, call->request, call->n_request, false, err);
         call->request_taken = code == HWS_OK;
         return settled(code);
     }
     while (not_taken(call) > 0) {
         const uint8_t *at = hws_buf_peek(&call->kept) + call->n_taken;
         struct record r = record_at(at);
-        enum hws_code code = give(call, at + RECORD_BYTES, r.n, r.plain, NULL);
+        enum hws_code code = give(call, at + RECORD_BYTES, r.n, r.plain, err);
         if (code != HWS_OK) {
             return settled(code);
         }

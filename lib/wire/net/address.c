@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/str.h"
 #include "net/address_priv.h"
@@ -54,6 +55,20 @@ enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *
         return HWS_OK;
     }
     return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not a numeric address", text);
+}
+
+const char *hws_net__unix_path(const char *text, struct hws_err *err)
+{
+    const char *path = text + sizeof("unix:") - 1;
+    size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+    if (strlen(path) > most) {
+        (void)hws_err_set(err, HWS_E_INVALID,
+                          "%.64s...: a Unix socket's path has at most %zu bytes, this has %zu",
+                          text, most, strlen(path));
+        return NULL;
+    }
+    return path;
 }
 
 static void print_address(const struct sockaddr_storage *addr, char *out, size_t cap)

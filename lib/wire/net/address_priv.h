@@ -21,6 +21,10 @@ enum hws_code hws_net__address_split(const char *text, char *host, size_t host_c
 enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *out,
                                      struct hws_err *err) HWS_MUST_USE;
 
+/* The path of "unix:/path", within text; NULL with HWS_E_INVALID in err when it is longer than a
+ * socket's name may be (the system would cut it). */
+const char *hws_net__unix_path(const char *text, struct hws_err *err);
+
 /* The peer's and our own end of a TCP handle as text; "unknown" or "unix" when there is none. key
  * is what the peer is counted under: its address without the port, of IPv6 the /64 it is in (a v4
  * address within v6 as itself). */

@@ -15,13 +15,14 @@
 #include "net/address_priv.h"
 #include "net/dial.h"
 
+#define NOWHERE HWS_GRPC_CHANNEL_NEW
+
 /* A connection, or an attempt at one. */
 struct member {
     struct hws_list link;
     struct hws_net_channel *channel; /* its closer is held */
     struct hws_net_conn *conn;
-    uint32_t idx;
-    uint32_t generation;
+    uint32_t idx;                     /* of its address; NOWHERE: the name has it no more */
     const struct hws_grpc_conn *grpc; /* borrowed; set when it is up */
     bool coming; /* open, but the engine takes calls from the loop's next turn on */
 };
@@ -53,11 +54,6 @@ static uint32_t any(void *data)
 
 /* ---- connections ---- */
 
-static bool current(const struct member *m)
-{
-    return m->generation == m->channel->generation;
-}
-
 static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                              struct hws_err *err)
 {
@@ -74,16 +70,35 @@ static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_con
     return HWS_OK;
 }
 
+/* The end of a connection or attempt; the reason names the address. */
+static void report_end(const struct member *m, const struct hws_err *err)
+{
+    struct hws_net_channel *c = m->channel;
+    const char *what = err->code == HWS_OK ? "connection closed" : err->msg;
+    char text[HWS_GRPC_CHANNEL_WHY_BYTES];
+
+    if (m->idx == NOWHERE) {
+        return;
+    }
+    const char *address = c->addresses[m->idx];
+    if (strstr(what, address) == NULL) {
+        (void)hws_str_print(text, sizeof(text), "%.100s: %.140s", address, what);
+        what = text;
+    }
+    if (m->conn->settled) {
+        hws_grpc_channel_down(&c->calls, m->idx, m->grpc, hws_net_now_ms(c->net), what);
+    } else {
+        hws_grpc_channel_failed(&c->calls, m->idx, m->grpc, hws_net_now_ms(c->net), what);
+    }
+}
+
 static void on_closed(struct hws_net_conn *conn, const struct hws_err *err)
 {
     struct member *m = hws_net_conn_owner(conn);
     struct hws_net_channel *c = m->channel;
 
     c->stale = true;
-    if (current(m)) {
-        hws_grpc_channel_down(&c->calls, m->idx, m->grpc, hws_net_now_ms(c->net),
-                              err->code == HWS_OK ? "connection closed" : err->msg);
-    }
+    report_end(m, err);
     hws_list_remove(&m->link);
     hws_mem_free(m);
     hws_net_closer_drop(&c->closer);
@@ -109,7 +124,6 @@ static void dial(void *data, uint32_t idx)
                                                .owner = m};
     m->channel = c;
     m->idx = idx;
-    m->generation = c->generation;
     if (hws_net_dial(c->net, &config, &m->conn, &err) != HWS_OK) {
         hws_mem_free(m);
         hws_grpc_channel_down(&c->calls, idx, NULL, hws_net_now_ms(c->net), err.msg);
@@ -124,7 +138,7 @@ static void report_up(struct hws_net_channel *c)
 {
     HWS_LIST_FOREACH (it, tmp, &c->conns) {
         struct member *m = hws_container_of(it, struct member, link);
-        if (m->coming && current(m)) {
+        if (m->coming && m->idx != NOWHERE) {
             m->coming = false;
             m->grpc = hws_net_conn_grpc(m->conn);
             hws_grpc_channel_up(&c->calls, m->idx, hws_net_conn_grpc(m->conn));
@@ -134,39 +148,79 @@ static void report_up(struct hws_net_channel *c)
 
 /* ---- addresses ---- */
 
-/* Takes a new list; the same one changes nothing. */
-static void take(struct hws_net_channel *c, char (*list)[HWS_NET_ADDRESS_BYTES], uint32_t n,
-                 const char *why)
+static uint32_t find(char (*list)[HWS_NET_ADDRESS_BYTES], uint32_t n, const char *address)
 {
-    bool same = c->resolved_at_ms != 0 && n == c->n_addresses && n > 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(list[i], address) == 0) {
+            return i;
+        }
+    }
+    return NOWHERE;
+}
 
-    for (uint32_t i = 0; same && i < n; i++) {
-        same = strcmp(list[i], c->addresses[i]) == 0;
+/* Connections to what the name does not mean any more take no new calls. */
+static void let_go(struct member *m)
+{
+    m->idx = NOWHERE;
+    if (m->grpc != NULL) {
+        hws_net_conn_drain(m->conn, 0);
+    } else {
+        hws_net_conn_close(m->conn);
     }
-    c->resolved_at_ms = hws_net_now_ms(c->net) + 1; /* never 0 */
-    c->stale = n == 0;
-    if (n > 0) {
-        c->unknown_ms = 0;
-    } else if (c->unknown_ms < HWS_NET_RESOLVE_MS) {
-        c->unknown_ms = c->unknown_ms == 0 ? c->calls.config.backoff_min_ms : c->unknown_ms * 2;
+}
+
+/* Takes a new list; the same addresses in any order change nothing. */
+static void take(struct hws_net_channel *c, char (*list)[HWS_NET_ADDRESS_BYTES], uint32_t n)
+{
+    uint32_t was[HWS_GRPC_CHANNEL_ADDRESSES];
+    bool same = n == c->n_addresses;
+
+    for (uint32_t i = 0; i < n; i++) {
+        was[i] = find(c->addresses, c->n_addresses, list[i]);
+        same = same && was[i] != NOWHERE;
     }
-    if (same || (n == 0 && c->n_addresses > 0)) {
-        return; /* a name that is not found now keeps what it had */
+    if (same) {
+        return;
     }
-    c->generation++;
+    HWS_LIST_FOREACH (it, tmp, &c->conns) {
+        struct member *m = hws_container_of(it, struct member, link);
+        if (m->idx != NOWHERE) {
+            m->idx = find(list, n, c->addresses[m->idx]);
+            if (m->idx == NOWHERE) {
+                let_go(m);
+            }
+        }
+    }
     c->n_addresses = n;
     for (uint32_t i = 0; i < n; i++) {
         memcpy(c->addresses[i], list[i], sizeof(list[i]));
     }
-    HWS_LIST_FOREACH (it, tmp, &c->conns) {
-        struct member *m = hws_container_of(it, struct member, link);
-        if (m->grpc != NULL) {
-            hws_net_conn_drain(m->conn, 0);
-        } else {
-            hws_net_conn_close(m->conn);
-        }
+    hws_grpc_channel_move_addresses(&c->calls, n, was);
+}
+
+/* The rest of a name that was not found. */
+static uint32_t longer(const struct hws_net_channel *c)
+{
+    uint32_t most_ms = c->calls.config.backoff_max_ms < HWS_NET_RESOLVE_MS
+                           ? c->calls.config.backoff_max_ms
+                           : HWS_NET_RESOLVE_MS;
+    uint32_t ms = c->unknown_ms == 0 ? c->calls.config.backoff_min_ms : c->unknown_ms * 2;
+
+    return ms < most_ms ? ms : most_ms;
+}
+
+/* The look at the name is over. One that is not found now keeps the addresses that it had. */
+static void looked(struct hws_net_channel *c, char (*list)[HWS_NET_ADDRESS_BYTES], uint32_t n,
+                   const char *why)
+{
+    c->resolved_at_ms = hws_net_now_ms(c->net) + 1; /* never 0 */
+    c->stale = n == 0;
+    c->unknown_ms = n > 0 ? 0 : longer(c);
+    if (n > 0) {
+        take(c, list, n);
+    } else if (c->n_addresses == 0) {
+        hws_grpc_channel_set_addresses(&c->calls, 0, why);
     }
-    hws_grpc_channel_set_addresses(&c->calls, n, why);
 }
 
 static uint32_t print_all(const struct addrinfo *list, char (*out)[HWS_NET_ADDRESS_BYTES])
@@ -180,7 +234,8 @@ static uint32_t print_all(const struct addrinfo *list, char (*out)[HWS_NET_ADDRE
         if (getnameinfo(list->ai_addr, list->ai_addrlen, host, sizeof(host), port, sizeof(port),
                         NI_NUMERICHOST | NI_NUMERICSERV) == 0 &&
             hws_str_print(out[n], HWS_NET_ADDRESS_BYTES, "%s%s%s:%s", v6 ? "[" : "", host,
-                          v6 ? "]" : "", port)) {
+                          v6 ? "]" : "", port) &&
+            find(out, n, out[n]) == NOWHERE) {
             n++;
         }
     }
@@ -199,7 +254,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
         if (status != 0) {
             (void)hws_net_fail(&err, status, c->config.target);
         }
-        take(c, found, n, err.msg);
+        looked(c, found, n, err.msg);
         on_wake(c);
     }
     uv_freeaddrinfo(list);
@@ -221,7 +276,7 @@ static void resolve(struct hws_net_channel *c)
     }
     if (status != 0) {
         (void)hws_net_fail(&err, status, c->config.target);
-        take(c, NULL, 0, err.msg);
+        looked(c, NULL, 0, err.msg);
         return;
     }
     c->resolving = true;
@@ -231,9 +286,7 @@ static void resolve(struct hws_net_channel *c)
 /* When the name may be looked at again. */
 static uint64_t next_look_ms(const struct hws_net_channel *c)
 {
-    bool soon = c->unknown_ms > 0 && c->unknown_ms < HWS_NET_RESOLVE_MS;
-
-    return c->resolved_at_ms + (soon ? c->unknown_ms : HWS_NET_RESOLVE_MS);
+    return c->resolved_at_ms + (c->unknown_ms > 0 ? c->unknown_ms : HWS_NET_RESOLVE_MS);
 }
 
 /* A look at the name is due when it was never seen, or failed and the pause is over. UINT64_MAX:
@@ -273,6 +326,22 @@ static void turn(struct hws_net_channel *c)
 
 /* ---- open and close ---- */
 
+static enum hws_code check_config(const struct hws_net_channel_config *config, struct hws_err *err)
+{
+    char host[HWS_NET_HOST_BYTES];
+    char port[8];
+
+    if (hws_str_starts(config->target, "unix:")) {
+        return hws_net__unix_path(config->target, err) == NULL ? HWS_E_INVALID : HWS_OK;
+    }
+    enum hws_code code =
+        hws_net__address_split(config->target, host, sizeof(host), port, sizeof(port), err);
+    if (code == HWS_OK && config->bundle == NULL) {
+        code = hws_err_set(err, HWS_E_INVALID, "%.100s: TCP needs a certificate", config->target);
+    }
+    return code;
+}
+
 enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *net,
                                    const struct hws_net_channel_config *config, struct hws_err *err)
 {
@@ -282,21 +351,12 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
                                                   .data = c,
                                                   .backoff_min_ms = config->backoff_min_ms,
                                                   .backoff_max_ms = config->backoff_max_ms};
-    char host[HWS_NET_HOST_BYTES];
-    char port[8];
     bool local = hws_str_starts(config->target, "unix:");
 
     memset(c, 0, sizeof(*c));
-    if (!local) {
-        enum hws_code code =
-            hws_net__address_split(config->target, host, sizeof(host), port, sizeof(port), err);
-        if (code != HWS_OK) {
-            return code;
-        }
-        if (config->bundle == NULL) {
-            return hws_err_set(err, HWS_E_INVALID, "%.100s: TCP needs a certificate",
-                               config->target);
-        }
+    enum hws_code code = check_config(config, err);
+    if (code != HWS_OK) {
+        return code;
     }
     int status = uv_timer_init(net->loop, &c->timer);
     if (status != 0) {
@@ -316,7 +376,7 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
     if (local) {
         char one[1][HWS_NET_ADDRESS_BYTES];
         (void)hws_str_copy(one[0], sizeof(one[0]), config->target);
-        take(c, one, 1, NULL);
+        looked(c, one, 1, NULL);
     }
     return HWS_OK;
 }

@@ -3,9 +3,10 @@
  * grpc/channel.h place the calls. TCP with mutual TLS, or a Unix socket.
  *
  * The name is resolved at the first call, and again after a connection was lost or refused, at most
- * every HWS_NET_RESOLVE_MS; a name that was not found rests as an address does whose connecting
- * failed: backoff_min_ms, twice that and so on up to HWS_NET_RESOLVE_MS. The same addresses change
- * nothing; others take the place of the old, whose connections are drained.
+ * every HWS_NET_RESOLVE_MS; a name that was not found rests for backoff_min_ms, twice that and so
+ * on up to backoff_max_ms, or HWS_NET_RESOLVE_MS if that is less, and is looked at while calls
+ * wait. An address that the name still has keeps its connection or its rest, wherever it stands
+ * now; the connections of one that it has no more are drained.
  */
 #ifndef HWS_NET_CHANNEL_H
 #define HWS_NET_CHANNEL_H
@@ -51,14 +52,13 @@ struct hws_net_channel {
     uint32_t unknown_ms;     /* the rest of a name that is not found; 0: it was found */
     char addresses[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES];
     uint32_t n_addresses;
-    uint32_t generation;   /* of the addresses */
     struct hws_list conns; /* owned: every connection, or attempt at one */
     void (*closed)(struct hws_net_channel *channel);
     void *data; /* the owner's */
 };
 
-/* Connects to nothing yet. HWS_E_INVALID for a target of another form or TCP without a bundle,
- * HWS_E_IO; then nothing is held. */
+/* Connects to nothing yet. HWS_E_INVALID for a target of another form, a path that is too long for
+ * a socket, or TCP without a bundle; HWS_E_IO; then nothing is held. */
 enum hws_code hws_net_channel_open(struct hws_net_channel *channel, struct hws_net *net,
                                    const struct hws_net_channel_config *config, struct hws_err *err)
     HWS_MUST_USE;
@@ -70,8 +70,9 @@ enum hws_code hws_net_channel_start(struct hws_net_channel *channel,
     HWS_MUST_USE;
 
 /* Ends every call CANCELLED and every connection, then calls closed (may be NULL) once, never
- * inside. Then nothing refers to the channel, and without other users net may go, too. Once
- * only. */
+ * inside. Then nothing refers to the channel, which may be freed in closed, and without other
+ * users net may go, too. A look at a name that the system has begun is waited for. Once only; also
+ * from inside a callback of a call. */
 void hws_net_channel_close(struct hws_net_channel *channel,
                            void (*closed)(struct hws_net_channel *channel));
 

@@ -59,6 +59,7 @@ static void all_closed(struct hws_net_closer *closer)
     hws_fsm_move(s_moves, &conn->state, HWS_NET_CLOSED);
     conn->net->stats.closed++;
     if (conn->opened) {
+        conn->settled = conn->grpc.settled;
         hws_grpc_conn_deinit(&conn->grpc);
     }
     if (conn->listener != NULL) {

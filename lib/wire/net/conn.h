@@ -103,7 +103,8 @@ struct hws_net_conn {
     uint64_t dial_by_ms; /* client: when connecting and the handshake must be over; 0 = server */
     struct hws_net__dial *dial; /* client: net/dial.c works on it; NULL when connected */
     bool server;
-    bool opened; /* on_open said HWS_OK */
+    bool opened;  /* on_open said HWS_OK */
+    bool settled; /* in on_closed: the peer's SETTINGS had come */
     bool reading;
     bool eof; /* the peer has ended its side */
     bool pumping;

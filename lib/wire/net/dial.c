@@ -202,10 +202,13 @@ static const struct hws_net_conn_ops s_silent = {.on_closed = unmade};
 enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config *config,
                            struct hws_net_conn **out_conn, struct hws_err *err)
 {
-    static const char unix_prefix[] = "unix:";
-    bool local = hws_str_starts(config->target, unix_prefix);
+    bool local = hws_str_starts(config->target, "unix:");
+    const char *path = local ? hws_net__unix_path(config->target, err) : NULL;
     struct hws_net_conn *conn = NULL;
 
+    if (local && path == NULL) {
+        return HWS_E_INVALID;
+    }
     if (!local && config->bundle == NULL) {
         return hws_err_set(err, HWS_E_INVALID,
                            "%.100s: TCP needs a certificate: there is no plain TCP",
@@ -235,8 +238,7 @@ enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config
     (void)hws_str_copy(conn->peer.address, sizeof(conn->peer.address), config->target);
     if (local) {
         dial->req.connect.data = dial;
-        uv_pipe_connect(&dial->req.connect, &conn->io.pipe,
-                        config->target + sizeof(unix_prefix) - 1, connected);
+        uv_pipe_connect(&dial->req.connect, &conn->io.pipe, path, connected);
     } else {
         rc = start_tcp(dial, config->target, err);
     }

@@ -28,9 +28,9 @@ struct hws_net_dial_config {
 };
 
 /*
- * Starts to connect. HWS_E_INVALID for a target of another form or TCP without a bundle,
- * HWS_E_NOMEM, HWS_E_IO; then no callback comes and *out_conn is not set. Callbacks never come
- * inside.
+ * Starts to connect. HWS_E_INVALID for a target of another form, a path that is too long for a
+ * socket, or TCP without a bundle, HWS_E_NOMEM, HWS_E_IO; then no callback comes and *out_conn is
+ * not set. Callbacks never come inside.
  */
 enum hws_code hws_net_dial(struct hws_net *net, const struct hws_net_dial_config *config,
                            struct hws_net_conn **out_conn, struct hws_err *err) HWS_MUST_USE;

@@ -219,7 +219,11 @@ void lose(uint32_t idx)
 {
     hws_grpc_conn_lost(&w.hosts[idx].client, "cable pulled");
     hws_grpc_conn_lost(&w.hosts[idx].server, "cable pulled");
-    hws_grpc_channel_down(&w.ch, idx, &w.hosts[idx].client, w.now_ms, "cable pulled");
+    if (w.hosts[idx].client.settled) {
+        hws_grpc_channel_down(&w.ch, idx, &w.hosts[idx].client, w.now_ms, "cable pulled");
+    } else {
+        hws_grpc_channel_failed(&w.ch, idx, &w.hosts[idx].client, w.now_ms, "cable pulled");
+    }
 }
 
 enum hws_code world_open(void)

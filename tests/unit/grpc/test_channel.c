@@ -237,6 +237,150 @@ static void only_so_many_calls_wait(void **state)
     }
 }
 
+static void a_lost_connection_is_made_again_while_others_serve(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 2, NULL);
+    up(0);
+    up(1);
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    lose(0);
+    run();
+    assert_int_equal(w.hosts[0].n_dials, 0); /* nobody asks */
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    assert_int_equal(w.hosts[0].n_dials, 1);
+    hws_grpc_channel_down(&w.ch, 0, NULL, w.now_ms, "refused");
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    assert_int_equal(w.hosts[0].n_dials, 1); /* it rests */
+    advance(1000);
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    assert_int_equal(w.hosts[0].n_dials, 2);
+}
+
+/* A server that is full, or that refuses our certificate after TLS 1.3 called us connected. */
+static void a_connection_that_ends_before_the_server_spoke_is_a_failed_attempt(void **state)
+{
+    static const uint32_t expect_ms[] = {1000, 1600, 2560};
+    struct end e;
+
+    (void)state;
+    w.random = 0; /* the least rest */
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    w.hosts[0].silent = true;
+    for (size_t i = 0; i < sizeof(expect_ms) / sizeof(expect_ms[0]); i++) {
+        start(&e, 0, false, 1);
+        up(0);
+        run();
+        if (i % 2 == 0) {
+            lose(0);
+        } else { /* the turn comes before the owner's word */
+            hws_grpc_conn_lost(&w.hosts[0].client, "cable pulled");
+        }
+        run();
+        assert_ended(&e, HWS_GRPC_UNAVAILABLE);
+        assert_ended(start(&e, 0, false, 1), HWS_GRPC_UNAVAILABLE);
+        assert_string_equal(e.message, "cable pulled");
+        assert_int_equal(w.ch.addresses[0].state, HWS_GRPC_ADDRESS_RESTING);
+        assert_int_equal(w.ch.addresses[0].rest_until_ms - w.now_ms, expect_ms[i] * 4 / 5);
+        advance(expect_ms[i] * 4 / 5);
+    }
+    w.hosts[0].silent = false;
+    up(0);
+    run();
+    lose(0); /* it has spoken: the rests begin anew */
+    assert_int_equal(w.ch.addresses[0].state, HWS_GRPC_ADDRESS_IDLE);
+    assert_int_equal(w.ch.addresses[0].backoff_ms, 0);
+}
+
+static void close_channel(struct hws_grpc_channel_call *call,
+                          const struct hws_grpc_outcome *outcome)
+{
+    struct end *e = call->data;
+
+    e->n_closed++;
+    e->code = outcome->code;
+    hws_grpc_channel_close(call->channel);
+}
+
+static void closing_in_the_end_of_a_call_ends_those_of_the_same_turn(void **state)
+{
+    struct end first;
+    struct end second;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    start(&first, 0, true, 1);
+    start(&second, 0, true, 1);
+    first.call.on_close = close_channel;
+    hws_grpc_channel_cancel(&first.call);
+    up(0);
+    run();
+    assert_ended(&first, HWS_GRPC_CANCELLED);
+    assert_ended(&second, HWS_GRPC_CANCELLED);
+    assert_int_equal(w.hosts[0].n_calls, 0);
+}
+
+static void a_call_that_is_late_says_what_it_waited_for(void **state)
+{
+    struct end e;
+
+    (void)state;
+    start(&e, 500, true, 1);
+    advance(500);
+    assert_ended(&e, HWS_GRPC_DEADLINE_EXCEEDED);
+    assert_string_equal(e.message, "no connection in time: not resolved yet");
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    start(&e, 500, true, 1);
+    advance(500);
+    assert_string_equal(e.message, "no connection in time: not connected yet");
+    start(&e, 500, true, 1);
+    hws_grpc_channel_down(&w.ch, 0, NULL, w.now_ms, "refused");
+    advance(500);
+    assert_string_equal(e.message, "no connection in time: refused");
+    assert_true(e.unprocessed);
+}
+
+static void no_timeout_is_too_long(void **state)
+{
+    struct end e;
+
+    (void)state;
+    start(&e, UINT64_MAX, true, 1);
+    assert_int_equal(e.n_closed, 0);
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    run();
+    assert_ended(&e, HWS_GRPC_OK);
+}
+
+/* What stays keeps its connection or its rest, wherever it stands in the new list. */
+static void addresses_that_stay_keep_what_they_have(void **state)
+{
+    static const uint32_t was[] = {2, HWS_GRPC_CHANNEL_NEW, 0};
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, N_HOSTS, NULL);
+    start(&e, 0, true, 1);
+    up(0);
+    up(1);
+    hws_grpc_channel_down(&w.ch, 2, NULL, w.now_ms, "refused");
+    run();
+    assert_ended(&e, HWS_GRPC_OK);
+    uint64_t rest_until_ms = w.ch.addresses[2].rest_until_ms;
+    hws_grpc_channel_move_addresses(&w.ch, 3, was);
+    assert_int_equal(w.ch.addresses[0].state, HWS_GRPC_ADDRESS_RESTING);
+    assert_int_equal(w.ch.addresses[0].rest_until_ms, rest_until_ms);
+    assert_int_equal(w.ch.addresses[1].state, HWS_GRPC_ADDRESS_IDLE);
+    assert_ptr_equal(w.ch.addresses[2].conn, &w.hosts[0].client);
+    unsigned n_calls = w.hosts[0].n_calls;
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_OK);
+    assert_int_equal(w.hosts[0].n_calls, n_calls + 1);
+    assert_int_equal(w.hosts[1].n_dials, 2); /* the new one */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +395,12 @@ int main(void)
         T(deadlines_and_cancels_end_calls_that_wait),
         T(closing_ends_every_call_once_and_takes_no_more),
         T(only_so_many_calls_wait),
+        T(a_lost_connection_is_made_again_while_others_serve),
+        T(a_connection_that_ends_before_the_server_spoke_is_a_failed_attempt),
+        T(closing_in_the_end_of_a_call_ends_those_of_the_same_turn),
+        T(a_call_that_is_late_says_what_it_waited_for),
+        T(no_timeout_is_too_long),
+        T(addresses_that_stay_keep_what_they_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,6 +228,43 @@ static void calls_survive_every_failed_allocation(void **state)
     assert_true(hws_test_oom_sweep(two_calls, NULL) > 20);
 }
 
+/* The first attempt was seen and refused; the second never leaves this side. */
+static void a_call_that_one_attempt_brought_to_the_server_was_not_unprocessed(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    w.n_refusals = 1;
+    start(&e, 0, true, 2);
+    assert_int_equal(w.n_refusals, 0);
+    lose(0);
+    for (unsigned i = 0; i <= HWS_GRPC_CHANNEL_TRANSPARENT && e.n_closed == 0; i++) {
+        w.now_ms += 200;
+        up(0);
+        w.due_ms = hws_grpc_channel_turn(&w.ch, w.now_ms); /* placed, and nothing is pulled */
+        assert_true(hws_grpc_channel_placed(&e.call));
+        lose(0);
+        run();
+    }
+    assert_ended(&e, HWS_GRPC_UNAVAILABLE);
+    assert_false(e.unprocessed);
+}
+
+static void a_request_over_the_limit_says_so(void **state)
+{
+    struct end e;
+
+    (void)state;
+    w.client_limits.max_send_message_bytes = 1;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    assert_ended(start(&e, 0, false, 1), HWS_GRPC_INTERNAL);
+    assert_string_equal(e.message, "message of 2 bytes is over the limit of 1");
+    assert_true(e.unprocessed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +276,8 @@ int main(void)
         T(tokens_are_never_more_than_all_nor_less_than_none),
         T(transparent_retries_neither_count_nor_stop),
         T(a_lost_connection_ends_its_call_which_may_be_tried_elsewhere),
+        T(a_call_that_one_attempt_brought_to_the_server_was_not_unprocessed),
+        T(a_request_over_the_limit_says_so),
         cmocka_unit_test(calls_survive_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,67 @@ static void a_channel_resolves_its_name_and_connects_again_after_a_loss(void **s
     channel_end(&channel);
 }
 
+/* Waits until the channel has looked at its name once more, though nothing failed. */
+static void look_again(struct hws_net_channel *channel)
+{
+    struct asked a;
+
+    channel->stale = true;
+    channel->resolved_at_ms = 1;
+    channel_ask(channel, &a, true);
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_OK);
+    while (channel->resolving || channel->resolved_at_ms == 1) {
+        (void)uv_run(&world.loop, UV_RUN_ONCE);
+    }
+}
+
+/* Resolvers turn the order of a name's addresses round by round, and may name one twice. */
+static void an_address_that_the_name_keeps_keeps_its_connection(void **state)
+{
+    int port = port_of(hws_net_listener_address(&world.tcp));
+    struct hws_net_channel channel;
+    struct asked a;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.2", "127.0.0.1", "127.0.0.2"},
+                (const int[]){port, port, port}, 3);
+    channel_open(&channel, "several.test:7");
+    channel_ask(&channel, &a, true);
+    run_until(&a.closed);
+    assert_int_equal(channel.n_addresses, 2);
+    uint64_t n_dialed = world.net.stats.dialed;
+    struct hws_grpc_conn *conn = channel.calls.addresses[1].conn;
+    assert_non_null(conn);
+    answer_with((const char *const[]){"127.0.0.1", "127.0.0.2"}, (const int[]){port, port}, 2);
+    look_again(&channel);
+    assert_ptr_equal(channel.calls.addresses[1].conn, conn);
+    answer_with((const char *const[]){"127.0.0.1", "127.0.0.3"}, (const int[]){port, port}, 2);
+    look_again(&channel);
+    assert_ptr_equal(channel.calls.addresses[0].conn, conn);
+    assert_int_equal(world.net.stats.dialed, n_dialed);
+    channel_end(&channel);
+}
+
+static void the_rest_of_an_unknown_name_has_the_ceiling_that_was_asked_for(void **state)
+{
+    struct hws_net_channel_config config = {
+        .target = "nobody.test:7", .bundle = world.olga, .backoff_min_ms = 1, .backoff_max_ms = 5};
+    struct hws_net_channel channel;
+    struct asked a;
+    struct hws_err err;
+    (void)state;
+    assert_ok(hws_net_channel_open(&channel, &world.net, &config, &err), &err);
+    channel_ask(&channel, &a, true);
+    while (channel.unknown_ms < 5) {
+        (void)uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    for (uint64_t at_ms = channel.resolved_at_ms; channel.resolved_at_ms == at_ms;) {
+        (void)uv_run(&world.loop, UV_RUN_ONCE); /* and looks again */
+    }
+    assert_int_equal(channel.unknown_ms, 5);
+    channel_end(&channel);
+}
+
 static void a_channel_on_a_unix_socket_needs_no_name(void **state)
 {
     struct hws_net_channel channel;
@@ -202,6 +263,86 @@ static void a_channel_that_looks_at_its_name_again_lets_the_loop_turn(void **sta
     channel_end(&channel);
 }
 
+static void free_channel(struct hws_net_channel *channel)
+{
+    hws_mem_free(channel);
+    s_channel_closed = true;
+}
+
+static void free_its_channel(struct hws_grpc_channel_call *call,
+                             const struct hws_grpc_outcome *outcome)
+{
+    struct asked *a = call->data;
+
+    a->closed = true;
+    a->code = outcome->code;
+    hws_net_channel_close(hws_container_of(call->channel, struct hws_net_channel, calls),
+                          free_channel);
+}
+
+/* Its connection is the last that holds it, and ends after the owner asked. */
+static void a_channel_is_freed_when_its_last_connection_has_gone(void **state)
+{
+    const char *targets[] = {"several.test:7", world.socket_path};
+    const int port = port_of(hws_net_listener_address(&world.tcp));
+
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.1"}, &port, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct hws_net_channel *channel = hws_mem_zalloc(1, sizeof(*channel));
+        char target[128];
+        struct asked a;
+        assert_non_null(channel);
+        assert_true(
+            hws_str_print(target, sizeof(target), "%s%s", i == 0 ? "" : "unix:", targets[i]));
+        channel_open(channel, target);
+        channel_ask(channel, &a, true);
+        a.call.on_close = free_its_channel;
+        s_channel_closed = false;
+        run_until(&s_channel_closed);
+        assert_int_equal(a.code, HWS_GRPC_OK);
+    }
+}
+
+/* The reason that a call hears names the address, also when TLS has it. */
+static void a_server_that_is_not_who_was_expected_is_named_with_its_address(void **state)
+{
+    const char *address = hws_net_listener_address(&world.tcp);
+    const struct hws_net_channel_config config = {
+        .target = "several.test:7", .bundle = world.olga, .expect = "spiffe://other.test/agent/x"};
+    const int port = port_of(address);
+    struct hws_net_channel channel;
+    struct asked a;
+    struct hws_err err;
+    (void)state;
+    answer_with((const char *const[]){"127.0.0.1"}, &port, 1);
+    assert_ok(hws_net_channel_open(&channel, &world.net, &config, &err), &err);
+    channel_ask(&channel, &a, false);
+    run_until(&a.closed);
+    assert_int_equal(a.code, HWS_GRPC_UNAVAILABLE);
+    assert_true(hws_str_starts(channel.calls.why, address));
+    channel_end(&channel);
+}
+
+static void a_path_longer_than_a_sockets_is_refused_not_cut(void **state)
+{
+    char target[160];
+    struct hws_net_channel channel;
+    struct hws_net_channel_config config = {.target = target};
+    struct hws_net_dial_config dialed = {.target = target, .ops = &client_ops};
+    struct hws_net_conn *conn = NULL;
+    struct hws_err err;
+    (void)state;
+    (void)hws_str_print(target, sizeof(target), "unix:/%0107d", 0);
+    assert_code(hws_net_channel_open(&channel, &world.net, &config, &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, "at most 107 bytes, this has 108"));
+    assert_code(hws_net_dial(&world.net, &dialed, &conn, &err), HWS_E_INVALID);
+    assert_null(conn);
+    target[strlen(target) - 1] = '\0';
+    channel_open(&channel, target);
+    channel_end(&channel);
+}
+
 static void a_channel_needs_a_target_and_a_certificate(void **state)
 {
     struct hws_net_channel channel;
@@ -220,6 +361,11 @@ int main(void)
         cmocka_unit_test(a_channel_survives_every_failed_allocation),
         cmocka_unit_test(a_channel_that_nobody_answers_says_so_or_waits_as_told),
         cmocka_unit_test(a_channel_may_be_closed_by_the_end_of_a_call),
+        cmocka_unit_test(an_address_that_the_name_keeps_keeps_its_connection),
+        cmocka_unit_test(the_rest_of_an_unknown_name_has_the_ceiling_that_was_asked_for),
+        cmocka_unit_test(a_channel_is_freed_when_its_last_connection_has_gone),
+        cmocka_unit_test(a_server_that_is_not_who_was_expected_is_named_with_its_address),
+        cmocka_unit_test(a_path_longer_than_a_sockets_is_refused_not_cut),
         cmocka_unit_test(a_channel_that_looks_at_its_name_again_lets_the_loop_turn),
         cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
     };
