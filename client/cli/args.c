@@ -334,8 +334,8 @@ static void help_list(FILE *out, const char *area)
         }
     }
     (void)fprintf(out,
-                  "\nhawser COMMAND --help shows its options and an example; docs/man/hawser.1 "
-                  "has the files.\n");
+                  "\nhawser COMMAND --help shows its options and an example; man hawser has the "
+                  "files.\n");
 }
 
 void hws_cli_help(FILE *out, const struct hws_cli_args *args)

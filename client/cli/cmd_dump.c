@@ -21,7 +21,7 @@ int hws_cmd_dump_sources(struct hws_cli *cli)
     static const struct hws_column columns[] = {
         {"host", "HOST", 0},
         {"name", "NAME", 0},
-        {"estimated_bytes", "BYTES", 0},
+        {"estimated_bytes", "EST-BYTES", 0},
         {"sensitive", "SENSITIVE", 0},
         {"description", "DESCRIPTION", 0},
     };

@@ -78,6 +78,8 @@ struct run {
     uint8_t *shown; /* owned: 1 + the state last shown, a member */
     struct hws_err err;
     bool finished;
+    bool fresh;      /* it is begun here, not resumed */
+    bool undone;     /* it was refused before anything was applied: it is not kept */
     unsigned n_open; /* fleet, journal and signal, until closed */
 };
 
@@ -253,6 +255,37 @@ static int verdict(struct hws_cli *cli, const struct hws_rollout *r)
     return HWS_EXIT_OK;
 }
 
+/* The member whose settings, or adapter, its agent does not know, in a rollout that stopped before
+ * anything was applied anywhere; NULL: it did not stop, or for other reasons, too. */
+static const struct hws_rollout_member *refused(const struct hws_rollout *r)
+{
+    const struct hws_rollout_member *found = NULL;
+
+    for (size_t i = 0; i < r->plan.n_targets; i++) {
+        const struct hws_rollout_member *m = &r->members[i];
+        bool mistake = m->cause.step == HWS_ROLLOUT_STEP_PLAN &&
+                       (m->cause.err.code == HWS_E_INVALID || m->cause.err.code == HWS_E_NOT_FOUND);
+        if (m->attempt > 0 || (m->state == HWS_ROLLOUT_FAILED && !mistake)) {
+            return NULL;
+        }
+        found = found == NULL && m->state == HWS_ROLLOUT_FAILED ? m : found;
+    }
+    return r->state == HWS_ROLLOUT_STOPPED ? found : NULL;
+}
+
+/* A mistake on the command line uses up no name, and there is nothing to resume. */
+static int give_back(struct run *run, const struct hws_rollout_member *m)
+{
+    const struct hws_rollout *r = &run->rollout;
+
+    run->undone = true;
+    return hws_cli_fail(
+        run->cli, m->cause.err.code == HWS_E_NOT_FOUND ? HWS_EXIT_NOT_FOUND : HWS_EXIT_INVALID,
+        "rollout %s was refused before anything was applied, and is not kept: host "
+        "%s: %s; put it right and run it again",
+        r->plan.name, r->plan.targets[m - r->members].host, m->cause.err.msg);
+}
+
 static void close_journal(struct run *run)
 {
     if (run->journal.store == NULL) {
@@ -275,6 +308,11 @@ static int run_it(struct run *run)
         rc = hws_cli_fail_err(cli, &run->err);
     } else {
         rc = drive(run);
+    }
+    const struct hws_rollout_member *mistaken =
+        rc == HWS_EXIT_OK && run->fresh ? refused(&run->rollout) : NULL;
+    if (mistaken != NULL) {
+        return give_back(run, mistaken);
     }
     if (rc == HWS_EXIT_OK) {
         hws_cli_rollout_doc(&cli->out, "hawser.rollout.run", &run->rollout, NULL);
@@ -326,6 +364,7 @@ static int run_plan(struct run *run, struct hws_rollout_plan *plan, const char *
 {
     struct hws_cli *cli = run->cli;
 
+    run->fresh = true;
     if (hws_fleet_journal_open(&run->journal, dir, plan->name, true, &run->err) != HWS_OK ||
         hws_rollout_init(&run->rollout, plan, &run->err) != HWS_OK ||
         hws_rollout_start(&run->rollout, uv_now(&cli->loop), unix_ms(), &run->err) != HWS_OK) {
@@ -356,7 +395,12 @@ int hws_cmd_rollout_run(struct hws_cli *cli)
     if (rc == HWS_EXIT_OK && ask_first(cli, &plan, &rc)) {
         rc = run_plan(&run, &plan, dir);
     }
+    char name[HWS_ROLLOUT_NAME_BYTES];
+    (void)hws_str_copy(name, sizeof(name), run.rollout.plan.name);
     end_run(&run);
+    if (run.undone && hws_fleet_journal_remove(dir, name, &run.err) != HWS_OK) {
+        (void)fprintf(cli->errors, "hawser: %s\n", run.err.msg);
+    }
     hws_rollout_plan_deinit(&plan);
     return rc;
 }

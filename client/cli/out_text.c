@@ -145,6 +145,24 @@ static void flush_table(struct hws_out *out)
     out->n_rows = 0;
 }
 
+/* A document that found nothing shows the titles of what it looked for. */
+static void end_tables(struct hws_out *out)
+{
+    size_t widths[HWS_OUT_MAX_COLUMNS] = {0};
+
+    for (size_t c = 0; out->columns != NULL && c < out->n_columns; c++) {
+        const struct hws_column *column = &out->columns[c];
+        widths[c] = out->stream             ? (size_t)column->min_width
+                    : column->title != NULL ? width_of(column->title)
+                                            : 0;
+    }
+    if (out->columns != NULL && out->n_rows == 0 && !out->titles && !out->wrote) {
+        put_titles(out, widths);
+        out->titles = true;
+    }
+    flush_table(out);
+}
+
 static void text_begin(struct hws_out *out, const char *schema, unsigned version)
 {
     (void)out;
@@ -234,13 +252,13 @@ static void text_failure(struct hws_out *out, const char *host,
 
 static void text_summary(struct hws_out *out, size_t n_ok, size_t n_failed)
 {
-    flush_table(out);
+    end_tables(out);
     say(out, hws_buf_printf(&out->text, "%zu ok, %zu failed\n", n_ok, n_failed));
 }
 
 static void text_end(struct hws_out *out)
 {
-    flush_table(out);
+    end_tables(out);
 }
 
 static void text_drop(struct hws_out *out)

@@ -121,6 +121,26 @@ enum hws_code hws_fleet_journal_open(struct hws_fleet_journal *j, const char *di
     return hws_err_wrap(err, "rollout %s", name);
 }
 
+enum hws_code hws_fleet_journal_remove(const char *dir, const char *name, struct hws_err *err)
+{
+    static const char *const ends[] = {"-wal", "-shm", ""}; /* the file itself last */
+    struct hws_fleet_journal lock = {.lock_fd = -1};
+    char path[HWS_FLEET_PATH_BYTES];
+    enum hws_code rc = take_lock(&lock, dir, name, err);
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && rc == HWS_OK; i++) {
+        if (!hws_str_print(path, sizeof(path), "%s/%s.db%s", dir, name, ends[i])) {
+            rc = hws_err_set(err, HWS_E_INVALID, "the state folder's name is too long");
+        } else if (unlink(path) != 0 && errno != ENOENT) {
+            rc = hws_err_set(err, HWS_E_IO, "cannot remove %.160s: %s", path, strerror(errno));
+        }
+    }
+    if (lock.lock_fd >= 0) {
+        (void)close(lock.lock_fd);
+    }
+    return rc;
+}
+
 enum hws_code hws_fleet_journal_read(struct hws_fleet_journal *j, struct hws_buf *out,
                                      struct hws_err *err)
 {

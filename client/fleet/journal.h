@@ -71,6 +71,11 @@ enum hws_code hws_fleet_journal_append(struct hws_fleet_journal *j, const uint8_
                                        void (*done)(void *data, const struct hws_err *err),
                                        void *data, struct hws_err *err) HWS_MUST_USE;
 
+/* Removes the journal of a rollout that nobody has open. HWS_E_STATE: another process has it;
+ * HWS_E_IO. Blocks. */
+enum hws_code hws_fleet_journal_remove(const char *dir, const char *name, struct hws_err *err)
+    HWS_MUST_USE;
+
 /* Closes the file, blocking; then, if it was attached, tells closed from the loop. Accepts a zeroed
  * one. */
 void hws_fleet_journal_close(struct hws_fleet_journal *j, void (*closed)(void *data), void *data);

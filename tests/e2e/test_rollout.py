@@ -61,6 +61,24 @@ class Rollout(FleetCase):
         self.assertEqual(self.outcomes(21), self.once())
         self.assertIn("good", self.ok("rollout", "list").out)
 
+    def test_a_mistyped_setting_uses_up_no_name(self):
+        """What no agent knows, or allows, is refused with the agent's words before anything is applied; and the name is free."""
+        for exit_code, more, words in ((4, ("--set", "NUM_OF_VF=5"), "did you mean NUM_OF_VFS"),
+                                       (3, ("--set", "NUM_OF_PF=4096"), "allowed"),
+                                       (4, ("-d", "0000:ff:00.0"), "no adapter 0000:ff:00.0")):
+            before = self.stored()
+            device = () if "-d" in more else ("-d", NIC0)
+            r = self.cli("rollout", "run", "--name", "typo", "--canary", "1", "--settle", "100ms", "--yes",
+                         "--set", "NUM_OF_VFS=22", *device, *more)
+            self.assertEqual((r.code, r.out), (exit_code, ""), r)
+            self.assertIn("rollout typo was refused before anything was applied", r.err)
+            self.assertIn(words, r.err)
+            self.assertNotIn("--retry", r.err)
+            self.assertEqual(self.stored(), before)
+            self.assertNotIn("typo", [x["name"] for x in self.js("rollout", "list")["rollouts"]])
+        self.ok(*self.args("typo", 22))
+        self.assertEqual(self.status("typo")["state"], "succeeded")
+
     def test_rollout_plan_changes_nothing(self):
         before = {h: self.applies(h) for h in HOSTS}
         r = self.ok("rollout", "plan", "--device", NIC0, "--set", "NUM_OF_VFS=22", "--canary", "1")

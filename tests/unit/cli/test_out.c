@@ -52,6 +52,25 @@ static void text_is_aligned_by_characters(void **state)
     hws_out_deinit(&out);
 }
 
+/* Nothing found is an answer, too: the titles stand alone, once, whole or streamed. */
+static void a_table_without_rows_shows_its_titles_where_nothing_else_is_said(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        struct hws_out out;
+        struct hws_err err;
+        hws_out_init(&out, false, NULL, false);
+        hws_out_begin(&out, "s", 1, stream != 0);
+        hws_out_table(&out, "rows", columns, 4);
+        hws_out_summary(&out, 2, 0);
+        assert_ok(hws_out_end(&out, &err), &err);
+        assert_string_equal(hws_buf_cstr(&out.text),
+                            stream != 0 ? "HOST      NAME    COUNT\n2 ok, 0 failed\n"
+                                        : "HOST  NAME  COUNT\n2 ok, 0 failed\n");
+        hws_out_deinit(&out);
+    }
+}
+
 static void colours_are_only_there_when_asked_for(void **state)
 {
     struct hws_out out;
@@ -151,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_aligned_by_characters),
+        cmocka_unit_test(a_table_without_rows_shows_its_titles_where_nothing_else_is_said),
         cmocka_unit_test(colours_are_only_there_when_asked_for),
         cmocka_unit_test(json_has_schema_version_and_everything),
         cmocka_unit_test(text_that_is_not_utf8_is_quoted_in_json),
