@@ -187,6 +187,13 @@ static void drop_grant_at(struct hws_danger *d, size_t i)
     d->grants[i] = d->grants[--d->n_grants];
 }
 
+static void drop_approval_at(struct hws_danger *d, size_t i)
+{
+    hws_mem_free(d->approvals[i]->inbox);
+    hws_mem_free(d->approvals[i]);
+    d->approvals[i] = d->approvals[--d->n_approvals];
+}
+
 static void forget_expired(struct hws_danger *d)
 {
     uint64_t now_s = hws_danger_now(d);
@@ -197,11 +204,8 @@ static void forget_expired(struct hws_danger *d)
         }
     }
     for (size_t i = d->n_approvals; i-- > 0;) {
-        struct hws_danger_approval *a = d->approvals[i];
-        if (a->w.until_s < now_s) {
-            hws_mem_free(a->inbox);
-            hws_mem_free(a);
-            d->approvals[i] = d->approvals[--d->n_approvals];
+        if (d->approvals[i]->w.until_s < now_s) {
+            drop_approval_at(d, i);
         }
     }
 }
@@ -372,6 +376,54 @@ enum hws_code hws_danger_pack(const struct hws_danger_approval *a, struct hws_bu
     code = code == HWS_OK ? hws_buf_put(out, "", 1) : code;
     code = code == HWS_OK ? hws_buf_put(out, a->inbox, a->n_inbox) : code;
     return code == HWS_OK ? HWS_OK : hws_err_set(err, HWS_E_NOMEM, "out of memory");
+}
+
+enum hws_code hws_danger_settle(struct hws_danger *d, const struct hws_warrant *w,
+                                const struct hws_danger_put *put, struct hws_err *err)
+{
+    struct hws_danger_approval *kept = NULL;
+    size_t inbox_at = hws_buf_len(&put->value) - w->in_bytes;
+
+    return hws_danger_keep(d, w, hws_buf_peek(&put->value) + inbox_at, w->in_bytes, &kept, err);
+}
+
+void hws_danger_withdraw(struct hws_danger *d, const struct hws_danger_put *put)
+{
+    for (size_t i = d->n_approvals; put->added && i-- > 0;) {
+        if (hws_str_eq(d->approvals[i]->hash, put->hash)) {
+            drop_approval_at(d, i);
+        }
+    }
+}
+
+enum hws_code hws_danger_propose(struct hws_danger *d, const struct hws_warrant *w,
+                                 const uint8_t *inbox, struct hws_danger_put *put,
+                                 struct hws_err *err)
+{
+    struct hws_danger_approval *kept = NULL;
+    struct hws_warrant bare = *w;
+    struct hws_digest hash;
+
+    enum hws_code code = hws_warrant_hash(w, &hash, err);
+    if (code != HWS_OK) {
+        return code;
+    }
+    hws_digest_hex(&hash, put->hash);
+    kept = hws_danger_find(d, put->hash);
+    put->added = kept == NULL;
+    bare.has_approver = false;
+    code = put->added ? hws_danger_keep(d, &bare, inbox, w->in_bytes, &kept, err) : HWS_OK;
+    if (code != HWS_OK) {
+        put->added = false;
+        return code;
+    }
+    struct hws_danger_approval next = *kept;
+    next.w = *w;
+    code = hws_danger_pack(&next, &put->value, err);
+    if (code != HWS_OK) {
+        hws_danger_withdraw(d, put);
+    }
+    return code;
 }
 
 /* ---- the store ------------------------------------------------------------------------------- */

@@ -107,6 +107,30 @@ enum hws_code hws_danger_keep(struct hws_danger *d, const struct hws_warrant *w,
                               const uint8_t *inbox, size_t n_inbox,
                               struct hws_danger_approval **out, struct hws_err *err) HWS_MUST_USE;
 
+/* A warrant on its way to the store. */
+struct hws_danger_put {
+    char hash[HWS_DIGEST_HEX_BYTES];
+    struct hws_buf value; /* owned; what to store */
+    bool added;           /* it was not kept before */
+};
+
+/*
+ * A warrant of w->in_bytes of inbox comes in: *put (zeroed) is what to store under put->hash. What
+ * is kept in memory changes when hws_danger_settle says that it is stored; only one that was not
+ * known is kept at once, without its approver, so that its place is taken. HWS_E_BUSY, HWS_E_NOMEM:
+ * then nothing has changed.
+ */
+enum hws_code hws_danger_propose(struct hws_danger *d, const struct hws_warrant *w,
+                                 const uint8_t *inbox, struct hws_danger_put *put,
+                                 struct hws_err *err) HWS_MUST_USE;
+
+/* The store has it. Errors as hws_danger_keep, where it was forgotten meanwhile. */
+enum hws_code hws_danger_settle(struct hws_danger *d, const struct hws_warrant *w,
+                                const struct hws_danger_put *put, struct hws_err *err) HWS_MUST_USE;
+
+/* The store does not have it: memory is as it was before hws_danger_propose. */
+void hws_danger_withdraw(struct hws_danger *d, const struct hws_danger_put *put);
+
 /* The warrant with this hash in hex; NULL if there is none. */
 struct hws_danger_approval *hws_danger_find(const struct hws_danger *d, const char *hash);
 

@@ -237,7 +237,10 @@ void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)
     struct hws_task *task = rpc->task;
 
     if (!rpc->ended && !rpc->half_closed && rpc->row->kind != HWS_METHOD_KIND_BIDI) {
-        hws_audit_refused_call(rpc, HWS_REFUSAL_FORM, why, "given up before its request was whole");
+        bool cut = rpc->cut != HWS_OK;
+        hws_audit_refused_call(rpc, HWS_REFUSAL_FORM, cut ? rpc->cut : why,
+                               cut ? "refused before its request was whole"
+                                   : "given up before its request was whole");
     }
     if (why == HWS_E_TIMEOUT && !rpc->ended) {
         struct hws_err err;

@@ -70,9 +70,10 @@ struct hws_rpc {
     size_t n_out;
     bool sending; /* `fragments` is under way for the oldest */
     struct hws_link_fragments fragments;
-    bool ended;                      /* status below is final */
-    uint8_t status;                  /* gRPC code */
-    uint32_t retry_ms;               /* set before a refusal that knows it: when to try again */
+    enum hws_code cut; /* why hawser-wire ended the call, if not for its caller; else HWS_OK */
+    bool ended;        /* status below is final */
+    uint8_t status;    /* gRPC code */
+    uint32_t retry_ms; /* set before a refusal that knows it: when to try again */
     char message[HWS_ERR_MSG_BYTES]; /* for people */
     struct hws_buf details;          /* packed google.rpc.Status, or empty */
 };

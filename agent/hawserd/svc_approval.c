@@ -19,8 +19,9 @@ struct put {
     struct hws_store_kv kv;
     char key[HWS_DANGER_KEY_BYTES];
     struct hws_buf value;
-    uint64_t grant_id;    /* GRANT, REVOKE: the grant may go while the store works */
-    struct hws_warrant w; /* REQUEST, SIGN */
+    struct hws_danger_put approval; /* REQUEST, SIGN */
+    uint64_t grant_id;              /* GRANT, REVOKE: the grant may go while the store works */
+    struct hws_warrant w;           /* REQUEST, SIGN */
 };
 
 /* Puts, or with an empty value removes, under the work's key; done comes unless this fails. */
@@ -51,7 +52,10 @@ static enum hws_code make_work(struct hws_task *task, const ProtobufCMessage *mu
 
 static void drop_work(struct hws_task *task)
 {
-    hws_buf_deinit(&((struct put *)task->work)->value);
+    struct put *p = task->work;
+
+    hws_buf_deinit(&p->value);
+    hws_buf_deinit(&p->approval.value);
     hws_mem_free(task->work);
     task->work = NULL;
 }
@@ -319,22 +323,38 @@ static enum hws_code judge(struct hws_task *task, const uint8_t *inbox, size_t n
     return code;
 }
 
-static enum hws_code keep(struct hws_task *task, const uint8_t *inbox, size_t n_inbox,
+static enum hws_code keep(struct hws_task *task, const uint8_t *inbox,
                           void (*done)(struct hws_store_job *job), struct hws_err *err)
 {
     struct hws_danger *d = &task->agent->danger;
-    struct hws_danger_approval *kept;
     struct put *p = task->work;
 
-    enum hws_code code = hws_danger_keep(d, &p->w, inbox, n_inbox, &kept, err);
-    code = code == HWS_OK ? hws_danger_pack(kept, &p->value, err) : code;
+    enum hws_code code = hws_danger_propose(d, &p->w, inbox, &p->approval, err);
     if (code != HWS_OK) {
         return code;
     }
-    memcpy(p->key, kept->hash, sizeof(kept->hash));
-    task->want.detail = hws_arena_printf(&task->arena, "%s; %s", task->want.detail, kept->hash);
-    struct hws_span value = {hws_buf_peek(&p->value), hws_buf_len(&p->value)};
-    return store(task, HWS_DANGER_NS_APPROVAL, value, done, err);
+    memcpy(p->key, p->approval.hash, sizeof(p->approval.hash));
+    task->want.detail = hws_arena_printf(&task->arena, "%s; %s", task->want.detail, p->key);
+    struct hws_span value = {hws_buf_peek(&p->approval.value), hws_buf_len(&p->approval.value)};
+    code = store(task, HWS_DANGER_NS_APPROVAL, value, done, err);
+    if (code != HWS_OK) {
+        hws_danger_withdraw(d, &p->approval);
+    }
+    return code;
+}
+
+/* The store has answered: memory follows it. */
+static enum hws_code settled(struct hws_task *task, struct hws_store_job *job, struct hws_err *err)
+{
+    const struct put *p = task->work;
+
+    *err = job->err;
+    hws_store_job_deinit(job);
+    if (err->code == HWS_OK) {
+        return hws_danger_settle(&task->agent->danger, &p->w, &p->approval, err);
+    }
+    hws_danger_withdraw(&task->agent->danger, &p->approval);
+    return err->code;
 }
 
 static enum hws_code request_prepare(struct hws_task *task, struct hws_err *err)
@@ -355,10 +375,9 @@ static void request_stored(struct hws_store_job *job)
 {
     Hawser__V1__RequestApprovalResponse r = HAWSER__V1__REQUEST_APPROVAL_RESPONSE__INIT;
     struct hws_task *task = job->data;
-    struct hws_err err = job->err;
+    struct hws_err err;
 
-    hws_store_job_deinit(job);
-    if (err.code != HWS_OK) {
+    if (settled(task, job, &err) != HWS_OK) {
         refuse(task, &err);
         return;
     }
@@ -378,7 +397,7 @@ static void request_run(struct hws_task *task)
                            p->w.operator_id);
     }
     p->w.has_approver = false; /* the second person comes for himself */
-    code = code == HWS_OK ? keep(task, q->inbox.data, q->inbox.len, request_stored, &err) : code;
+    code = code == HWS_OK ? keep(task, q->inbox.data, request_stored, &err) : code;
     if (code != HWS_OK) {
         refuse(task, &err);
     }
@@ -404,10 +423,9 @@ static void sign_stored(struct hws_store_job *job)
 {
     Hawser__V1__SignApprovalResponse r = HAWSER__V1__SIGN_APPROVAL_RESPONSE__INIT;
     struct hws_task *task = job->data;
-    struct hws_err err = job->err;
+    struct hws_err err;
 
-    hws_store_job_deinit(job);
-    if (err.code != HWS_OK) {
+    if (settled(task, job, &err) != HWS_OK) {
         refuse(task, &err);
         return;
     }
@@ -449,7 +467,7 @@ static void sign_run(struct hws_task *task)
 
     enum hws_code code = check_signer(task, p, kept, &err);
     code = code == HWS_OK ? judge(task, kept->inbox, kept->n_inbox, true, &err) : code;
-    code = code == HWS_OK ? keep(task, kept->inbox, kept->n_inbox, sign_stored, &err) : code;
+    code = code == HWS_OK ? keep(task, kept->inbox, sign_stored, &err) : code;
     if (code != HWS_OK) {
         refuse(task, &err);
     }

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "hawserd/agent.h"
 #include "hawserd/audit.h"
+#include "hawserd/convert.h"
 #include "hawserd/handler.h"
 #include "hawserd/rpc.h"
 #include "hawserd/task.h"
@@ -240,6 +241,26 @@ static void open_call(struct hws_wire *w, const struct hws_link_packet *p)
     set_deadline(w, rpc, p->u.call.deadline_ms);
 }
 
+/* What hawser-wire told the caller, where it was not the caller or the connection that ended the
+ * call: a limit of the engine, or a request that breaks gRPC's rules. */
+static enum hws_code cut_of(uint8_t grpc_code)
+{
+    switch (grpc_code) {
+    case HWS_RPC_DEADLINE_EXCEEDED:
+        return HWS_E_TIMEOUT;
+    case HWS_RPC_RESOURCE_EXHAUSTED:
+        return HWS_E_BUSY;
+    case HWS_RPC_UNIMPLEMENTED:
+        return HWS_E_UNSUPPORTED;
+    case HWS_RPC_INVALID_ARGUMENT:
+        return HWS_E_INVALID;
+    case HWS_RPC_INTERNAL:
+        return HWS_E_PROTO;
+    default:
+        return HWS_OK;
+    }
+}
+
 static void feed(struct hws_wire *w, const struct hws_link_packet *p)
 {
     struct hws_rpc *rpc = find(w, p->id);
@@ -266,6 +287,7 @@ static void feed(struct hws_wire *w, const struct hws_link_packet *p)
         hws_rpc_half_close(rpc);
         break;
     case HWS_LINK_EV_CANCELED:
+        rpc->cut = cut_of(p->u.cancel);
         hws_rpc_abandon(rpc, HWS_E_CANCELED);
         hws_wire__drop_rpc(w, rpc);
         break;

@@ -140,7 +140,7 @@ static void feed(struct hws_relay *r, const struct hws_link_packet *p)
             return;
         }
         hws_relay__finish(c, HWS_GRPC_RESOURCE_EXHAUSTED, "out of memory");
-        hws_relay__cancel(c);
+        hws_relay__cancel(c, HWS_GRPC_RESOURCE_EXHAUSTED);
         return;
     }
     switch (event) {
@@ -150,7 +150,7 @@ static void feed(struct hws_relay *r, const struct hws_link_packet *p)
         hws_link_call_taken(&c->call);
         if (!queued) {
             hws_relay__finish(c, HWS_GRPC_RESOURCE_EXHAUSTED, "out of memory");
-            hws_relay__cancel(c);
+            hws_relay__cancel(c, HWS_GRPC_RESOURCE_EXHAUSTED);
             return;
         }
         hws_relay__deliver(c);

@@ -127,8 +127,7 @@ void hws_relay__finish(struct hws_relay__call *c, enum hws_grpc_code code, const
     }
 }
 
-/* Tells hawserd that nobody waits any more; the call is freed when that has left. */
-void hws_relay__cancel(struct hws_relay__call *c)
+void hws_relay__cancel(struct hws_relay__call *c, enum hws_grpc_code code)
 {
     free_messages(&c->down);
     if (c->open_due || c->relay->fd < 0 || c->ended) {
@@ -137,7 +136,7 @@ void hws_relay__cancel(struct hws_relay__call *c)
     }
     free_messages(&c->up);
     c->sending = false;
-    c->cancel_due = true;
+    c->cancel_due = (uint8_t)code;
     hws_relay__make_ready(c);
 }
 
@@ -193,7 +192,7 @@ static void on_message(struct hws_grpc_call *grpc, const uint8_t *bytes, size_t 
     }
     if (!hws_relay__queue(&c->up, bytes, n)) {
         hws_relay__finish(c, HWS_GRPC_RESOURCE_EXHAUSTED, "out of memory");
-        hws_relay__cancel(c);
+        hws_relay__cancel(c, HWS_GRPC_RESOURCE_EXHAUSTED);
         return;
     }
     hws_relay__make_ready(c);
@@ -212,13 +211,12 @@ static void on_half_close(struct hws_grpc_call *grpc)
 static void on_cancel(struct hws_grpc_call *grpc, const struct hws_grpc_outcome *why)
 {
     struct hws_relay__call *c = hws_grpc_call_data(grpc);
-    (void)why;
 
     if (c == NULL) {
         return;
     }
-    hws_relay__finish(c, HWS_GRPC_CANCELLED, "");
-    hws_relay__cancel(c);
+    hws_relay__finish(c, HWS_GRPC_CANCELLED, ""); /* lets go: the client has why's code */
+    hws_relay__cancel(c, why->code == HWS_GRPC_OK ? HWS_GRPC_CANCELLED : why->code);
 }
 
 static void on_writable(struct hws_grpc_call *grpc)
@@ -237,7 +235,7 @@ static void on_close(struct hws_grpc_call *grpc, const struct hws_grpc_outcome *
 
     if (c != NULL) {
         c->grpc = NULL;
-        hws_relay__cancel(c);
+        hws_relay__cancel(c, HWS_GRPC_CANCELLED);
     }
 }
 
@@ -266,9 +264,10 @@ void hws_relay__deliver(struct hws_relay__call *c)
             return; /* on_writable comes */
         }
         if (code != HWS_OK) {
-            hws_relay__finish(
-                c, code == HWS_E_NOMEM ? HWS_GRPC_RESOURCE_EXHAUSTED : HWS_GRPC_INTERNAL, err.msg);
-            hws_relay__cancel(c);
+            enum hws_grpc_code end =
+                code == HWS_E_NOMEM ? HWS_GRPC_RESOURCE_EXHAUSTED : HWS_GRPC_INTERNAL;
+            hws_relay__finish(c, end, err.msg);
+            hws_relay__cancel(c, end);
             return;
         }
         hws_list_remove(&m->link);

@@ -23,7 +23,7 @@ struct hws_relay__call {
     struct hws_grpc_call *grpc; /* NULL when it has been finished */
     bool open_due;              /* CALL has not been sent */
     bool half_close_due;
-    bool cancel_due;
+    uint8_t cancel_due; /* the code that CANCEL will say; 0: none is due */
     uint32_t give;      /* credit for hawserd */
     struct hws_list up; /* struct hws_relay__message, client to hawserd */
     bool sending;       /* the oldest of `up` is being cut */
@@ -50,8 +50,9 @@ bool hws_relay__queue(struct hws_list *list, const uint8_t *bytes, size_t n);
 /* Ends the client's side; what is left is the link's. */
 void hws_relay__finish(struct hws_relay__call *c, enum hws_grpc_code code, const char *message);
 
-/* Tells hawserd that nobody waits any more; the call is freed when that has left. */
-void hws_relay__cancel(struct hws_relay__call *c);
+/* Tells hawserd that nobody waits any more, and what the client was told (not OK); the call is
+ * freed when that has left. */
+void hws_relay__cancel(struct hws_relay__call *c, enum hws_grpc_code code);
 
 /* Hands messages to gRPC while it takes them, then the status. May free the call. */
 void hws_relay__deliver(struct hws_relay__call *c);

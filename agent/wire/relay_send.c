@@ -149,8 +149,9 @@ static bool next_packet(struct hws_relay__call *c, struct hws_link_packet *p)
 {
     memset(p, 0, sizeof(*p));
     p->id = c->call.id;
-    if (c->cancel_due) {
+    if (c->cancel_due != 0) {
         p->type = HWS_LINK_CANCEL;
+        p->u.cancel = c->cancel_due;
         hws_link_call_ended(&c->call);
         return true;
     }

@@ -279,7 +279,7 @@ class Refusals(FleetCase):
         return (
             Row("bytes that are no request", "INTERNAL", "does not parse as hawser.v1.ExecuteRequest", "refused.form", "denied", call(EXECUTE, b"\xff\xff")),
             Row("a request over 4 MiB", "RESOURCE_EXHAUSTED", "4194304", "refused.form", "denied", lambda: self.too_long,
-                on_record="CANCELLED", noted="before its request was whole"),
+                noted="refused before its request was whole"),
             Row("an inbox of another command", "INVALID_ARGUMENT", "inbox", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\0" + bytes(14)))),
             Row("an inbox that is too short", "INVALID_ARGUMENT", "an inbox has at least 16 bytes", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\1"))),
             Row("an inbox that is too long", "INVALID_ARGUMENT", "QUERY_ADAPTER", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\1" + bytes(5000)))),

@@ -8,9 +8,10 @@
  *   CALL     method u16, transport u8, zero u8, deadline_ms u64, principal text, serial text,
  *            sha256 text, peer text
  *   CREDIT   n u32          STATUS  code u8, message text, details text
+ *   CANCEL   code u8
  *   MSG, STATS              the rest of the packet
  *   RELOADED state u8, ends_s u64, text
- *   HALF_CLOSE, CANCEL, DRAIN, RELOAD, CANCEL_CMD  no payload
+ *   HALF_CLOSE, DRAIN, RELOAD, CANCEL_CMD  no payload
  */
 #include "link/packet.h"
 
@@ -148,6 +149,11 @@ static bool credit_ok(uint32_t n)
     return n >= 1 && n <= HWS_LINK_MAX_CREDIT;
 }
 
+static bool cancel_ok(uint8_t code)
+{
+    return code >= 1 && code <= MAX_GRPC_CODE;
+}
+
 static void put_payload(struct hws_link__writer *w, const struct hws_link_packet *p)
 {
     bool fd = (p->flags & HWS_LINK_FLAG_FD) != 0;
@@ -170,6 +176,10 @@ static void put_payload(struct hws_link__writer *w, const struct hws_link_packet
     case HWS_LINK_STATUS:
         put_status(w, &p->u.status);
         break;
+    case HWS_LINK_CANCEL:
+        hws_link__need(w, "code", cancel_ok(p->u.cancel));
+        hws_link__put_u8(w, p->u.cancel);
+        break;
     case HWS_LINK_STATS:
         hws_link__need(w, "stats", hws_link__text_ok(p->u.stats, HWS_LINK__TEXT));
         hws_link__put_raw(w, p->u.stats);
@@ -190,7 +200,6 @@ static void put_payload(struct hws_link__writer *w, const struct hws_link_packet
         hws_link__put_kills(w, &p->u.kills);
         break;
     case HWS_LINK_HALF_CLOSE:
-    case HWS_LINK_CANCEL:
     case HWS_LINK_DRAIN:
     case HWS_LINK_RELOAD:
     case HWS_LINK_CANCEL_CMD:
@@ -221,6 +230,10 @@ static void get_payload(struct hws_link__reader *r, struct hws_link_packet *p)
     case HWS_LINK_STATUS:
         get_status(r, &p->u.status);
         break;
+    case HWS_LINK_CANCEL:
+        p->u.cancel = hws_link__get_u8(r, "code");
+        hws_link__want(r, "code", cancel_ok(p->u.cancel));
+        break;
     case HWS_LINK_STATS:
         p->u.stats = hws_link__get_rest(r);
         hws_link__want(r, "stats", hws_link__text_ok(p->u.stats, HWS_LINK__TEXT));
@@ -241,7 +254,6 @@ static void get_payload(struct hws_link__reader *r, struct hws_link_packet *p)
         hws_link__get_kills(r, &p->u.kills);
         break;
     case HWS_LINK_HALF_CLOSE:
-    case HWS_LINK_CANCEL:
     case HWS_LINK_DRAIN:
     case HWS_LINK_RELOAD:
     case HWS_LINK_CANCEL_CMD:

@@ -28,7 +28,7 @@
 #include "link/hello.h"
 #include "link/kills.h"
 
-#define HWS_LINK_VERSION         3u
+#define HWS_LINK_VERSION         4u
 #define HWS_LINK_MAX_BYTES       32768u
 #define HWS_LINK_HEADER_BYTES    16u
 #define HWS_LINK_FRAGMENT_BYTES  (HWS_LINK_MAX_BYTES - HWS_LINK_HEADER_BYTES)
@@ -110,6 +110,7 @@ struct hws_link_packet {
         struct hws_span msg; /* MSG: the fragment; may be empty only without MORE */
         uint32_t credit;     /* CREDIT: 1..HWS_LINK_MAX_CREDIT messages */
         struct hws_link_status status;
+        uint8_t cancel;        /* CANCEL: the gRPC code that the caller was given, 1..16 */
         struct hws_span stats; /* STATS: "name value\n" lines */
         struct hws_link_reloaded reloaded;
         struct hws_link_adapter adapter;

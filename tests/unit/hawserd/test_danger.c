@@ -403,6 +403,64 @@ static void what_the_store_has_no_place_for_is_refused_and_not_done(void **state
     assert_int_equal(agent->danger.n_grants, 0);
 }
 
+/* ---- warrants on their way to the store ---- */
+
+static void store_put(const struct hws_danger_put *p)
+{
+    put(HWS_DANGER_NS_APPROVAL, p->hash, hws_buf_peek(&p->value), hws_buf_len(&p->value));
+}
+
+/* One step of a warrant's life: what the store said, and whether it is kept and approved then. */
+static void propose(struct hws_warrant *w, bool approved, bool stored, bool expect_kept,
+                    bool expect_approved)
+{
+    static const uint8_t inbox[16] = {8, 5};
+    struct hws_danger_put p = {.hash = ""};
+    struct hws_err err;
+
+    w->has_approver = approved;
+    (void)hws_str_copy(w->approver_id, sizeof(w->approver_id), approved ? OTTO : "");
+    struct hws_danger_approval *before = NULL;
+    assert_ok(hws_danger_propose(&agent->danger, w, inbox, &p, &err), &err);
+    before = hws_danger_find(&agent->danger, p.hash);
+    assert_true(!approved || before == NULL || !before->w.has_approver); /* not before the store */
+    if (stored) {
+        store_put(&p);
+        assert_ok(hws_danger_settle(&agent->danger, w, &p, &err), &err);
+    } else {
+        hws_danger_withdraw(&agent->danger, &p);
+    }
+    for (int restart = 0; restart < 2; restart++) { /* memory says what the store does */
+        const struct hws_danger_approval *a = hws_danger_find(&agent->danger, p.hash);
+        assert_int_equal(a != NULL, expect_kept);
+        assert_int_equal(a != NULL && a->w.has_approver, expect_approved);
+        assert_true(a == NULL || (a->n_inbox == sizeof(inbox) && a->inbox[0] == 8));
+        load();
+    }
+    hws_buf_deinit(&p.value);
+}
+
+static void a_warrant_is_kept_and_approved_when_the_store_has_it_and_not_before(void **state)
+{
+    struct hws_warrant w = {.host = "host-a",
+                            .device = NIC,
+                            .serial = "MT1",
+                            .in_bytes = 16,
+                            .request_id = "r1",
+                            .operator_id = OLGA,
+                            .reason = "test",
+                            .has_operator = true};
+
+    (void)state;
+    w.from_s = hws_danger_now(&agent->danger);
+    w.until_s = w.from_s + LIFE_S;
+    propose(&w, false, false, false, false);
+    propose(&w, false, true, true, false);
+    propose(&w, true, false, true, false);
+    propose(&w, true, true, true, true);
+    propose(&w, false, false, true, true); /* asked for again: the signature that is stored stays */
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -414,6 +472,7 @@ int main(void)
         T(a_grant_revoked_while_it_is_stored_is_refused_and_none),
         T(a_revocation_that_was_not_stored_can_be_asked_for_again),
         T(what_the_store_has_no_place_for_is_refused_and_not_done),
+        T(a_warrant_is_kept_and_approved_when_the_store_has_it_and_not_before),
         T(more_live_uses_than_fit_turn_dangerous_commands_off),
     };
 

@@ -407,6 +407,19 @@ static void a_request_that_is_never_whole_is_on_record(void **state)
     hws_rpc_free(rpc);
 }
 
+/* Over a limit of hawser-wire: the record says what the caller was told. */
+static void a_request_that_hawser_wire_refused_is_on_record_as_that(void **state)
+{
+    struct hws_rpc *rpc = open_rpc(OLGA, HWS_METHOD_AGENT_WHO_AM_I);
+    (void)state;
+
+    rpc->cut = HWS_E_BUSY;
+    hws_rpc_abandon(rpc, HWS_E_CANCELED);
+    expect_counted(HWS_REFUSAL_FORM);
+    newest_is(HWS_RECORD_DENIED, "RESOURCE_EXHAUSTED", "refused before its request was whole", 0);
+    hws_rpc_free(rpc);
+}
+
 static void more_messages_than_one_are_refused(void **state)
 {
     struct hws_rpc *rpc = open_rpc(OLGA, HWS_METHOD_AGENT_WHO_AM_I);
@@ -430,6 +443,7 @@ int main(void)
         T(limits),
         T(a_flood_of_any_kind_is_bounded_and_counted),
         T(a_request_that_is_never_whole_is_on_record),
+        T(a_request_that_hawser_wire_refused_is_on_record_as_that),
         T(more_messages_than_one_are_refused),
     };
 

@@ -141,8 +141,8 @@ static void stats_have_golden_bytes(void **state)
 
 static void packets_without_payload_are_a_bare_header(void **state)
 {
-    static const uint8_t types[] = {HWS_LINK_HALF_CLOSE, HWS_LINK_CANCEL, HWS_LINK_DRAIN,
-                                    HWS_LINK_RELOAD, HWS_LINK_CANCEL_CMD};
+    static const uint8_t types[] = {HWS_LINK_HALF_CLOSE, HWS_LINK_DRAIN, HWS_LINK_RELOAD,
+                                    HWS_LINK_CANCEL_CMD};
 
     (void)state;
     for (size_t i = 0; i < sizeof types; i++) {
@@ -154,6 +154,26 @@ static void packets_without_payload_are_a_bare_header(void **state)
         assert_int_equal(n, HWS_LINK_HEADER_BYTES);
         assert_int_equal(decoded(bytes, n).type, types[i]);
     }
+}
+
+static void a_cancel_says_what_the_caller_was_told(void **state)
+{
+    static const uint8_t golden[] = {5, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 8};
+    struct hws_link_packet p = {.type = HWS_LINK_CANCEL, .id = 7, .u.cancel = 8};
+    uint8_t bytes[sizeof golden];
+    size_t n = 0;
+
+    (void)state;
+    assert_encodes_to(&p, golden, sizeof golden);
+    assert_int_equal(decoded(golden, sizeof golden).u.cancel, 8);
+    for (unsigned code = 0; code <= 17; code += 17) { /* OK ends no call, and 17 is none */
+        p.u.cancel = (uint8_t)code;
+        assert_code(hws_link_encode(&p, bytes, sizeof bytes, &n, NULL), HWS_E_INVALID);
+        memcpy(bytes, golden, sizeof golden);
+        bytes[16] = (uint8_t)code;
+        assert_code(hws_link_decode(bytes, sizeof bytes, &p, NULL), HWS_E_PROTO);
+    }
+    assert_code(hws_link_decode(golden, HWS_LINK_HEADER_BYTES, &p, NULL), HWS_E_PROTO);
 }
 
 /* Each row changes one byte of a golden packet into something that must be refused. */
@@ -378,6 +398,7 @@ int main(void)
         cmocka_unit_test(reloaded_has_golden_bytes),
         cmocka_unit_test(stats_have_golden_bytes),
         cmocka_unit_test(packets_without_payload_are_a_bare_header),
+        cmocka_unit_test(a_cancel_says_what_the_caller_was_told),
         cmocka_unit_test(a_wrong_byte_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(id_is_needed_exactly_where_it_belongs),
