@@ -815,7 +815,7 @@ static void breach_of_protocol_is_refused_and_leaks_no_descriptor(void **state)
 {
     struct world *w = *state;
     struct hws_link_packet cmd = nop(5);
-    struct hws_link_packet stray = {.type = HWS_LINK_CANCEL, .id = 1};
+    struct hws_link_packet stray = {.type = HWS_LINK_CANCEL, .id = 1, .u.cancel = 1};
     const uint8_t garbage[3] = {0};
 
     feed(w, &cmd, 9, HWS_E_PROTO); /* a descriptor without the flag */
