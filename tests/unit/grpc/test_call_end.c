@@ -102,6 +102,7 @@ static void client_cancel_reaches_the_handler(void **state)
     (void)pair_run(p);
 
     hws_grpc_call_cancel(assert_got(s.call));
+    assert_false(s.closed); /* nobody is told within the call that asks */
     (void)pair_run(p);
 
     assert_true(s.closed);

@@ -24,6 +24,37 @@ static void a_call_over_mutual_tls_carries_both_identities(void **state)
     hang_up(&e);
 }
 
+static void nobody_is_told_within_the_call_that_asks(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, "unix:/nonexistent/hawser.sock", NULL, NULL);
+    assert_false(e.closed);
+    run_until(&e.closed);
+    hws_buf_deinit(&e.answer);
+
+    dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
+    assert_false(e.opened || e.closed);
+    run_until(&e.opened);
+    start_echo(&e, "x", 1);
+    assert_false(e.answered);
+    run_until(&e.answered);
+
+    start_echo(&e, "y", 1);
+    hws_net_conn_close(e.conn);
+    assert_false(e.answered || e.closed);
+    run_until(&e.closed);
+    assert_true(e.answered);
+    assert_int_equal(e.code, HWS_GRPC_UNAVAILABLE);
+    hws_buf_deinit(&e.answer);
+
+    dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
+    hws_net_conn_close(e.conn); /* before it is anything */
+    assert_false(e.closed);
+    run_until(&e.closed);
+    hws_buf_deinit(&e.answer);
+}
+
 static size_t s_most_in_flight;
 
 /* At the end of a turn the account has what the connections hold, TLS's bytes among it. */
@@ -313,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_over_mutual_tls_carries_both_identities),
+        cmocka_unit_test(nobody_is_told_within_the_call_that_asks),
         cmocka_unit_test(the_account_has_what_tls_holds),
         cmocka_unit_test(megabytes_pass_on_tls_and_on_the_unix_socket),
         cmocka_unit_test(both_sides_full_do_not_wait_for_each_other),
