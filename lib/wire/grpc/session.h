@@ -114,6 +114,7 @@ struct hws_grpc_conn {
     uint64_t grace_at_ms;   /* when a drained connection's calls end; UINT64_MAX = never */
     bool settled;           /* the peer's SETTINGS came */
     bool goaway_out;        /* a client's GOAWAY for its drain is queued */
+    bool silent;            /* it did not answer our keepalive ping in time */
 
     uint64_t last_ping_ms; /* the peer's; UINT64_MAX = none yet */
     uint32_t ping_strikes;

@@ -57,6 +57,7 @@ static void run_keepalive(struct hws_grpc_conn *conn)
     }
     if (conn->ping_sent_ms != HWS_GRPC_NEVER) {
         conn->stats->conn_keepalive_timeouts++;
+        conn->silent = true;
         (void)hws_grpc__conn_end(conn, NGHTTP2_NO_ERROR, HWS_E_TIMEOUT, "keepalive_timeout");
         return;
     }

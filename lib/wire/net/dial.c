@@ -9,7 +9,10 @@
 #include "net/dial.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -81,6 +84,30 @@ static void give_up_address(struct hws_net__dial *dial)
     uv_close(&dial->conn->io.handle, reopened);
 }
 
+/* Without it (a kernel that has not the option) a silent server is found by keepalive_ms only. */
+static void watch_silence(const struct hws_net_conn *conn)
+{
+    const struct {
+        int level;
+        int option;
+        int value;
+    } rows[] = {
+        {IPPROTO_TCP, TCP_KEEPIDLE, HWS_NET_SILENCE_MS / 1000},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 1},
+        {IPPROTO_TCP, TCP_KEEPCNT, HWS_NET_SILENCE_TIMEOUT_MS / 1000},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, HWS_NET_SILENCE_MS + HWS_NET_SILENCE_TIMEOUT_MS},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+    };
+    uv_os_fd_t fd = -1;
+
+    if (conn->peer.transport != HWS_NET_TLS || uv_fileno(&conn->io.handle, &fd) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)setsockopt(fd, rows[i].level, rows[i].option, &rows[i].value, sizeof(rows[i].value));
+    }
+}
+
 static void connected(uv_connect_t *req, int status)
 {
     struct hws_net__dial *dial = req->data;
@@ -98,6 +125,7 @@ static void connected(uv_connect_t *req, int status)
         return;
     }
     conn->net->stats.dialed++;
+    watch_silence(conn);
     hws_net__conn_start(conn, dial->bundle, dial->expect, NULL);
     if (conn->peer.transport == HWS_NET_TLS && !conn->hung_up) {
         conn->expect = dial->expect; /* the handshake borrows it: the connection frees it */

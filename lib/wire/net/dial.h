@@ -17,6 +17,17 @@
 /* Resolving, connecting (to each address of the name in turn) and the handshake together. */
 #define HWS_NET_DIAL_TIMEOUT_MS 10000u
 
+/*
+ * TCP: the server's host is missed by our kernel. After the silence it probes each second; when the
+ * timeout has passed, too, the connection ends HWS_E_TIMEOUT, as it does when what was sent is not
+ * taken within both together. Probes and not pings, since gRPC servers end a client that pings more
+ * often than every 5 min (grpc/doc/keepalive.md), and since probes also watch connections without
+ * calls. The engine's keepalive_ms finds the server whose kernel answers and whose program does
+ * not.
+ */
+#define HWS_NET_SILENCE_MS         30000u
+#define HWS_NET_SILENCE_TIMEOUT_MS 10000u
+
 struct hws_net_dial_config {
     const char *target; /* "host:port", "[v6]:port" or "unix:/path"; borrowed during dial */
     struct hws_tls_bundle *bundle; /* TCP: required; a reference is taken while connecting */

@@ -378,6 +378,13 @@ static bool say_goodbye(struct hws_net_conn *conn)
     return alive;
 }
 
+/* No GOAWAY reaches the peer: it takes nothing, part of a frame is lost, or it is silent. */
+static bool beyond_words(const struct hws_net_conn *conn)
+{
+    return conn->grpc.state == HWS_GRPC_CONN_CLOSED ||
+           (conn->grpc.state == HWS_GRPC_CONN_CLOSING && conn->grpc.silent);
+}
+
 void hws_net__pump(struct hws_net_conn *conn)
 {
     uint64_t due_ms = UINT64_MAX;
@@ -396,8 +403,8 @@ void hws_net__pump(struct hws_net_conn *conn)
         due_ms = hws_grpc_conn_turn(&conn->grpc, now_ms(conn));
     }
     bool alive = hws_net__flush(conn, &more);
-    if (alive && conn->opened && conn->grpc.state == HWS_GRPC_CONN_CLOSED) {
-        hws_net__conn_hang_up(conn); /* its peer takes nothing, or part of a frame is lost */
+    if (alive && conn->opened && beyond_words(conn)) {
+        hws_net__conn_hang_up(conn);
         alive = false;
     }
     if (alive && conn->opened && !conn->worn && hws_tls_conn_is_worn(&conn->tls)) {

@@ -73,6 +73,10 @@ static enum hws_code server_open(struct hws_net_conn *conn, struct hws_grpc_conn
     struct world *w = hws_net_conn_owner(conn);
     (void)err;
     cfg->server = &w->server;
+    if (w->keepalive_ms != 0) {
+        cfg->limits.keepalive_ms = w->keepalive_ms;
+        cfg->limits.keepalive_timeout_ms = w->keepalive_ms;
+    }
     (void)hws_str_copy(w->principal, sizeof(w->principal), hws_net_conn_peer(conn)->principal);
     return HWS_OK;
 }

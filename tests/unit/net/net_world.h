@@ -45,6 +45,7 @@ struct world {
     char principal[HWS_TLS_PRINCIPAL_MAX_BYTES + 1]; /* of the last peer that opened */
     char refused[64];                                /* the reason of the last refusal */
     uint32_t n_server_closed;
+    uint32_t keepalive_ms; /* of the server's connections; 0 = the default */
     uint32_t n_listeners_closed;
 };
 

@@ -326,6 +326,51 @@ static void every_failed_allocation_costs_one_call_only_with_tls(void **state)
     sweep(hws_net_listener_address(&world.tcp), world.olga);
 }
 
+static void a_silent_peer_is_let_go_with_all_that_it_has_not_taken(void **state)
+{
+    enum { N = 60 * 1000, CALLS = 4, SMALL = 4096 }; /* as much as may be sent unasked */
+    static uint8_t data[N];
+    static struct end calls[CALLS];
+    int small = SMALL;
+    uv_os_fd_t fds[2] = {-1, -1};
+    struct end e;
+    (void)state;
+    world.keepalive_ms = 300;
+    dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
+    run_until(&e.opened);
+    world.keepalive_ms = 0;
+    call_echo(&e, "x", 1);
+    struct hws_net_conn *served = hws_container_of(world.tcp.conns.prev, struct hws_net_conn, link);
+    assert_int_equal(uv_fileno(&e.conn->io.handle, &fds[0]), 0);
+    assert_int_equal(uv_fileno(&served->io.handle, &fds[1]), 0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    uint32_t before = world.n_server_closed;
+    uint64_t silent = world.net.stats.grpc.conn_keepalive_timeouts;
+
+    for (size_t i = 0; i < CALLS; i++) {
+        calls[i] = (struct end){.conn = e.conn};
+        start_echo(&calls[i], data, N);
+    }
+    (void)uv_read_stop(&e.conn->io.stream); /* and it believes that it reads */
+    bool waited = false;
+    limit_begin();
+    while (world.n_server_closed == before) {
+        waited = waited || served->write_since_ms != 0;
+        (void)uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    limit_end();
+
+    assert_true(waited);
+    assert_int_equal(world.net.stats.grpc.conn_keepalive_timeouts, silent + 1);
+    assert_int_equal(world.tcp.all.held_bytes, 0);
+    hang_up(&e);
+    for (size_t i = 0; i < CALLS; i++) {
+        assert_true(calls[i].answered);
+        hws_buf_deinit(&calls[i].answer);
+    }
+}
+
 static void a_drained_connection_ends_by_itself(void **state)
 {
     struct end e;
@@ -353,6 +398,7 @@ int main(void)
         cmocka_unit_test(the_unix_socket_tells_who_by_the_kernels_word),
         cmocka_unit_test(a_broken_record_is_answered_by_an_alert_though_output_waits),
         cmocka_unit_test(a_drained_connection_ends_by_itself),
+        cmocka_unit_test(a_silent_peer_is_let_go_with_all_that_it_has_not_taken),
         cmocka_unit_test(every_failed_allocation_costs_one_call_only),
         cmocka_unit_test(every_failed_allocation_costs_one_call_only_with_tls),
     };

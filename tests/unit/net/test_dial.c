@@ -1,5 +1,6 @@
 /* Connecting: a name with several addresses, servers that refuse, say nothing or are others. */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +33,32 @@ static void nobody_listening_is_gone(void **state)
     run_until(&e.closed);
     assert_int_equal(e.err.code, HWS_E_GONE);
     hws_buf_deinit(&e.answer);
+}
+
+static int option_of(const struct end *e, int level, int option)
+{
+    uv_os_fd_t fd = -1;
+    int value = 0;
+    socklen_t n = sizeof(value);
+
+    assert_int_equal(uv_fileno(&e->conn->io.handle, &fd), 0);
+    assert_int_equal(getsockopt(fd, level, option, &value, &n), 0);
+    return value;
+}
+
+static void the_kernel_of_a_client_misses_a_silent_server(void **state)
+{
+    struct end e;
+    (void)state;
+    dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
+    run_until(&e.opened);
+
+    assert_int_equal(option_of(&e, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(&e, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+    assert_int_equal(
+        option_of(&e, IPPROTO_TCP, TCP_KEEPINTVL) * option_of(&e, IPPROTO_TCP, TCP_KEEPCNT), 10);
+    assert_int_equal(option_of(&e, IPPROTO_TCP, TCP_USER_TIMEOUT), 40000);
+    hang_up(&e);
 }
 
 /* A socket that listens on loopback and answers nobody; *out_port is its own. */
@@ -166,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_other_than_the_expected_one_is_refused),
         cmocka_unit_test(nobody_listening_is_gone),
+        cmocka_unit_test(the_kernel_of_a_client_misses_a_silent_server),
         cmocka_unit_test(the_next_address_is_tried_when_one_refuses),
         cmocka_unit_test(the_next_address_is_tried_when_one_does_not_answer),
         cmocka_unit_test(the_last_address_says_why_none_answered),
