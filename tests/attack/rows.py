@@ -232,11 +232,11 @@ def flood(a, part, first=None, code=CALM):
 
 
 def one_flood(a, part, first, code):
-    idle = idle_p99_ms(a)
+    idle, flood_s = idle_p99_ms(a), min(FLOOD_S, 5) if a.off else FLOOD_S
     most, n_conns, began = 0.0, 0, time.monotonic()
     with Neighbour(a) as neighbour:
-        while time.monotonic() - began < FLOOD_S or n_conns < 2:
-            check(time.monotonic() - began < FLOOD_S + 30, f"only {n_conns} connections")
+        while time.monotonic() - began < flood_s or n_conns < 2:
+            check(time.monotonic() - began < flood_s + 30, f"only {n_conns} connections")
             try:
                 p = a.attacker()
             except Closed:
@@ -245,7 +245,7 @@ def one_flood(a, part, first, code):
             with p:
                 if first:
                     first(p)
-                got, _, took = attack_until_closed(p, [part] * 100000, seconds=FLOOD_S)
+                got, _, took = attack_until_closed(p, [part] * 100000, seconds=flood_s)
             n_conns += 1
             most = max(most, took)
             check(got == code, f"GOAWAY {got} after {took:.2f} s of flood")
@@ -276,7 +276,7 @@ def pings_too_often(a):
 
 
 # Which of three limits ends a flood of pings depends on how many come in one read: here the one of all control frames must.
-PINGED = {"ping_strikes": BIG, "max_outbound_acks": 1000000, "max_outbound_items": BIG}
+PINGED = {"ping_strikes": BIG, "max_outbound_acks": BIG, "max_outbound_items": BIG}
 
 
 @row("control_burst control_per_s", "over_control_rate", CONTROL_OFF, fails=FLOODED, own={"limits": PINGED}, quick_off=True)
@@ -284,7 +284,7 @@ def ping_flood(a):
     return flood(a, frame(PING, 0, 0, b"12345678") * 200)
 
 
-@row("control_burst control_per_s max_outbound_acks", "over_control_rate", {**CONTROL_OFF, "max_outbound_acks": 1000000, "max_outbound_items": BIG},
+@row("control_burst control_per_s max_outbound_acks", "over_control_rate", {**CONTROL_OFF, "max_outbound_acks": BIG, "max_outbound_items": BIG},
      fails=FLOODED)
 def settings_flood(a):
     return flood(a, frame(SETTINGS, 0, 0) * 1800)  # more than control_burst in one TLS record

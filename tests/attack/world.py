@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
 
 import harness  # noqa: E402
+from cable import Namespace  # noqa: E402
 from h2 import CHECK, INFO, Closed, Peer, fields  # noqa: E402
 from harness import until  # noqa: E402
 
@@ -63,9 +64,9 @@ class Places:
 class AttackedHost(harness.Host):
     """A host whose hawser-wire runs with other limits, through a script in its place."""
 
-    def __init__(self, places, limits, descriptors=0, bin_dir=harness.BIN):
+    def __init__(self, places, limits, descriptors=0, bin_dir=harness.BIN, faults=None):
         places.hosts.append(self)
-        super().__init__(places.root, places.pki, f"host-{len(places.hosts)}")
+        super().__init__(places.root, places.pki, f"host-{len(places.hosts)}", faults=faults)
         self.bin = os.path.join(self.dir, "bin")
         os.makedirs(self.bin)
         for name in ("hawserd", "hawser-emu"):
@@ -82,18 +83,29 @@ class AttackedHost(harness.Host):
 
 
 class Agent:
-    """A running agent with what the rows need."""
+    """A running agent with what the rows need; away: in a network namespace of its own, to which cables lead."""
 
-    def __init__(self, places, limits=None, descriptors=0, bin_dir=harness.BIN):
+    def __init__(self, places, limits=None, descriptors=0, bin_dir=harness.BIN, faults=None, away=False):
         self.places = places
-        self.host = AttackedHost(places, limits or {}, descriptors, bin_dir)
-        self.host.start()
-        self.address = self.host.address
+        self.namespace = Namespace() if away else None
+        self.host = AttackedHost(places, limits or {}, descriptors, bin_dir, faults)
+        if away:
+            self.host.listen("0.0.0.0:0")
+        with self.there():
+            self.host.start()
+        self.port = int(self.host.address.rsplit(":", 1)[1])
+        self.address = f"127.0.0.1:{self.port}"
         (self.pid,) = self.host.pids()["hawser-wire"]
         self.serve_once()
 
+    def there(self):
+        """The calling thread is where the agent is."""
+        return self.namespace.entered() if self.namespace else contextlib.nullcontext()
+
     def stop(self):
         code = self.host.stop()
+        if self.namespace:
+            self.namespace.close()
         log = self.host.log_text()
         for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "LeakSanitizer has encountered", "runtime error:", "assertion failed"):
             check(mark not in log, f'{self.host.name} log has "{mark}":\n{log[-6000:]}')
@@ -104,12 +116,16 @@ class Agent:
     # ---- peers
 
     def attacker(self, who=None, source="127.0.0.1", **how):
-        return Peer(self.address, who or self.places.mallory, source=source, **how)
+        with self.there():
+            return Peer(self.address, who or self.places.mallory, source=source, **how)
+
+    def good(self, source=GOOD, **how):
+        return self.attacker(self.places.operator, source, **how)
 
     def serve_once(self, source=GOOD, seconds=10):
         """A well-behaved caller connects and calls; how long it took."""
         began = time.monotonic()
-        with Peer(self.address, self.places.operator, source=source, timeout=seconds) as p:
+        with self.good(source, timeout=seconds) as p:
             check(p.call(CHECK, seconds=seconds)[0] == 0, "a good caller is not answered OK")
         return time.monotonic() - began
 
@@ -117,7 +133,7 @@ class Agent:
 
     def counters(self):
         """{name: value} of AgentService.Info, at most half a second old."""
-        with Peer(self.address, self.places.operator, source=GOOD) as p:
+        with self.good() as p:
             status, answer = p.call(INFO)
             check(status == 0, f"Info: status {status}: {p.headers}")
         out = {}
@@ -129,6 +145,9 @@ class Agent:
 
     def counter(self, name):
         return self.counters().get("wire." + name, 0)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def pss_kb(self):
         """Memory of hawser-wire, in KiB."""
@@ -165,9 +184,9 @@ def p99(values):
     return values[min(len(values) - 1, int(len(values) * 0.99))] if values else 0.0
 
 
-def _neighbour(address, files, ready, stop, out):
+def _neighbour(agent, ready, stop, out):
     took = []
-    with Peer(address, files, source=GOOD) as p:
+    with agent.good() as p:
         while not stop.is_set():
             began = time.monotonic()
             if p.call(CHECK)[0] != 0:
@@ -184,7 +203,7 @@ class Neighbour:
     def __init__(self, agent):
         fork = multiprocessing.get_context("fork")
         self.ready, self.stop, self.out = fork.Event(), fork.Event(), fork.Queue()
-        self.process = fork.Process(target=_neighbour, args=(agent.address, agent.places.operator, self.ready, self.stop, self.out), daemon=True)
+        self.process = fork.Process(target=_neighbour, args=(agent, self.ready, self.stop, self.out), daemon=True)
 
     def __enter__(self):
         self.process.start()

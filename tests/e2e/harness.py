@@ -150,6 +150,13 @@ class Host:
         self.n_ready = len(self.adapters)
         self.log = os.path.join(self.dir, "log")
 
+    def listen(self, address):
+        """Where it listens when it is started: another address than a port of its choice on loopback."""
+        with open(self.config) as f:
+            text = f.read()
+        with open(self.config, "w") as f:
+            f.write(re.sub(r"^listen:.*$", f"listen: {address}", text, flags=re.M))
+
     def trust(self, keys=()):
         """Replaces the trust file: whose keys sign dangerous commands here, [(principal, public key in hex)]."""
         path = os.path.join(self.dir, "keys/trust")
