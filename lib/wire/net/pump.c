@@ -36,8 +36,9 @@ static enum hws_code seal(struct hws_net_conn *conn, struct hws_err *err)
 {
     hws_net__bufs_get(conn->net, &conn->sending);
     hws_tls_conn_lend(&conn->tls, &conn->sending);
-    /* A TLS that has failed seals nothing more, but its alert is to leave. */
-    while (conn->opened && conn->tls.state != HWS_TLS_STATE_FAILED &&
+    /* A TLS that has ended seals nothing more, but its alert is to leave. */
+    while (conn->opened &&
+           (conn->tls.state == HWS_TLS_STATE_OPEN || conn->tls.state == HWS_TLS_STATE_PEER_DONE) &&
            hws_tls_conn_unsent(&conn->tls) < HWS_TLS_UNSENT_MAX_BYTES) {
         struct hws_span spans[HWS_GRPC_OUT_SPANS];
         size_t taken = 0;
@@ -234,6 +235,12 @@ static void stream_ended(struct hws_net_conn *conn)
         conn->net->stats.truncated += conn->opened ? 1 : 0;
         hws_net__conn_fail(conn, &err);
         return;
+    }
+    if (hws_net__has_tls(conn) &&
+        !conn->hung_up) { /* RFC 5246 7.2.1: close_notify for close_notify */
+        bool more = false;
+        hws_tls_conn_close(&conn->tls);
+        (void)hws_net__flush(conn, &more);
     }
     (void)hws_err_set(&err, HWS_E_GONE, "the peer closed the connection");
     hws_net__conn_fail(conn, &err);

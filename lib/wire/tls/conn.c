@@ -69,6 +69,16 @@ static int bio_recv(void *data, unsigned char *bytes, size_t n)
     return (int)k;
 }
 
+static void keep_first(struct hws_tls_engine *e, const uint8_t *bytes, size_t n)
+{
+    size_t k = sizeof(e->first) - e->n_first < n ? sizeof(e->first) - e->n_first : n;
+
+    if (k > 0) {
+        memcpy(e->first + e->n_first, bytes, k);
+        e->n_first += k;
+    }
+}
+
 /* What the callback saw during the handshake must be what the library now holds. */
 static bool peer_is_confirmed(struct hws_tls_conn *conn)
 {
@@ -236,8 +246,9 @@ enum hws_code hws_tls_conn_recv(struct hws_tls_conn *conn, const uint8_t *bytes,
         return HWS_OK; /* nothing after the peer's or our end is of interest */
     }
     conn->in = (struct hws_span){.bytes = bytes, .n = n};
-    if (conn->state == HWS_TLS_STATE_HANDSHAKE && drive_handshake(conn) != HWS_OK) {
-        return report(conn, err);
+    if (conn->state == HWS_TLS_STATE_HANDSHAKE) {
+        keep_first(conn->engine, bytes, n);
+        return drive_handshake(conn) == HWS_OK ? HWS_OK : report(conn, err);
     }
     return HWS_OK;
 }

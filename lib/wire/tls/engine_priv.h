@@ -83,10 +83,14 @@ struct hws_tls__verify {
     struct hws_err err;
 };
 
+#define HWS_TLS__FIRST_BYTES 7u /* a record's header, and a whole alert or a message's type */
+
 struct hws_tls_engine {
     mbedtls_ssl_context ssl;
     struct hws_tls__verify verify;
     struct hws_tls__exported exported;
+    uint8_t first[HWS_TLS__FIRST_BYTES]; /* of what has come: alert.c names the fault by it */
+    size_t n_first;
 };
 
 /* The certificate profile, and the rest of the configuration of one side. HWS_E_NOMEM, HWS_E_IO. */
@@ -145,6 +149,11 @@ enum hws_code hws_tls__fail(struct hws_tls_conn *conn, enum hws_tls_reason reaso
 
 /* As fail, from a return value of mbedTLS and what verification said. */
 enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc);
+
+/* alert.c: tells the peer of a handshake why it ends, by the alert that is due for what the library
+ * refused with rc; and the fatal alert in plain text that ends our output, 0 if none does. */
+void hws_tls__tell_peer(struct hws_tls_conn *conn, int rc);
+uint8_t hws_tls__last_alert(struct hws_tls_conn *conn);
 
 /* Frees mbedTLS's half of a connection, wiped. */
 void hws_tls__engine_free(struct hws_tls_conn *conn);

@@ -7,8 +7,6 @@
 
 #include "tls/engine_priv.h"
 
-#define ALERT_RECORD_BYTES 7u /* type, version (2), length (2), level, description */
-
 static const struct {
     uint8_t alert;
     const char *name;
@@ -32,20 +30,6 @@ static const char *alert_name(uint8_t alert)
     return "unnamed";
 }
 
-/* The description of the plaintext fatal alert that ends our output, 0 if there is none. */
-static uint8_t last_alert_sent(const struct hws_tls_conn *conn)
-{
-    size_t n = hws_buf_len(&conn->out);
-
-    if (n < ALERT_RECORD_BYTES) {
-        return 0;
-    }
-    const uint8_t *rec = hws_buf_peek(&conn->out) + n - ALERT_RECORD_BYTES;
-    bool alert = rec[0] == MBEDTLS_SSL_MSG_ALERT && rec[1] == 3 && rec[3] == 0 && rec[4] == 2 &&
-                 rec[5] == MBEDTLS_SSL_ALERT_LEVEL_FATAL;
-    return alert ? rec[6] : 0;
-}
-
 enum hws_code hws_tls__fail(struct hws_tls_conn *conn, enum hws_tls_reason reason,
                             enum hws_code code, const char *fmt, ...)
 {
@@ -62,12 +46,12 @@ enum hws_code hws_tls__fail(struct hws_tls_conn *conn, enum hws_tls_reason reaso
     return code;
 }
 
-static enum hws_tls_reason reason_of(const struct hws_tls_conn *conn, int rc)
+static enum hws_tls_reason reason_of(struct hws_tls_conn *conn, int rc)
 {
     if (conn->out_of_memory || hws_tls__is_nomem(rc)) {
         return HWS_TLS_REASON_LOCAL;
     }
-    if (last_alert_sent(conn) == MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL) {
+    if (hws_tls__last_alert(conn) == MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL) {
         return HWS_TLS_REASON_ALPN;
     }
     switch (rc) {
@@ -86,49 +70,6 @@ static enum hws_tls_reason reason_of(const struct hws_tls_conn *conn, int rc)
         return HWS_TLS_REASON_CHAIN;
     default:
         return HWS_TLS_REASON_PROTOCOL;
-    }
-}
-
-/* The alert that is due for what the library refused without one: mbedTLS 2.28 sends none for most
- * faults of a ClientHello, of a key and of a signature. */
-static uint8_t alert_of(int rc)
-{
-    switch (rc) {
-    case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-        return MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
-    case MBEDTLS_ERR_SSL_INVALID_RECORD:
-    case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
-#if MBEDTLS_VERSION_MAJOR < 3
-    case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
-#endif
-        return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
-#if MBEDTLS_VERSION_MAJOR < 3
-    case MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE_VERIFY:
-        return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
-    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE:
-    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE_RP:
-    case MBEDTLS_ERR_SSL_BAD_HS_CLIENT_KEY_EXCHANGE_CS:
-        return MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER;
-#endif
-    case MBEDTLS_ERR_ECP_VERIFY_FAILED:
-        return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
-    default:
-        return MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
-    }
-}
-
-/* A peer should be told why its handshake ends. Once either side has keys the library tells it.
- * Before there is a version the library would send a record of version 0. */
-static void tell_peer(struct hws_tls_conn *conn, int rc)
-{
-    const uint8_t record[ALERT_RECORD_BYTES] = {MBEDTLS_SSL_MSG_ALERT,         3,           3, 0, 2,
-                                                MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert_of(rc)};
-
-    bool plain = conn->state == HWS_TLS_STATE_HANDSHAKE &&
-                 conn->engine->ssl.MBEDTLS_PRIVATE(transform_out) == NULL;
-    if (plain && last_alert_sent(conn) == 0 &&
-        hws_buf_put(&conn->out, record, sizeof(record)) != HWS_OK) {
-        conn->out_of_memory = true; /* it goes unsaid */
     }
 }
 
@@ -165,11 +106,11 @@ enum hws_code hws_tls__fail_lib(struct hws_tls_conn *conn, int rc)
                              alert_name(alert));
     }
     case HWS_TLS_REASON_NO_CERTIFICATE:
-        tell_peer(conn, rc);
+        hws_tls__tell_peer(conn, rc);
         return hws_tls__fail(conn, reason, HWS_E_DENIED, "%s: %s", hws_tls_reason_name(reason),
                              hws_tls_reason_text(reason));
     default:
-        tell_peer(conn, rc);
+        hws_tls__tell_peer(conn, rc);
         return hws_tls__fail(conn, reason, HWS_E_PROTO, "%s: %s (-0x%04x)",
                              hws_tls_reason_name(reason), hws_tls_reason_text(reason),
                              (unsigned)-rc);

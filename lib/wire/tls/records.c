@@ -502,7 +502,9 @@ static enum hws_code take_messages(struct hws_tls_records *r, const uint8_t *byt
             body <= HWS_TLS_TICKET_MAX_BYTES) {
             r->n_skip = (uint32_t)body;
             r->n_message = 0;
-        } else if (r->message[0] != MESSAGE_KEY_UPDATE || body != 1) {
+        } else if (r->message[0] == MESSAGE_KEY_UPDATE && body != 1) {
+            return refuse(r, ALERT_DECODE_ERROR, reply, err, "a KeyUpdate of a wrong length");
+        } else if (r->message[0] != MESSAGE_KEY_UPDATE) {
             return refuse(r, ALERT_UNEXPECTED_MESSAGE, reply, err, "a message with no place here");
         } else if (r->n_message == sizeof(r->message)) {
             r->n_message = 0;
