@@ -5,7 +5,7 @@
 need_packages $BUILD_PACKAGES binutils python3 python3-venv g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || { fail "$why"; return 0; }
 . tests/interop/venv.sh
 . tests/interop/peers.sh
-build dev hws_wire_static hws_wire_shared || return 0
+build dev hws_wire_static hws_wire_shared hws_wire_api || return 0
 work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-library.XXXXXX") || { fail "no folder"; return 0; }
 server=""
 trap '[ -n "$server" ] && kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
@@ -33,6 +33,9 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
 (cd "$headers" && find . -type f | sed 's#^\./##' | sort) >"$work/installed"
 api --headers | sort >"$work/headers"
 same "installed_headers" "$work/headers" "$work/installed"
+docs=$prefix/share/doc/hawser-grpc
+same "installed_api" "$work/API.md" "$docs/API.md"
+same "installed_readme" lib/wire/README.md "$docs/README.md"
 
 # What the compiler sees declared behind the one header, against what both libraries export.
 echo '#include <hawser_grpc.h>' >"$work/all.c"
@@ -63,7 +66,7 @@ else
   pass "no_hardware"
 fi
 
-docs/examples/grpc/build.sh "$work/bin" >"$work/log" 2>&1 || { head -n 20 "$work/log"; fail "build"; return 0; }
+"$docs/examples/build.sh" "$work/bin" >"$work/log" 2>&1 || { head -n 20 "$work/log"; fail "build"; return 0; }
 pass "build"
 # From another folder, and with the prefix somewhere else than where it was installed.
 mv "$prefix" "$work/moved"
