@@ -344,6 +344,21 @@ class FleetCase(unittest.TestCase):
             raise AssertionError("a sanitizer or assertion reported in an agent's log")
         shutil.rmtree(cls.root, ignore_errors=True)
 
+    @classmethod
+    def key(cls, who):
+        """Where the key is that signs dangerous commands for who."""
+        return os.path.join(cls.root, f"{who}-sign.key")
+
+    @classmethod
+    def new_key(cls, who):
+        """Makes that key; its public half as the CLI shows it."""
+        path = cls.key(who)
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path],
+                       check=True, capture_output=True, timeout=30)
+        out = subprocess.run([os.path.join(BIN, "hawser"), "approval", "key", "--sign", path, "-o", "json"],
+                             check=True, capture_output=True, timeout=60, text=True).stdout
+        return json.loads(out)["public"]
+
     def cli_env(self, who):
         env = {k: v for k, v in os.environ.items() if not k.startswith("HAWSER_")}
         env.update(HAWSER_INVENTORY=self.inventory, XDG_STATE_HOME=os.path.join(self.root, "cli-state"), NO_COLOR="1")

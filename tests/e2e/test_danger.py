@@ -3,9 +3,8 @@ way that it must not go. The device process is hawser-emu; what reached the card
 import json
 import os
 import signal
-import subprocess
 
-from harness import BIN, DOMAIN, FleetCase, Host, NIC0, NIC1, until
+from harness import DOMAIN, FleetCase, Host, NIC0, NIC1, until
 
 POLICY = f"""version: 1
 rules:
@@ -28,19 +27,6 @@ class Danger(FleetCase):
         cls.keys = [(principal, cls.new_key(who)) for who, principal in (("olga", OLGA), ("otto", OTTO))]
         h.trust(cls.keys)
         return h
-
-    @classmethod
-    def new_key(cls, who):
-        """Makes a signing key; its public half as the CLI shows it."""
-        path = cls.key(who)
-        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path],
-                       check=True, capture_output=True, timeout=30)
-        out = subprocess.run([os.path.join(BIN, "hawser"), "approval", "key", "--sign", path, "-o", "json"], check=True, capture_output=True, timeout=60, text=True).stdout
-        return json.loads(out)["public"]
-
-    @classmethod
-    def key(cls, who):
-        return os.path.join(cls.root, f"{who}-sign.key")
 
     def grant(self, *more, seconds="30m", device=NIC0):
         (g,) = self.js("grant", "add", "--device", device, "--for", seconds, "--reason", "ticket 4711", OLGA, "debug-write", *more,

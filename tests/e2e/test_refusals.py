@@ -4,12 +4,11 @@ import json
 import os
 import re
 import struct
-import subprocess
 import sys
 import time
 import urllib.parse
 
-from harness import BIN, DOMAIN, TOP, FleetCase, Host, NIC0, NIC1, RNG, until
+from harness import DOMAIN, TOP, FleetCase, Host, NIC0, NIC1, RNG, until
 
 sys.path.insert(0, os.path.join(TOP, "tests/attack"))
 from h2 import DATA, END_HEADERS, END_STREAM, HEADERS, INFO, Peer, block, fields, frame, message, text, varint  # noqa: E402
@@ -96,18 +95,6 @@ class Refusals(FleetCase):
         cls.otto = cls.people["otto"]
         h.trust([(f"spiffe://{DOMAIN}/operator/{who}", cls.new_key(who)) for who in ("olga", "otto")])
         return h
-
-    @classmethod
-    def new_key(cls, who):
-        path = cls.key(who)
-        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path],
-                       check=True, capture_output=True, timeout=30)
-        out = subprocess.run([os.path.join(BIN, "hawser"), "approval", "key", "--sign", path, "-o", "json"], check=True, capture_output=True, timeout=60, text=True).stdout
-        return json.loads(out)["public"]
-
-    @classmethod
-    def key(cls, who):
-        return os.path.join(cls.root, f"{who}-sign.key")
 
     # ---- calls
 
