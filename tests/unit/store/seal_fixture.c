@@ -1,3 +1,4 @@
+/* What the programs of signed logs share. */
 #include "seal_fixture.h"
 
 #include <string.h>
