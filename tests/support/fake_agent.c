@@ -278,6 +278,27 @@ static void on_pull(struct fake_agent *a, struct hws_grpc_call *call, const uint
     send_end(a, call);
 }
 
+/* ---- commands ---- */
+
+void fake_agent_answer(struct hws_grpc_call *call, const Hawser__V1__ExecuteStreamResponse *m)
+{
+    reply(call, &m->base);
+}
+
+static void on_item(struct fake_agent *a, struct hws_grpc_call *call, const uint8_t *bytes,
+                    size_t n)
+{
+    Hawser__V1__ExecuteStreamRequest *q =
+        hawser__v1__execute_stream_request__unpack(NULL, n, bytes);
+
+    assert_non_null(q);
+    a->n_items++;
+    if (a->on_item != NULL) {
+        a->on_item(a, call, q);
+    }
+    hawser__v1__execute_stream_request__free_unpacked(q, NULL);
+}
+
 /* ---- the server ---- */
 
 static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
@@ -288,6 +309,11 @@ static enum hws_grpc_code on_call(struct hws_grpc_call *call, void *data)
     a->n_calls++;
     hws_grpc_call_set_data(call, a);
     return HWS_GRPC_OK;
+}
+
+static bool is_stream_of_commands(const struct hws_grpc_call *call)
+{
+    return hws_str_eq(hws_grpc_call_path(call), hws_client_method_command_execute_stream.path);
 }
 
 static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
@@ -310,8 +336,17 @@ static void on_message(struct hws_grpc_call *call, const uint8_t *bytes, size_t 
         on_plan(a, call, bytes, n);
     } else if (hws_str_eq(path, hws_client_method_dump_pull.path)) {
         on_pull(a, call, bytes, n);
+    } else if (is_stream_of_commands(call)) {
+        on_item(a, call, bytes, n);
     } else {
         on_apply(a, call, bytes, n);
+    }
+}
+
+static void on_half_close(struct hws_grpc_call *call)
+{
+    if (is_stream_of_commands(call)) {
+        hws_grpc_call_finish(call, HWS_GRPC_OK, NULL, NULL, 0, NULL);
     }
 }
 
@@ -324,8 +359,10 @@ static void on_cancel(struct hws_grpc_call *call, const struct hws_grpc_outcome 
     hws_grpc_call_finish_text(call, HWS_GRPC_CANCELLED, "");
 }
 
-static const struct hws_grpc_call_ops call_ops = {
-    .on_call = on_call, .on_message = on_message, .on_cancel = on_cancel};
+static const struct hws_grpc_call_ops call_ops = {.on_call = on_call,
+                                                  .on_message = on_message,
+                                                  .on_half_close = on_half_close,
+                                                  .on_cancel = on_cancel};
 
 static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                              struct hws_err *err)
@@ -370,6 +407,7 @@ void fake_agent_init(struct fake_agent *a, uv_loop_t *loop)
         {hws_client_method_dump_pull.path, HWS_GRPC_SERVER_STREAM, true},
         {hws_client_method_config_plan.path, unary, false},
         {hws_client_method_config_apply.path, unary, false},
+        {hws_client_method_command_execute_stream.path, HWS_GRPC_BIDI, true},
     };
     struct hws_err err;
 

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "grpc/server.h"
+#include "hawser.h"
 #include "net/listen.h"
 
 #define FAKE_ID          "mlx5:FAKE01@0000:01:00.0"
@@ -40,16 +41,23 @@ struct fake_agent {
     bool dump_forgets;       /* does not know a dump that is resumed; a new one is another dump */
     bool dump_corrupt;       /* the digest promised is not the data's */
     bool dump_bad_crc;
+    /* each command of a stream; NULL: no answer */
+    void (*on_item)(struct fake_agent *a, struct hws_grpc_call *call,
+                    const Hawser__V1__ExecuteStreamRequest *item);
     /* what came */
     unsigned n_dumps;
     uint64_t last_offset; /* of the latest pull */
     unsigned n_calls;
     unsigned n_conns;
     unsigned n_applies;
+    unsigned n_items;
     char request_id[80];
     char role[32];
     uint64_t election;
 };
+
+/* Answers one command of a stream. */
+void fake_agent_answer(struct hws_grpc_call *call, const Hawser__V1__ExecuteStreamResponse *m);
 
 /* A socket in a folder of its own; starts to listen. */
 void fake_agent_init(struct fake_agent *a, uv_loop_t *loop);
