@@ -60,6 +60,11 @@ static enum hws_code read_texts(const struct hws_wire_options *o, struct texts *
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && code == HWS_OK; i++) {
         code = read_file(paths[i], &t->bufs[i], spans[i], err);
     }
+    if (code == HWS_OK && o->crl != NULL && t->pem.crl.n == 0) { /* not the same as no list */
+        code = hws_err_set(err, HWS_E_INVALID,
+                           "crl: the file is empty; leave it out of the "
+                           "configuration if there is no list");
+    }
     for (size_t i = 0; i < o->n_trust && code == HWS_OK; i++) {
         code = read_trust(t, i, o->trust[i], err);
     }

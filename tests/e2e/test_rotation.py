@@ -308,6 +308,26 @@ class EachTrigger(Changing):
             self.put("agent.crt", files["cert"])
         self.rotated(trigger, certificate_and_key, lambda: self.shown() == der)
 
+    def certificate_alone(self, trigger):
+        pem = self.signed_agent(f"renewed_{trigger}", "20450101")
+        der = ssl.PEM_cert_to_DER_cert(pem)
+
+        def certificate_alone():
+            self.write("agent.crt", pem)
+        self.rotated(trigger, certificate_alone, lambda: self.shown() == der)
+
+    def key_alone(self, trigger):
+        """The key that belongs to the certificate, written in the other form."""
+        with open(os.path.join(self.tls, "agent.key")) as f:
+            form = ("pkcs8", "-topk8", "-nocrypt") if "EC PRIVATE" in f.read() else ("pkey", "-traditional")
+        pem = subprocess.run(("openssl", *form, "-in", f"{self.tls}/agent.key"), check=True, capture_output=True, text=True, timeout=60).stdout
+        shown, loaded = self.shown(), self.said(f"certificates_loaded by={trigger}")
+
+        def key_alone():
+            self.write("agent.key", pem)
+        self.rotated(trigger, key_alone, lambda: self.said(f"certificates_loaded by={trigger}") > loaded)
+        self.assertEqual(self.shown(), shown)
+
     def authorities(self, trigger):
         def second_ca_comes():
             self.write("ca.crt", "".join(self.cas))
@@ -348,67 +368,156 @@ class EachTrigger(Changing):
         else:
             until(lambda: self.policy_hash() != before, f"policy by {trigger}", 30)
 
-    def refused(self, trigger, what, name, breaks, says):
-        """A file that breaks the set: refused by that trigger, told, and what is shown stays."""
-        path, shown = os.path.join(self.tls, name), self.shown()
+    def break_file(self, name, how):
+        """Text in place of the file; or its first bytes, nothing at its place, a folder there, or one that nobody may read."""
+        path = os.path.join(self.tls, name)
+        if how in ("missing", "folder"):
+            os.unlink(path)
+            if how == "folder":
+                os.mkdir(path)
+            return
         with open(path) as f:
+            text = f.read()
+        text = {"cut": text[:len(text) // 2], "forbidden": text}.get(how, how)
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0 if how == "forbidden" else 0o600)
+        os.rename(path + ".new", path)
+
+    def mend_file(self, name, good):
+        path = os.path.join(self.tls, name)
+        if os.path.isdir(path):
+            os.rmdir(path)
+        self.write(name, good)
+
+    def refused(self, trigger, name, how, says):
+        """A file that breaks the set: refused by that trigger and told with the file and the reason; what is shown stays. A set in
+        between that is whole may be read: it is the one that is shown."""
+        with open(os.path.join(self.tls, name)) as f:
             good = f.read()
-        before, n_refused, policy = self.count(trigger), self.n_refused(), self.policy_hash()
-        logged = self.said("certificates_refused")
-        self.write(name, breaks)
+        line = re.compile(f"certificates_refused by={trigger} reason=.*{says}")
+        n = len(line.findall(self.host.log_text()))
+        self.break_file(name, how)
         answer = self.announce(trigger)
         if answer:
-            self.assertEqual(answer.code, 6, f"{what}: {answer}")
+            self.assertEqual(answer.code, 6, f"{name} {how[:20]}: {answer}")
             self.assertIn("those in use stay, the policy was not read", answer.err)
             self.assertRegex(answer.err, says)
-        until(lambda: self.count(trigger) > before and self.n_refused() > n_refused, f"{what} is counted as {trigger}", 30)
-        self.assertGreater(self.said("certificates_refused"), logged)
-        self.assertEqual(self.shown(), shown)
-        self.assertEqual(self.policy_hash(), policy)
-        loaded = self.said("certificates_loaded")
-        self.write(name, good)
-        self.announce(trigger)
-        until(lambda: self.said("certificates_loaded") > loaded, f"the good set after {what}", 30)
+        until(lambda: len(line.findall(self.host.log_text())) > n, f"{name} {how[:20]!r} is refused by {trigger}, for {says}", 30)
+        self.assertEqual(self.shown(), self.good)
+        self.mend_file(name, good)
 
-    def expired_ca(self):
-        """The CA's own name and key, in a certificate that ended years ago."""
-        work = os.path.join(self.root, "expired")
+    def broken_sets(self):
+        """(what, the file, how it is broken, what is said of it)"""
+        other = self.made("agent", "--ip", "127.0.0.1")
+        with open(other["key"]) as f, open(other["cert"]) as g:
+            key, cert = f.read(), g.read()
+        return (
+            ("key of another certificate", "agent.key", key, "tls/agent.key: key: does not belong to the certificate"),
+            ("certificate of another key", "agent.crt", cert, "tls/agent.key: key: does not belong to the certificate"),
+            ("expired certificate", "agent.crt", self.signed_agent("expired", "20210101"), "tls/agent.crt: cert: .*expired"),
+            ("certificate that is no PEM", "agent.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "tls/agent.crt: cert: no certificate in PEM"),
+            ("certificate cut short", "agent.crt", "cut", "tls/agent.crt: cert: "),
+            ("key cut short", "agent.key", "cut", "tls/agent.key: key: "),
+            ("CA cut short", "ca.crt", "cut", "tls/ca.crt: ca: "),
+            ("list cut short", "ca.crl", "cut", "tls/ca.crl: crl: "),
+            ("empty certificate", "agent.crt", "", "tls/agent.crt"),
+            ("empty key", "agent.key", "", "tls/agent.key"),
+            ("empty CA", "ca.crt", "", "tls/ca.crt"),
+            ("empty list", "ca.crl", "", "tls/ca.crl"),
+            ("no certificate", "agent.crt", "missing", "tls/agent.crt.*No such file"),
+            ("no key", "agent.key", "missing", "tls/agent.key.*No such file"),
+            ("no CA", "ca.crt", "missing", "tls/ca.crt.*No such file"),
+            ("no list", "ca.crl", "missing", "tls/ca.crl.*No such file"),
+            ("folder for a key", "agent.key", "folder", "tls/agent.key.*Is a directory"),
+            ("key that may not be read", "agent.key", "forbidden", "tls/agent.key.*Permission denied"),
+            ("CA that expired", "ca.crt", self.expired_ca(), "tls/agent.crt: cert: expired"),
+            ("CA of another", "ca.crt", self.cas[1], "tls/agent.crt: cert: "),
+            ("deny-list with a word of its own", "deny", "nobody here\n", "tls/deny: deny: "),
+        )
+
+    def broken_policy(self, trigger):
+        """The same for the policy, which is read when that is asked for."""
+        with open(self.host.policy) as f:
+            good = f.read()
+        before = self.policy_hash()
+        for text, says in ((good + "ruls: []\n", "unknown key"), ("", "policy"), (good[:len(good) // 2] + "\n  x: [", "policy")):
+            with open(self.host.policy, "w") as f:
+                f.write(text)
+            n = len(re.findall("policy_refused .*policy", self.host.log_text()))
+            answer = self.announce(trigger)
+            if answer:
+                self.assertEqual(answer.code, 3, answer)
+                self.assertIn(f"{self.host.policy}:", answer.err)
+                self.assertIn(says, answer.err)
+            else:
+                until(lambda n=n: len(re.findall("policy_refused .*policy", self.host.log_text())) > n, "the policy is refused and told", 30)
+            self.assertEqual(self.policy_hash(), before)
+        with open(self.host.policy, "w") as f:
+            f.write(good)
+
+    def signed(self, name, of, signer, extensions, ends):
+        """Another certificate of the same name and key: PEM. of, signer: certificate and key; ends: YYYYMMDD."""
+        work = os.path.join(self.root, name)
         os.makedirs(work)
-        ca = self.pki.dir
         with open(os.path.join(work, "cnf"), "w") as f:
             f.write(f"[ca]\ndefault_ca = c\n[c]\ndatabase = {work}/index\nnew_certs_dir = {work}\nserial = {work}/serial\n"
                     "default_md = sha256\npolicy = p\nx509_extensions = x\nunique_subject = no\n"
                     "[p]\ncommonName = optional\norganizationName = optional\n[req]\ndistinguished_name = d\n[d]\n"
-                    "[x]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n")
+                    f"[x]\n{extensions}\nsubjectKeyIdentifier = hash\n")
         open(os.path.join(work, "index"), "w").close()
         with open(os.path.join(work, "serial"), "w") as f:
             f.write("4711\n")
-        openssl = ("openssl", "x509", "-x509toreq", "-in", f"{ca}/ca.crt", "-signkey", f"{ca}/ca.key", "-out", f"{work}/csr")
-        subprocess.run(openssl, check=True, capture_output=True, timeout=60)
-        subprocess.run(["openssl", "ca", "-batch", "-config", f"{work}/cnf", "-selfsign", "-keyfile", f"{ca}/ca.key", "-in", f"{work}/csr", "-preserveDN",
-                        "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-notext", "-out", f"{work}/crt"],
-                       check=True, capture_output=True, timeout=60)
+        for command in (("x509", "-x509toreq", "-in", of[0], "-signkey", of[1], "-out", f"{work}/csr"),
+                        ("ca", "-batch", "-config", f"{work}/cnf", "-cert", signer[0], "-keyfile", signer[1], "-in", f"{work}/csr", "-preserveDN",
+                         "-startdate", "20200101000000Z", "-enddate", f"{ends}000000Z", "-notext", "-out", f"{work}/crt")):
+            subprocess.run(("openssl", *command), check=True, capture_output=True, timeout=60)
         with open(f"{work}/crt") as f:
             return f.read()
 
+    def signed_agent(self, name, ends):
+        """The certificate in place, as the CA would renew it for the key that is there."""
+        extensions = ("basicConstraints = critical, CA:FALSE\nkeyUsage = critical, digitalSignature\nextendedKeyUsage = serverAuth, clientAuth\n"
+                      f"subjectAltName = URI:spiffe://{harness.DOMAIN}/agent/host-a, IP:127.0.0.1")
+        return self.signed(name, (f"{self.tls}/agent.crt", f"{self.tls}/agent.key"), (f"{self.pki.dir}/ca.crt", f"{self.pki.dir}/ca.key"), extensions, ends)
+
+    def expired_ca(self):
+        """The CA's own name and key, in a certificate that ended years ago."""
+        ca = (f"{self.pki.dir}/ca.crt", f"{self.pki.dir}/ca.key")
+        return self.signed("expired_ca", ca, ca, "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign", "20210101")
+
+    TRIGGERS = ("watch", "signal", "reload")
+
     def test_each_change_by_each_trigger_is_seen_and_no_call_fails(self):
+        changes = (self.certificate_and_key, self.certificate_alone, self.key_alone, self.authorities, self.revocation_list, self.deny_list, self.policy)
         with Load(self.host.address, self.operator) as load:
-            for trigger in ("watch", "signal", "reload"):
-                for change in (self.certificate_and_key, self.authorities, self.revocation_list, self.deny_list, self.policy):
+            for trigger in self.TRIGGERS:
+                for change in changes:
                     change(trigger)
         self.assertEqual(load.failed, [], f"of {load.n_calls} calls")
-        print(f"18 rotations, {load.n_calls} calls over {load.n} connections and new ones, none failed")
+        for change in changes:
+            left = "left until it is told" if change == self.policy else "taken" 
+            print(f"rotation: {change.__name__:34} watch: {left:22} signal: taken    reload: taken")
+        print(f"rotation: {3 * len(changes)} cells, {load.n_calls} calls over {load.n} connections and new ones, none failed")
 
     def test_each_refused_set_is_told_counted_and_changes_nothing(self):
-        other, expired = self.made("agent", "--ip", "127.0.0.1"), self.expired_ca()
-        with open(other["key"]) as f:
-            key = f.read()
+        sets, self.good, policy = self.broken_sets(), self.shown(), self.policy_hash()
+        before = {trigger: self.count(trigger) for trigger in self.TRIGGERS}
+        n_refused = self.n_refused()
         with Load(self.host.address, self.operator, 8) as load:
-            for trigger in ("watch", "signal", "reload"):
-                self.refused(trigger, "broken PEM", "agent.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "tls/agent.crt: cert: no certificate in PEM")
-                self.refused(trigger, "another key", "agent.key", key, "tls/agent.key: key: does not belong to the certificate")
-                self.refused(trigger, "an expired CA", "ca.crt", expired, "tls/agent.crt: cert: expired")
+            for trigger in self.TRIGGERS:
+                for _, name, how, says in sets:
+                    self.refused(trigger, name, how, says)
+            for trigger in self.TRIGGERS[1:]:
+                self.broken_policy(trigger)
         self.assertEqual(load.failed, [], f"of {load.n_calls} calls")
+        self.assertEqual(self.policy_hash(), policy)
+        for trigger in self.TRIGGERS:
+            self.assertGreaterEqual(self.count(trigger) - before[trigger], len(sets), trigger)
+        self.assertGreaterEqual(self.n_refused() - n_refused, 3 * len(sets))
+        for what, name, _, _ in sets:
+            print(f"rotation: {what:34} watch: refused, told      signal: refused, told   reload: refused, told   ({name})")
+        print(f"rotation: {3 * len(sets) + 6} refused sets, {load.n_calls} calls, none failed, what was shown stayed")
 
 
 class Revocation(Changing):
