@@ -56,6 +56,8 @@ enum hws_counter {
     HWS_COUNT_COMMANDS,  /* firmware commands handed to the device process */
     HWS_COUNT_TIMEOUTS,  /* commands that did not return in time */
     HWS_COUNT_DUMPS,     /* dumps spooled */
+    HWS_COUNT_SECOND,    /* commands that we passed on and the device process refused: its gate, a
+                            kill, a warrant. 0 while both judge alike */
     HWS_N_COUNTERS
 };
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "common/file.h"
@@ -417,6 +418,7 @@ enum hws_code hws_danger_propose(struct hws_danger *d, const struct hws_warrant 
         put->added = false;
         return code;
     }
+    hws_assert(kept != NULL);
     struct hws_danger_approval next = *kept;
     next.w = *w;
     code = hws_danger_pack(&next, &put->value, err);

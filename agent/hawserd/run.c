@@ -127,6 +127,8 @@ static void call_done(struct hws_ctl_call *call)
     struct hws_run *run = call->data;
     enum hws_code code = call->err.code;
 
+    /* The card's own refusal is E_DEVICE. */
+    run->adapter->agent->counters[HWS_COUNT_SECOND] += code == HWS_E_DENIED ? 1 : 0;
     run->unanswered =
         call->err.stage == HWS_STAGE_UNKNOWN && (code == HWS_E_TIMEOUT || code == HWS_E_CANCELED);
     if (run->unanswered && code == HWS_E_TIMEOUT) {

@@ -116,7 +116,7 @@ static void add_counters(struct hws_task *task, Hawser__V1__InfoResponse *r)
         [HWS_COUNT_FAILED] = "calls_failed", [HWS_COUNT_DENIED] = "denied",
         [HWS_COUNT_MUTATIONS] = "mutations", [HWS_COUNT_REPEATED] = "repeated_requests",
         [HWS_COUNT_COMMANDS] = "commands",   [HWS_COUNT_TIMEOUTS] = "command_timeouts",
-        [HWS_COUNT_DUMPS] = "dumps",
+        [HWS_COUNT_DUMPS] = "dumps",         [HWS_COUNT_SECOND] = "device_process_refused",
     };
 
     r->counters = hws_arena_ptrs(&task->arena, MAX_COUNTERS);

@@ -135,6 +135,18 @@ class Danger(FleetCase):
         self.approve(warrant)
         return warrant
 
+    def test_what_the_device_process_alone_refuses_is_counted(self):
+        """It reads the trust file at each dangerous command; hawserd when it is told to."""
+        self.grant()
+        warrant = self.approved()
+        before = self.counters("host-a")["device_process_refused"]
+        self.host.trust(self.keys[1:])
+        try:
+            self.assertIn("device process: warrant: unknown key", self.denied(*SET, "--approval", warrant))
+        finally:
+            self.host.trust(self.keys)
+        self.assertEqual(self.counters("host-a")["device_process_refused"], before + 1)
+
     def test_both_judges_remember_across_restarts(self):
         self.grant()
         warrant = self.approved()
