@@ -1,18 +1,12 @@
 /* Grants, warrants and uses over a real store in a temporary folder. */
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "hawser/v1/approval.pb-c.h"
-#include "hawserd/agent.h"
 #include "hawserd/danger.h"
 #include "hawserd/handler.h"
-#include "hawserd/task.h"
-#include "test.h"
+#include "keeper.h"
 
 #define OLGA    "spiffe://d/operator/olga"
 #define OTTO    "spiffe://d/operator/otto"
@@ -22,42 +16,19 @@
 #define LIFE_S  600u
 #define AN_HOUR 3600u
 
-static struct hws_agent *agent;
-static char dir[64];
-
 static int start(void **state)
 {
-    struct hws_store_options o = {0};
-    char path[128];
-    struct hws_err err;
     (void)state;
-
-    hws_str_copy(dir, sizeof(dir), "/tmp/hawser-danger-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    hws_str_print(path, sizeof(path), "%s/hawser.db", dir);
-    o.path = path;
-    agent = hws_mem_zalloc(1, sizeof(*agent));
-    assert_non_null(agent);
+    keeper_open((struct hws_store_options){0});
     agent->danger.agent = agent;
-    assert_ok(hws_store_open(&o, &agent->store, &err), &err);
     return 0;
 }
 
 static int stop(void **state)
 {
-    static const char *const names[] = {"hawser.db", "hawser.db-wal", "hawser.db-shm",
-                                        "hawser.db-ballast"};
-    char path[128];
     (void)state;
-
     hws_danger_deinit(&agent->danger);
-    hws_store_close_wait(agent->store);
-    hws_mem_free(agent);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        hws_str_print(path, sizeof(path), "%s/%s", dir, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(dir);
+    keeper_close();
     return 0;
 }
 
@@ -231,7 +202,6 @@ static void more_live_uses_than_fit_turn_dangerous_commands_off(void **state)
 static struct hws_caller caller = {
     .n_refs = 1000, .principal = OTTO, .serial = "01", .peer = "127.0.0.1:1"};
 static struct hws_err ends[2]; /* by the operation's tag */
-static unsigned n_ended;
 
 static void ended(struct hws_task *task)
 {
@@ -265,12 +235,10 @@ static void begin(uint64_t tag, enum hws_method_id method, void *request)
     task->handler->run(task);
 }
 
-static void wait_for(unsigned n)
+static void wait_for(int n)
 {
     while (n_ended < n) {
-        struct pollfd p = {.fd = hws_store_fd(agent->store), .events = POLLIN};
-        assert_int_equal(poll(&p, 1, 60000), 1);
-        hws_store_turn(agent->store);
+        keeper_turn();
     }
 }
 

@@ -1,107 +1,35 @@
 /* Intent and outcome around a task, over a real store in a temporary folder. */
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/mem.h"
-#include "base/str.h"
-#include "hawserd/agent.h"
 #include "hawserd/convert.h"
-#include "hawserd/handler.h"
 #include "hawserd/ledger.h"
-#include "hawserd/task.h"
-#include "test.h"
-
-static struct hws_agent *agent;
-static char dir[64];
-static struct hws_caller caller = {
-    .n_refs = 1000, .principal = "spiffe://d/operator/o", .serial = "01", .peer = "127.0.0.1:1"};
-static int n_gone;
-static int n_ended;
+#include "keeper.h"
 
 static int start(void **state)
 {
-    struct hws_store_options o = {0};
-    char path[128];
-    struct hws_err err;
     (void)state;
-
-    hws_str_copy(dir, sizeof(dir), "/tmp/hawser-ledger-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    hws_str_print(path, sizeof(path), "%s/hawser.db", dir);
-    o.path = path;
-    agent = hws_mem_zalloc(1, sizeof(*agent));
-    assert_non_null(agent);
-    assert_ok(hws_store_open(&o, &agent->store, &err), &err);
+    keeper_open((struct hws_store_options){0});
     return 0;
 }
 
 static int stop(void **state)
 {
-    char path[128];
-    static const char *const names[] = {"hawser.db", "hawser.db-wal", "hawser.db-shm", "ballast",
-                                        "hawser.db-ballast"};
     (void)state;
-
-    hws_store_close_wait(agent->store);
-    hws_mem_free(agent);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        hws_str_print(path, sizeof(path), "%s/%s", dir, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(dir);
+    keeper_close();
     return 0;
-}
-
-static void go(struct hws_task *task)
-{
-    (void)task;
-    n_gone++;
-}
-
-static void ended(struct hws_task *task)
-{
-    (void)task;
-    n_ended++;
 }
 
 static void init_task(struct hws_task *task, const char *request_id, uint64_t election,
                       uint8_t content)
 {
-    memset(task, 0, sizeof(*task));
-    task->agent = agent;
-    task->caller = &caller;
-    task->row = hws_method_at(HWS_METHOD_CONFIG_RESET);
-    task->handler = hws_handler_at(HWS_METHOD_CONFIG_RESET);
-    task->want.effect = HWS_EFFECT_CONFIG_NEXT_RESET;
-    task->want.detail = "defaults of NUM_OF_VFS";
-    task->want.mutation.given = true;
-    task->want.mutation.role = "operator";
-    task->want.mutation.low = election;
-    task->want.mutation.request_id = request_id;
-    task->want.mutation.reason = "";
+    keeper_task(task, request_id, election);
     memset(task->request_hash.b, content, sizeof(task->request_hash.b));
-    hws_buf_init(&task->answer, 4096);
-    hws_buf_init(&task->details, 4096);
-    n_gone = 0;
-    n_ended = 0;
-}
-
-static void free_task(struct hws_task *task)
-{
-    hws_buf_deinit(&task->answer);
-    hws_buf_deinit(&task->details);
-    hws_arena_deinit(&task->arena);
 }
 
 static void spin(void)
 {
     while (n_gone == 0 && n_ended == 0) {
-        struct pollfd p = {.fd = hws_store_fd(agent->store), .events = POLLIN};
-        assert_int_equal(poll(&p, 1, 5000), 1);
-        hws_store_turn(agent->store);
+        keeper_turn();
     }
 }
 
@@ -109,7 +37,7 @@ static void begin(struct hws_task *task)
 {
     struct hws_err err;
 
-    assert_ok(hws_ledger_begin(task, go, ended, &err), &err);
+    assert_ok(hws_ledger_begin(task, keeper_go, keeper_ended, &err), &err);
     spin();
 }
 
@@ -117,7 +45,7 @@ static void end(struct hws_task *task)
 {
     n_gone = 0;
     n_ended = 0;
-    hws_ledger_end(task, ended);
+    hws_ledger_end(task, keeper_ended);
     spin();
 }
 
@@ -166,7 +94,7 @@ static void repeated_request_gets_the_first_answer_marked(void **state)
     assert_code(hws_buf_put(&task.answer, answer, sizeof(answer)), HWS_OK);
     end(&task);
     assert_int_equal(task.err.code, HWS_OK);
-    free_task(&task);
+    keeper_free_task(&task);
 
     init_task(&task, "repeat-0001", 5, 1);
     begin(&task);
@@ -178,7 +106,7 @@ static void repeated_request_gets_the_first_answer_marked(void **state)
     assert_memory_equal(hws_buf_peek(&task.answer), answer, sizeof(answer));
     assert_int_equal(hws_buf_peek(&task.answer)[3], 5 << 3); /* repeated_request, a varint */
     assert_int_equal(hws_buf_peek(&task.answer)[4], 1);
-    free_task(&task);
+    keeper_free_task(&task);
 }
 
 static void repeated_failure_fails_the_same_way(void **state)
@@ -194,7 +122,7 @@ static void repeated_failure_fails_the_same_way(void **state)
     assert_code(hws_convert_details(&task.err, NULL, 0, &task.details), HWS_OK);
     task.outcome = HWS_INTENT_OLD;
     end(&task);
-    free_task(&task);
+    keeper_free_task(&task);
 
     init_task(&task, "fail-00001", 5, 2);
     begin(&task);
@@ -205,7 +133,7 @@ static void repeated_failure_fails_the_same_way(void **state)
     assert_int_equal(task.err.exec_status, 3);
     assert_int_equal(task.err.syndrome, 0x1234);
     assert_string_equal(task.err.msg, "register MNVDA: refused");
-    free_task(&task);
+    keeper_free_task(&task);
 }
 
 static void reason_of_the_caller_is_on_record(void **state)
@@ -219,7 +147,7 @@ static void reason_of_the_caller_is_on_record(void **state)
     assert_string_equal(task.begin.record.detail, "defaults of NUM_OF_VFS; reason: ticket 4711");
     task.outcome = HWS_INTENT_NEW;
     end(&task);
-    free_task(&task);
+    keeper_free_task(&task);
 }
 
 static void same_id_for_something_else_and_an_old_fence_are_refused(void **state)
@@ -230,16 +158,16 @@ static void same_id_for_something_else_and_an_old_fence_are_refused(void **state
     begin(&task);
     task.outcome = HWS_INTENT_NEW;
     end(&task);
-    free_task(&task);
+    keeper_free_task(&task);
 
     init_task(&task, "other-0001", 5, 4);
     begin(&task);
     assert_code(task.err.code, HWS_E_EXISTS);
-    free_task(&task);
+    keeper_free_task(&task);
     init_task(&task, "other-0002", 4, 3);
     begin(&task);
     assert_code(task.err.code, HWS_E_DENIED);
-    free_task(&task);
+    keeper_free_task(&task);
 }
 
 static void unfinished_request_is_not_done_twice(void **state)
@@ -255,16 +183,16 @@ static void unfinished_request_is_not_done_twice(void **state)
 
     assert_int_equal(n_gone, 0);
     assert_code(second.err.code, HWS_E_CONFLICT);
-    free_task(&second);
+    keeper_free_task(&second);
     first.outcome = HWS_INTENT_VOID;
     end(&first);
-    free_task(&first);
+    keeper_free_task(&first);
     init_task(&second, "open-00001", 5, 5); /* void: the id is free again */
     begin(&second);
     assert_int_equal(n_gone, 1);
     second.outcome = HWS_INTENT_NEW;
     end(&second);
-    free_task(&second);
+    keeper_free_task(&second);
 }
 
 int main(void)

@@ -2,28 +2,21 @@
  * What is refused on its way is on record: status, reason and counter of each step's refusal, over
  * a real store in a temporary folder.
  */
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/mem.h"
 #include "base/str.h"
 #include "hawser/v1/agent.pb-c.h"
 #include "hawser/v1/config.pb-c.h"
-#include "hawserd/agent.h"
 #include "hawserd/audit.h"
 #include "hawserd/convert.h"
 #include "hawserd/handler.h"
 #include "hawserd/svc.h"
-#include "hawserd/task.h"
+#include "keeper.h"
 #include "store/audit.h"
-#include "test.h"
 
-#define OLGA    "spiffe://d/operator/olga"
-#define NOBODY  "spiffe://d/nobody"
-#define NIC     "0000:3b:00.0"
-#define WAIT_MS 60000
+#define OLGA   "spiffe://d/operator/olga"
+#define NOBODY "spiffe://d/nobody"
+#define NIC    "0000:3b:00.0"
 
 static const char policy[] = "version: 1\n"
                              "rules:\n"
@@ -32,10 +25,8 @@ static const char policy[] = "version: 1\n"
                              "    methods: [observe, configure, admin]\n"
                              "    max_effect: config-live\n";
 
-static struct hws_agent *agent;
 static struct hws_ctl_ipc_adapter port;
 static struct hws_adapter adapter;
-static char dir[64];
 static uint64_t n_calls;
 
 static void load_policy(void)
@@ -70,51 +61,29 @@ static void plug_adapter(void)
 
 static int start(void **state)
 {
-    struct hws_store_options o = {.max_jobs = 64};
-    char path[128];
-    struct hws_err err;
     (void)state;
 
-    hws_str_copy(dir, sizeof(dir), "/tmp/hawser-task-XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    hws_str_print(path, sizeof(path), "%s/hawser.db", dir);
-    o.path = path;
-    agent = hws_mem_zalloc(1, sizeof(*agent));
-    assert_non_null(agent);
-    assert_int_equal(uv_loop_init(&agent->loop), 0);
+    keeper_open((struct hws_store_options){.max_jobs = 64});
     assert_int_equal(uv_timer_init(&agent->loop, &agent->refused_timer), 0);
     agent->refused_timer.data = agent;
-    hws_list_init(&agent->ops);
     hws_list_init(&agent->wire.ready);
     agent->wire.agent = agent;
     agent->rotation.agent = agent;
     agent->danger.agent = agent;
     load_policy();
     plug_adapter();
-    assert_ok(hws_store_open(&o, &agent->store, &err), &err);
     return 0;
 }
 
 static int stop(void **state)
 {
-    static const char *const names[] = {"hawser.db", "hawser.db-wal", "hawser.db-shm",
-                                        "hawser.db-ballast"};
-    char path[128];
     (void)state;
 
     assert_int_equal(agent->n_ops, 0);
-    hws_store_close_wait(agent->store);
     uv_close((uv_handle_t *)&agent->refused_timer, NULL);
-    assert_int_equal(uv_run(&agent->loop, UV_RUN_DEFAULT), 0);
-    assert_int_equal(uv_loop_close(&agent->loop), 0);
     hws_bars_deinit(&agent->barred.bars);
     hws_policy_unref(agent->policy);
-    hws_mem_free(agent);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        hws_str_print(path, sizeof(path), "%s/%s", dir, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(dir);
+    keeper_close();
     return 0;
 }
 
@@ -142,9 +111,7 @@ static uint8_t call_bytes(const char *principal, enum hws_method_id method, cons
 
     hws_task_begin(rpc, bytes, n);
     while (!rpc->ended) {
-        struct pollfd p = {.fd = hws_store_fd(agent->store), .events = POLLIN};
-        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-        hws_store_turn(agent->store);
+        keeper_turn();
     }
     uint8_t status = rpc->status;
     hws_str_copy(message, HWS_ERR_MSG_BYTES, rpc->message);
