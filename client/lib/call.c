@@ -31,7 +31,8 @@ static void finish(struct hws_client__call *c)
     }
 }
 
-/* What this side has to say when it ended the call, or found no agent. False: the wire's word. */
+/* What this side has to say when it ended the call, found no agent, or lost it. False: the wire's
+ * word. */
 static bool ended_here(struct hws_client__call *c, const struct hws_grpc_outcome *o)
 {
     struct hws_client_status *s = &c->pub->status;
@@ -42,13 +43,12 @@ static bool ended_here(struct hws_client__call *c, const struct hws_grpc_outcome
     } else if (c->refused) {
         (void)hws_client__fail(s, HWS_CLIENT_INTERNAL, "the agent's answer is malformed");
     } else if (o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->unprocessed) {
-        (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED, "%s: no connection in time",
-                               target);
+        (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED, "%s: %s", target, o->message);
     } else if (o->code == HWS_GRPC_DEADLINE_EXCEEDED && o->n_details == 0) {
         /* Our clock or hawser-wire's ran out; hawserd itself says at which stage it was. */
         (void)hws_client__fail(s, HWS_CLIENT_DEADLINE_EXCEEDED,
                                "no answer before the deadline: whether it was done is UNKNOWN");
-    } else if (o->code == HWS_GRPC_UNAVAILABLE && o->unprocessed &&
+    } else if (o->code == HWS_GRPC_UNAVAILABLE && (o->unprocessed || !o->from_peer) &&
                strstr(o->message, target) == NULL) {
         (void)hws_client__fail(s, HWS_CLIENT_UNAVAILABLE, "%s: %s", target, o->message);
     } else {

@@ -148,6 +148,7 @@ static void lost_while_the_agent_works_is_not_sent_again(void **state)
 
     assert_int_equal(call.status.code, HWS_CLIENT_UNAVAILABLE);
     assert_false(call.status.unprocessed);
+    assert_non_null(strstr(call.status.message, agent.target)); /* whose connection it was */
     assert_int_equal(agent.n_calls, 1);
     close_client(c);
 }
@@ -157,7 +158,9 @@ static void deadline_ends_a_call_whose_outcome_is_unknown(void **state)
     struct hws_client *c = open_client();
     struct hws_client_call call = {
         .method = &hws_client_method_device_list, .request = &list_all.base, .timeout_ms = 50};
+    struct hws_client_status status;
     (void)state;
+    assert_int_equal(list(c, &status), HWS_CLIENT_OK); /* connected: the time is the call's alone */
     agent.hold = true;
 
     assert_int_equal(hws_client_run(c, &call), HWS_CLIENT_DEADLINE_EXCEEDED);
