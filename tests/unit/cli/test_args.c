@@ -188,6 +188,8 @@ static void version_and_help_stand_instead_of_a_command(void **state)
     hws_cli_help(f, &a);
     assert_int_equal(fclose(f), 0);
     assert_non_null(strstr(text, "\n  11  some hosts or adapters failed"));
+    assert_non_null(strstr(text, "man hawser "));
+    assert_null(strstr(text, "docs/")); /* where it is installed there is no such folder */
 }
 
 static void numbers_name_their_option(void **state)
