@@ -261,3 +261,24 @@ void expect_inbox(const struct expect *x, uint16_t opcode, uint16_t op_mod, uint
         }
     }
 }
+
+void expect_choose(const struct expect *x, uint32_t (*draw)(void), uint16_t *opcode,
+                   uint16_t *op_mod, uint16_t *register_id)
+{
+    *op_mod = (uint16_t)(draw() % 4 == 0 ? draw() : draw() % 3);
+    *register_id = (uint16_t)draw();
+    *opcode = (uint16_t)draw();
+    if (draw() % 4 == 0) {
+        return;
+    }
+    if (draw() % 2 == 0) {
+        *opcode = EXPECT_ACCESS_REG;
+        while (!x->registers[*register_id][0].there && !x->registers[*register_id][1].there) {
+            (*register_id)++;
+        }
+        return;
+    }
+    while (!x->commands[*opcode].there) {
+        (*opcode)++;
+    }
+}

@@ -70,6 +70,10 @@ bool expect_is_dangerous(const struct expect_row *row);
 /* May the profile run the row? */
 bool expect_profile_may(const struct expect_profile *p, const struct expect_row *row);
 
+/* Draws a listed opcode or register, three times of four; else any. */
+void expect_choose(const struct expect *x, uint32_t (*draw)(void), uint16_t *opcode,
+                   uint16_t *op_mod, uint16_t *register_id);
+
 /* Writes an inbox with this header and what `needs` lines want; in[EXPECT_MAX_BYTES] is zeroed up
  * to n. */
 void expect_inbox(const struct expect *x, uint16_t opcode, uint16_t op_mod, uint16_t register_id,

@@ -131,6 +131,38 @@ bool peer_recv(int fd, uint8_t *bytes, struct hws_link_packet *p, unsigned ms)
     return true;
 }
 
+int peer_listen(const char *folder)
+{
+    char path[96];
+    int listener = -1;
+
+    hws_str_print(path, sizeof path, "%s/sock", folder);
+    assert_code(hws_sock_listen(path, &listener, NULL), HWS_OK);
+    return listener;
+}
+
+pid_t peer_spawn_emu(const char *folder, bool memory, const char *log)
+{
+    const struct {
+        char *option;
+        const char *file;
+    } files[] = {{(char *)"--socket", "sock"},
+                 {(char *)"--lock", "lock"},
+                 {(char *)"--state-dir", "state"},
+                 {(char *)"--trust", "keys/trust"},
+                 {(char *)"--memory", "memory"}};
+    char paths[sizeof files / sizeof files[0]][96];
+    char *argv[16] = {(char *)HWS_BIN_DIR "/hawser-emu", (char *)"--profile", (char *)CX7};
+    size_t n = 3;
+
+    for (size_t i = 0; i < (memory ? 5 : 3); i++) {
+        hws_str_print(paths[i], sizeof paths[i], "%s/%s", folder, files[i].file);
+        argv[n++] = files[i].option;
+        argv[n++] = paths[i];
+    }
+    return peer_spawn(argv, log);
+}
+
 void peer_take_device(int listener, pid_t pid, int *fd, uint8_t *bytes)
 {
     struct hws_link_packet hello = {.type = HWS_LINK_HELLO,

@@ -13,6 +13,7 @@
 #include "link/packet.h"
 
 #define PEER_WAIT_MS 20000u
+#define CX7          HWS_TESTS_DIR "/../agent/emu/profiles/connectx7.yaml"
 
 /* Pseudo-random numbers from the printed seed. */
 uint32_t peer_random(void);
@@ -43,6 +44,13 @@ bool peer_send_bytes(int fd, const uint8_t *bytes, size_t n);
 /* Receives and decodes one packet into bytes[HWS_LINK_MAX_BYTES]; false: gone or silent for ms.
  * What the program under test sends must decode. */
 bool peer_recv(int fd, uint8_t *bytes, struct hws_link_packet *p, unsigned ms);
+
+/* As hawserd: listens at FOLDER/sock. */
+int peer_listen(const char *folder);
+
+/* Starts hawser-emu for that socket, with one adapter of CX7, its output going to log (NULL:
+ * nowhere). memory: its trust file is FOLDER/keys/trust, and FOLDER/memory what it remembers. */
+pid_t peer_spawn_emu(const char *folder, bool memory, const char *log);
 
 /* As hawserd: takes the connection of hawser-emu (pid) with one adapter, to its ADAPTER packet;
  * *fd is closed before. Which rows are killed is not told yet. */

@@ -21,7 +21,6 @@
 #define DAMAGED 100000u /* packets */
 #define BROKEN  500u /* of them may end the connection: each costs the process's pause of 20 ms */
 #define ID_AT   8u   /* lib/core/link/packet.h */
-#define CX7     HWS_TESTS_DIR "/../agent/emu/profiles/connectx7.yaml"
 
 static const struct expect *expected;
 static char folder[64];
@@ -106,34 +105,13 @@ static struct flight *free_flight(void)
     }
 }
 
-/* A listed opcode or register, three times of four; any else. */
-static void choose(uint16_t *opcode, uint16_t *op_mod, uint16_t *id)
-{
-    *op_mod = (uint16_t)(peer_random() % 4 == 0 ? peer_random() : peer_random() % 3);
-    *id = (uint16_t)peer_random();
-    *opcode = (uint16_t)peer_random();
-    if (peer_random() % 4 == 0) {
-        return;
-    }
-    if (peer_random() % 2 == 0) {
-        *opcode = EXPECT_ACCESS_REG;
-        while (!expected->registers[*id][0].there && !expected->registers[*id][1].there) {
-            (*id)++;
-        }
-        return;
-    }
-    while (!expected->commands[*opcode].there) {
-        (*opcode)++;
-    }
-}
-
 static size_t make_command(struct flight *f, uint8_t *in, struct hws_link_cmd *cmd)
 {
     const struct expect_row *row;
     const struct hws_table_row *named;
     uint16_t op_mod;
 
-    choose(&f->opcode, &op_mod, &f->register_id);
+    expect_choose(expected, peer_random, &f->opcode, &op_mod, &f->register_id);
     row = expect_of(expected, f->opcode, op_mod, f->register_id);
     size_t n = row != NULL ? row->in_bytes : 16 + 4 * (peer_random() % 64);
     expect_inbox(expected, f->opcode, op_mod, f->register_id, in, n);
@@ -258,28 +236,11 @@ static void damaged_packets_run_nothing_that_is_not_expected(void **state)
 
 static int setup(void **state)
 {
-    char socket_path[96];
-    char lock_path[96];
-    char state_dir[96];
-    char *argv[] = {(char *)HWS_BIN_DIR "/hawser-emu",
-                    (char *)"--socket",
-                    socket_path,
-                    (char *)"--lock",
-                    lock_path,
-                    (char *)"--state-dir",
-                    state_dir,
-                    (char *)"--profile",
-                    (char *)CX7,
-                    NULL};
-
     (void)state;
     expected = expect_load();
     peer_folder(folder, sizeof folder);
-    hws_str_print(socket_path, sizeof socket_path, "%s/sock", folder);
-    hws_str_print(lock_path, sizeof lock_path, "%s/lock", folder);
-    hws_str_print(state_dir, sizeof state_dir, "%s/state", folder);
-    assert_code(hws_sock_listen(socket_path, &listener, NULL), HWS_OK);
-    pid = peer_spawn(argv, NULL);
+    listener = peer_listen(folder);
+    pid = peer_spawn_emu(folder, false, NULL);
     take_connection();
     return 0;
 }

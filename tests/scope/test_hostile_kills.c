@@ -14,7 +14,6 @@
 #include "table/table.h"
 #include "test.h"
 
-#define CX7      HWS_TESTS_DIR "/../agent/emu/profiles/connectx7.yaml"
 #define SHORT_MS 1000u   /* a kill that is waited for */
 #define LONG_MS  600000u /* one that outlives the test */
 
@@ -144,28 +143,11 @@ static void log_says_what_was_told_and_refused(void **state)
 
 static int setup(void **state)
 {
-    char socket_path[96];
-    char lock_path[96];
-    char state_dir[96];
-    char *argv[] = {(char *)HWS_BIN_DIR "/hawser-emu",
-                    (char *)"--socket",
-                    socket_path,
-                    (char *)"--lock",
-                    lock_path,
-                    (char *)"--state-dir",
-                    state_dir,
-                    (char *)"--profile",
-                    (char *)CX7,
-                    NULL};
-
     (void)state;
     peer_folder(folder, sizeof folder);
-    hws_str_print(socket_path, sizeof socket_path, "%s/sock", folder);
-    hws_str_print(lock_path, sizeof lock_path, "%s/lock", folder);
-    hws_str_print(state_dir, sizeof state_dir, "%s/state", folder);
     hws_str_print(log_path, sizeof log_path, "%s/log", folder);
-    assert_code(hws_sock_listen(socket_path, &listener, NULL), HWS_OK);
-    pid = peer_spawn(argv, log_path);
+    listener = peer_listen(folder);
+    pid = peer_spawn_emu(folder, false, log_path);
     peer_take_device(listener, pid, &fd, packet);
     return 0;
 }

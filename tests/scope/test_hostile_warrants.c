@@ -18,7 +18,6 @@
 #include "test.h"
 #include "warrant/warrant.h"
 
-#define CX7  HWS_TESTS_DIR "/../agent/emu/profiles/connectx7.yaml"
 #define NIC  "0000:03:00.0" /* of that profile */
 #define OLGA "spiffe://hawser.example/operator/olga"
 #define OTTO "spiffe://hawser.example/operator/otto"
@@ -40,32 +39,7 @@ static unsigned n_run;
 
 static void start_emu(void)
 {
-    char socket_path[96];
-    char lock[96];
-    char state[96];
-    char trust[96];
-    char memory[96];
-    char *argv[] = {(char *)HWS_BIN_DIR "/hawser-emu",
-                    (char *)"--socket",
-                    socket_path,
-                    (char *)"--lock",
-                    lock,
-                    (char *)"--state-dir",
-                    state,
-                    (char *)"--trust",
-                    trust,
-                    (char *)"--memory",
-                    memory,
-                    (char *)"--profile",
-                    (char *)CX7,
-                    NULL};
-
-    hws_str_print(socket_path, sizeof socket_path, "%s/sock", folder);
-    hws_str_print(lock, sizeof lock, "%s/lock", folder);
-    hws_str_print(state, sizeof state, "%s/state", folder);
-    hws_str_print(trust, sizeof trust, "%s/keys/trust", folder);
-    hws_str_print(memory, sizeof memory, "%s/memory", folder);
-    pid = peer_spawn(argv, NULL);
+    pid = peer_spawn_emu(folder, true, NULL);
     peer_take_device(listener, pid, &fd, packet);
     peer_tell_kills(fd, 0, 0);
 }
@@ -247,8 +221,6 @@ static void put_keys(void)
 
 static int setup(void **state)
 {
-    char socket_path[96];
-
     (void)state;
     peer_folder(folder, sizeof folder);
     put_keys();
@@ -257,8 +229,7 @@ static int setup(void **state)
     box[1] = 0x05;
     box[10] = 0x90;
     box[11] = 0x43;
-    hws_str_print(socket_path, sizeof socket_path, "%s/sock", folder);
-    assert_code(hws_sock_listen(socket_path, &listener, NULL), HWS_OK);
+    listener = peer_listen(folder);
     start_emu();
     return 0;
 }

@@ -22,7 +22,6 @@
 #define SAMPLES 100000u        /* calls, over the four profiles */
 #define DAMAGED 100000u        /* packets */
 #define NIC     "0000:03:00.0" /* of the shipped ConnectX-7 profile */
-#define CX7     HWS_TESTS_DIR "/../agent/emu/profiles/connectx7.yaml"
 #define POLICY  HWS_TESTS_DIR "/../docs/examples/profiles.yaml"
 
 static const struct expect *expected;
@@ -211,26 +210,6 @@ struct call_packets {
     uint8_t bytes[EXPECT_MAX_BYTES + 512];
 };
 
-static void choose(uint16_t *opcode, uint16_t *op_mod, uint16_t *id)
-{
-    *op_mod = (uint16_t)(peer_random() % 4 == 0 ? peer_random() : peer_random() % 3);
-    *id = (uint16_t)peer_random();
-    *opcode = (uint16_t)peer_random();
-    if (peer_random() % 4 == 0) {
-        return;
-    }
-    if (peer_random() % 2 == 0) {
-        *opcode = EXPECT_ACCESS_REG;
-        while (!expected->registers[*id][0].there && !expected->registers[*id][1].there) {
-            (*id)++;
-        }
-        return;
-    }
-    while (!expected->commands[*opcode].there) {
-        (*opcode)++;
-    }
-}
-
 static void make_call(struct call_packets *c, size_t slot)
 {
     Hawser__V1__ExecuteRequest q = HAWSER__V1__EXECUTE_REQUEST__INIT;
@@ -240,7 +219,7 @@ static void make_call(struct call_packets *c, size_t slot)
     uint16_t op_mod;
     uint16_t id;
 
-    choose(&opcode, &op_mod, &id);
+    expect_choose(expected, peer_random, &opcode, &op_mod, &id);
     row = expect_of(expected, opcode, op_mod, id);
     size_t n = row != NULL ? row->in_bytes : 16 + 4 * (peer_random() % 64);
     expect_inbox(expected, opcode, op_mod, id, c->in, n);
