@@ -10,6 +10,7 @@
 #include "hawserd/barred.h"
 #include "hawserd/device.h"
 #include "held_ctl.h"
+#include "no_files.h"
 #include "table/table.h"
 #include "test.h"
 
@@ -30,30 +31,6 @@ static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
     memcpy(done, bytes, n);
     n_done = n;
     return HWS_OK;
-}
-
-static enum hws_code io_read(void *data, int fd, uint8_t *bytes, size_t n, struct hws_err *err)
-{
-    (void)data;
-    (void)fd;
-    memset(bytes, 0, n);
-    return hws_err_set(err, HWS_E_IO, "no memory files here");
-}
-
-static enum hws_code io_write(void *data, int fd, const uint8_t *bytes, size_t n,
-                              struct hws_err *err)
-{
-    (void)data;
-    (void)fd;
-    (void)bytes;
-    (void)n;
-    return hws_err_set(err, HWS_E_IO, "no memory files here");
-}
-
-static void io_close(void *data, int fd)
-{
-    (void)data;
-    (void)fd;
 }
 
 /* Two persons have signed whatever comes: what is refused here is refused for the kill. */
@@ -93,8 +70,9 @@ static void tell_kills(void)
 
 static int setup(void **state)
 {
-    const struct hws_serve_io io = {io_send,      io_read, io_write, io_close,
-                                    io_authorize, io_note, NULL};
+    const struct hws_serve_io io = {
+        io_send, hws_no_file_read, hws_no_file_write, hws_no_file_close, io_authorize, io_note,
+        NULL};
     const struct hws_serve_facts facts = {.kind = HWS_KIND_MLX5,
                                           .state = HWS_LINK_ADAPTER_UP,
                                           .depth = 1,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fake_sys.h"
+#include "no_files.h"
 #include "nodes.h"
 #include "table/table.h"
 #include "test.h"
@@ -83,34 +84,10 @@ static enum hws_code io_send(void *data, const uint8_t *bytes, size_t n)
     return HWS_OK;
 }
 
-static enum hws_code io_none(void *data, int fd, uint8_t *bytes, size_t n, struct hws_err *err)
-{
-    (void)data;
-    (void)fd;
-    memset(bytes, 0, n);
-    return hws_err_set(err, HWS_E_IO, "no memory files here");
-}
-
-static enum hws_code io_none_write(void *data, int fd, const uint8_t *bytes, size_t n,
-                                   struct hws_err *err)
-{
-    (void)data;
-    (void)fd;
-    (void)bytes;
-    (void)n;
-    return hws_err_set(err, HWS_E_IO, "no memory files here");
-}
-
 static enum hws_code io_authorize(void *data, const struct hws_serve_danger *d, struct hws_err *err)
 {
     (void)data;
     return d->warrant.n > 0 ? HWS_OK : hws_err_set(err, HWS_E_DENIED, "no warrant");
-}
-
-static void io_close(void *data, int fd)
-{
-    (void)data;
-    (void)fd;
 }
 
 static void io_note(void *data, const char *device, const char *text)
@@ -139,8 +116,8 @@ static void turn_until(struct world *w, enum hws_link_adapter_state state)
 static struct world *begin(const struct hws_fake_sys_row *rows, size_t n)
 {
     struct world *w = &world;
-    const struct hws_serve_io io = {io_send, io_none, io_none_write, io_close, io_authorize,
-                                    io_note, w};
+    const struct hws_serve_io io = {
+        io_send, hws_no_file_read, hws_no_file_write, hws_no_file_close, io_authorize, io_note, w};
     struct hws_link_packet hello = {.type = HWS_LINK_HELLO};
     uint8_t bytes[256];
     size_t n_bytes = 0;

@@ -288,6 +288,26 @@ static void a_handshake_that_stalls_times_out(void **state)
     hws_tls_bundle_unref(olga);
 }
 
+static void a_handshake_may_be_hurried_and_not_be_given_more(void **state)
+{
+    struct hws_tls_bundle *host = good("agent-host");
+    struct hws_tls_bundle *olga = good("operator-olga");
+    struct hws_pair p;
+    struct hws_err err;
+    (void)state;
+    hws_pair_init(&p, host, olga, hws_pair_now_s(), NULL);
+
+    hws_tls_conn_hurry(&p.server, 1500);
+    hws_tls_conn_hurry(&p.server, 1700);
+
+    assert_int_equal(hws_tls_conn_deadline_ms(&p.server), 1500);
+    assert_ok(hws_tls_conn_expire(&p.server, 1499, &err), &err);
+    assert_code(hws_tls_conn_expire(&p.server, 1500, &err), HWS_E_TIMEOUT);
+    hws_pair_deinit(&p);
+    hws_tls_bundle_unref(host);
+    hws_tls_bundle_unref(olga);
+}
+
 static void a_flipped_byte_in_a_record_ends_the_connection(void **state)
 {
     struct hws_tls_bundle *host = good("agent-host");
@@ -363,6 +383,7 @@ int main(void)
         cmocka_unit_test(each_bad_peer_is_refused_for_its_own_reason),
         cmocka_unit_test(bytes_that_are_not_tls_fail_and_free),
         cmocka_unit_test(a_handshake_that_stalls_times_out),
+        cmocka_unit_test(a_handshake_may_be_hurried_and_not_be_given_more),
         cmocka_unit_test(a_flipped_byte_in_a_record_ends_the_connection),
         cmocka_unit_test(a_client_without_a_group_of_ours_fails_for_the_cipher),
     };
