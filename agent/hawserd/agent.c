@@ -298,7 +298,11 @@ static void on_drain_tick(uv_timer_t *timer)
         return;
     }
     uint64_t stopped_ms = now_ms - agent->stop_started_ms;
-    if (hws_children_running(&agent->children) && !agent->options->no_spawn) {
+    /* The end of the device process's connection ends the commands it had, so that is awaited, too.
+     */
+    bool away =
+        !hws_children_running(&agent->children) && !hws_ctl_ipc_attached(&agent->devices.ipc);
+    if (!away && !agent->options->no_spawn) {
         if (stopped_ms > HWS_AGENT_STOP_MS) {
             hws_children_kill(&agent->children, SIGKILL);
         }
