@@ -1,6 +1,7 @@
 /* hawser-wire: options, the lock that says it lives, then the service. */
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <uv.h>
@@ -19,6 +20,19 @@
 static void *zalloc(size_t count, size_t size)
 {
     return hws_mem_zalloc(count, size);
+}
+
+/* What libuv grows is its table of descriptors, and without memory for it libuv aborts: the program
+ * says why and ends with a status. */
+static void *grow(void *p, size_t n)
+{
+    void *bigger = hws_mem_realloc(p, n);
+
+    if (bigger == NULL) {
+        (void)fputs("hawser-wire: out of memory for the event loop\n", stderr);
+        exit(1);
+    }
+    return bigger;
 }
 
 static void print_limit(void *data, const char *name, uint32_t value)
@@ -113,7 +127,7 @@ int main(int argc, char **argv)
      * the next has. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
-    if (uv_replace_allocator(hws_mem_alloc, hws_mem_realloc, zalloc, hws_mem_free) != 0) {
+    if (uv_replace_allocator(hws_mem_alloc, grow, zalloc, hws_mem_free) != 0) {
         return 1;
     }
     options.listener = hws_notify_listener();
