@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "failing.h"
 #include "hawser/v1/agent.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "net/conn.h"
@@ -23,6 +24,7 @@
 
 #define RIG_CONNECT_MS 10000u /* for a child to be connected */
 #define WAIT_MS        5000u
+#define DIAL_MS        1000u
 
 static const char policy_text[] = "version: 1\n"
                                   "local:\n"
@@ -36,6 +38,8 @@ static const char policy_text[] = "version: 1\n"
                                   "    principals: [spiffe://" HWS_PKI_DOMAIN "/viewer/]\n"
                                   "    methods: [observe]\n"
                                   "    max_effect: read\n";
+
+struct hws_rig_place *hws_rig_place;
 
 uint64_t hws_rig_now_ms(void)
 {
@@ -111,8 +115,19 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 /* ---- the agent ------------------------------------------------------------------------------- */
 
+static void say_place(const struct hws_rig *rig)
+{
+    if (hws_rig_place != NULL) {
+        (void)hws_str_copy(hws_rig_place->dir, sizeof(hws_rig_place->dir), rig->dir);
+        hws_rig_place->pki = rig->pki;
+        hws_rig_place->has_pki = rig->has_pki;
+        hws_rig_place->supervisor = rig->supervisor;
+    }
+}
+
 static void spawn(struct hws_rig *rig)
 {
+    const char *bin_dir = getenv(HWS_FAILING_ENV) == NULL ? HWS_BIN_DIR : HWS_RIG_FAILING_BIN_DIR;
     char config[128];
     char log[128];
 
@@ -125,13 +140,14 @@ static void spawn(struct hws_rig *rig)
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         (void)dup2(fd, STDERR_FILENO);
         (void)execl(HWS_BIN_DIR "/hawserd", "hawserd", "--config", config, "--supervise",
-                    (char *)NULL);
+                    "--bin-dir", bin_dir, (char *)NULL);
         _exit(127);
     }
     rig->supervisor = pid;
+    say_place(rig);
 }
 
-static void show_log(const struct hws_rig *rig)
+void hws_rig_show_log(const struct hws_rig *rig)
 {
     char path[128];
     char line[1024];
@@ -146,8 +162,7 @@ static void show_log(const struct hws_rig *rig)
     }
 }
 
-/* A sanitizer's finding in any of the processes. */
-static bool has_findings(const struct hws_rig *rig)
+bool hws_rig_has_findings(const struct hws_rig *rig)
 {
     char path[128];
     char line[1024];
@@ -171,7 +186,7 @@ void hws_rig_restart(struct hws_rig *rig)
 
     spawn(rig);
     if (hws_rig_until_ok(rig, "/hawser.v1.AgentService/Info", &q.base, WAIT_MS) == UINT64_MAX) {
-        show_log(rig);
+        hws_rig_show_log(rig);
         fail_msg("the agent does not serve");
     }
     rig->serving_ms = hws_rig_now_ms() - rig->started_ms;
@@ -179,16 +194,30 @@ void hws_rig_restart(struct hws_rig *rig)
     (void)hws_rig_until_ok(rig, "/hawser.v1.DeviceService/List", &list.base, WAIT_MS);
 }
 
+static void open_client(struct hws_rig *rig)
+{
+    memset(rig, 0, sizeof(*rig));
+    assert_int_equal(uv_loop_init(&rig->loop), 0);
+    assert_code(hws_net_init(&rig->net, &rig->loop, NULL), HWS_OK);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+void hws_rig_adopt(struct hws_rig *rig, const struct hws_rig_place *place)
+{
+    open_client(rig);
+    hws_str_copy(rig->dir, sizeof(rig->dir), place->dir);
+    rig->supervisor = place->supervisor;
+    rig->pki = place->pki;
+    rig->has_pki = place->has_pki;
+}
+
 void hws_rig_start(struct hws_rig *rig, const struct hws_rig_options *options)
 {
     char text[2048];
 
-    memset(rig, 0, sizeof(*rig));
+    open_client(rig);
     hws_str_copy(rig->dir, sizeof(rig->dir), "/tmp/hawser-agent-XXXXXX");
     assert_non_null(mkdtemp(rig->dir));
-    assert_int_equal(uv_loop_init(&rig->loop), 0);
-    assert_code(hws_net_init(&rig->net, &rig->loop, NULL), HWS_OK);
-    (void)signal(SIGPIPE, SIG_IGN);
     if (options->tls) {
         hws_pki_make(&rig->pki);
         rig->has_pki = true;
@@ -208,6 +237,8 @@ int hws_rig_terminate(struct hws_rig *rig)
     hws_rig_disconnect(rig);
     assert_int_equal(kill(rig->supervisor, SIGTERM), 0);
     assert_int_equal(waitpid(rig->supervisor, &status, 0), rig->supervisor);
+    rig->supervisor = 0;
+    say_place(rig);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -215,12 +246,18 @@ void hws_rig_stop(struct hws_rig *rig)
 {
     int status = hws_rig_terminate(rig);
 
-    bool findings = has_findings(rig);
+    bool findings = hws_rig_has_findings(rig);
     if (status != 0 || findings || getenv("HAWSER_RIG_LOG") != NULL) {
-        show_log(rig);
+        hws_rig_show_log(rig);
     }
     assert_int_equal(status, 0);
     assert_false(findings);
+    hws_rig_drop(rig);
+}
+
+void hws_rig_drop(struct hws_rig *rig)
+{
+    hws_rig_disconnect(rig);
     hws_rig_idle(rig, 5);
     hws_net_deinit(&rig->net);
     hws_tls_rng_free(rig->rng);
@@ -293,9 +330,14 @@ void hws_rig_idle(struct hws_rig *rig, uint64_t ms)
     }
 }
 
+static uint32_t dial_ms(const struct hws_rig *rig)
+{
+    return rig->dial_ms == 0 ? DIAL_MS : rig->dial_ms;
+}
+
 static bool wait_open(struct hws_rig *rig)
 {
-    uint64_t until_ms = hws_rig_now_ms() + 1000;
+    uint64_t until_ms = hws_rig_now_ms() + dial_ms(rig);
 
     while (!rig->opened && !rig->lost && hws_rig_now_ms() < until_ms) {
         turn(rig, until_ms);
@@ -307,7 +349,7 @@ static bool dial(struct hws_rig *rig, struct hws_net_dial_config *c)
 {
     c->ops = &conn_ops;
     c->owner = rig;
-    c->timeout_ms = 1000;
+    c->timeout_ms = dial_ms(rig);
     rig->opened = false;
     rig->lost = false;
     uv_update_time(&rig->loop);
@@ -487,7 +529,7 @@ static void end(struct hws_rig *rig, struct hws_rig_async *async, uint64_t timeo
                 struct hws_rig_reply *out)
 {
     if (!hws_rig_wait(rig, async, timeout_ms + 10000)) {
-        show_log(rig);
+        hws_rig_show_log(rig);
         fail_msg("a call hangs");
     }
     *out = async->reply;

@@ -21,6 +21,9 @@
 #include "tls/bundle.h"
 #include "tls/rng.h"
 
+/* hawser-wire whose allocations fail when told (failing.h), and the other programs. */
+#define HWS_RIG_FAILING_BIN_DIR HWS_BIN_DIR "/../tests/failing"
+
 #define HWS_RIG_FENCE 7u /* election id of the rig's mutations */
 
 struct hws_rig_options {
@@ -40,9 +43,21 @@ struct hws_rig {
     struct hws_net net;
     struct hws_tls_rng *rng;
     struct hws_net_conn *conn; /* NULL = not connected */
+    uint32_t dial_ms;          /* 0 = a second */
     bool opened;
     bool lost;
 };
+
+/* Where an agent is, for another process to look after it (rig_sweep.c). */
+struct hws_rig_place {
+    char dir[64];
+    pid_t supervisor; /* 0 = ended by the test */
+    struct hws_pki pki;
+    bool has_pki;
+};
+
+/* Where the rig says it, when it starts and ends the agent; NULL = nowhere. */
+extern struct hws_rig_place *hws_rig_place;
 
 /* How a call ended. */
 struct hws_rig_reply {
@@ -54,8 +69,20 @@ struct hws_rig_reply {
     size_t n_details;
 };
 
-/* Starts the agent and waits until it answers; fails the test otherwise. */
+/* Starts the agent and waits until it answers; fails the test otherwise. With HAWSER_FAILING set,
+ * hawser-wire is the one whose allocations fail when told (failing.h). */
 void hws_rig_start(struct hws_rig *rig, const struct hws_rig_options *options);
+
+/* A client of the agent at that place, which is taken over: to be stopped as one that was started.
+ */
+void hws_rig_adopt(struct hws_rig *rig, const struct hws_rig_place *place);
+
+/* Closes the client and removes the folder; whoever runs there is the caller's. */
+void hws_rig_drop(struct hws_rig *rig);
+
+/* What the processes said, and whether a sanitizer found something in one of them. */
+void hws_rig_show_log(const struct hws_rig *rig);
+bool hws_rig_has_findings(const struct hws_rig *rig);
 
 /* SIGTERM; the exit status must be 0. Removes the folder. */
 void hws_rig_stop(struct hws_rig *rig);
@@ -66,7 +93,7 @@ int hws_rig_terminate(struct hws_rig *rig);
 /* Starts it again in the same folder. */
 void hws_rig_restart(struct hws_rig *rig);
 
-/* Connects to the Unix socket; false if nobody answers within a second. */
+/* Connects to the Unix socket; false if nobody answers within dial_ms. */
 bool hws_rig_connect(struct hws_rig *rig);
 
 /* Connects over TLS as "operator-olga" or another of pki.h; false when refused. */

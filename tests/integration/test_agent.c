@@ -12,6 +12,7 @@
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "hawser/v1/dump.pb-c.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define PCI_A "0000:03:00.0"
@@ -746,5 +747,5 @@ int main(void)
         cmocka_unit_test(tail_follows),
         cmocka_unit_test(unknown_method_is_unimplemented),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

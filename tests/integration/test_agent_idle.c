@@ -13,6 +13,7 @@
 #include "hawser/v1/dump.pb-c.h"
 #include "net/conn.h"
 #include "net/dial.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define N_CONNS   10u
@@ -224,5 +225,5 @@ int main(void)
         cmocka_unit_test(one_list_is_quick),
         cmocka_unit_test(stalled_readers_hold_nobody_up),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

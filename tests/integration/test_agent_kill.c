@@ -12,6 +12,7 @@
 #include "hawser/v1/command.pb-c.h"
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define PCI_A     "0000:03:00.0"
@@ -350,5 +351,5 @@ int main(void)
         cmocka_unit_test(restart_keeps_port_database_and_answers),
         cmocka_unit_test(lost_database_on_an_enrolled_host_means_reads_only),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

@@ -16,6 +16,7 @@
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "hawser/v1/dump.pb-c.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define PCI_A "0000:03:00.0"
@@ -439,5 +440,5 @@ int main(void)
         cmocka_unit_test(sighup_reads_the_policy_again),
         cmocka_unit_test(drain_ends_followers_and_exits_in_time),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "hawser/v1/agent.pb-c.h"
 #include "link/methods.h"
+#include "rig_sweep.h"
 #include "table/table.h"
 #include "test.h"
 
@@ -386,5 +387,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_and_agent_agree_on_ten_thousand_cases),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

@@ -15,6 +15,7 @@
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "hawser/v1/lock.pb-c.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define CALL_MS 30000u
@@ -512,5 +513,5 @@ int main(void)
         cmocka_unit_test(kill_reaches_the_device_process_and_outlives_hawserd),
         cmocka_unit_test(locked_device_ends_the_streams_that_touched_it),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

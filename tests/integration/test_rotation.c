@@ -12,6 +12,7 @@
 #include "hawser/v1/agent.pb-c.h"
 #include "hawser/v1/audit.pb-c.h"
 #include "hawser/v1/command.pb-c.h"
+#include "rig_sweep.h"
 #include "test.h"
 
 #define CALL_MS 30000u
@@ -364,5 +365,5 @@ int main(void)
         cmocka_unit_test(trial_survives_a_restart_and_ends_after_it),
         cmocka_unit_test(what_waits_is_judged_by_the_policy_of_its_turn),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return hws_rig_run_group(tests, start, stop);
 }

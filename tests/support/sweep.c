@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "failing.h"
 #include "test.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -80,6 +81,9 @@ static bool run_case(const struct sweep *s, const struct CMUnitTest *test, uint6
     one.teardown_func = teardown_running;
     s_running = test;
     s_came_to_its_end = false;
+    if (hws_failing_shared() != NULL) {
+        hws_failing_shared()->drawn = k != 0;
+    }
     hws_mem_count_reset();
     hws_mem_fail_after(k, sticky);
     int n_failed = _cmocka_run_group_tests("one", &one, 1, NULL, NULL);
