@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
 #include "failing.h"
 
@@ -31,7 +32,7 @@ char *real_strdup(const char *s) REAL("strdup");
 extern const char s_start[] __asm__("__executable_start");
 extern const char s_end[] __asm__("etext");
 
-__attribute__((constructor)) static void map(void)
+HWS_CONSTRUCTOR static void map(void)
 {
     const char *path = getenv(HWS_FAILING_ENV);
 
