@@ -211,7 +211,7 @@ class Host:
         """The process id of hawserd itself, not of its supervisor."""
         return [p for p in self.pids().get("hawserd", []) if p != self.proc.pid]
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=35):  # a drain ends within 30
         """SIGTERM; the exit status of the supervisor. What it left running is in left_over, and ended."""
         if self.proc is None:
             return None
