@@ -18,10 +18,10 @@ static enum hws_code open_spawner(struct hws_children *c, struct hws_err *err);
 /* ---- programs and arguments ------------------------------------------------------------------ */
 
 /* Where the other programs are: --bin-dir, or beside our own executable. */
-static bool bin_dir(const struct hws_agent *agent, char *dst, size_t cap)
+static bool bin_dir(const struct hws_options *options, char *dst, size_t cap)
 {
-    if (agent->options->bin_dir != NULL) {
-        return hws_str_copy(dst, cap, agent->options->bin_dir);
+    if (options->bin_dir != NULL) {
+        return hws_str_copy(dst, cap, options->bin_dir);
     }
     ssize_t n = readlink("/proc/self/exe", dst, cap - 1);
     if (n <= 0) {
@@ -34,6 +34,14 @@ static bool bin_dir(const struct hws_agent *agent, char *dst, size_t cap)
     }
     *slash = '\0';
     return true;
+}
+
+bool hws_children_program(const struct hws_options *options, const char *name, char *dst,
+                          size_t cap)
+{
+    char dir[HWS_CHILDREN_PATH_BYTES];
+
+    return bin_dir(options, dir, sizeof(dir)) && hws_str_print(dst, cap, "%s/%s", dir, name);
 }
 
 static void wire_args(struct hws_children *c, const struct hws_config *cfg)
@@ -112,7 +120,7 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
                                 struct hws_err *err)
 {
     const struct hws_config *cfg = &agent->config;
-    char dir[HWS_CHILDREN_PATH_BYTES];
+    const struct hws_options *options = agent->options;
     uint64_t now_ms = hws_agent_now(agent);
     bool emu = cfg->backend == HWS_BACKEND_EMU;
 
@@ -124,10 +132,9 @@ enum hws_code hws_children_open(struct hws_children *c, struct hws_agent *agent,
     c->device.role = HWS_LINK_ROLE_DEVICE;
     c->device.number = 1;
     c->device.all = c;
-    if (!bin_dir(agent, dir, sizeof(dir)) ||
-        !hws_str_print(c->wire.program, sizeof(c->wire.program), "%s/%s", dir, c->wire.name) ||
-        !hws_str_print(c->device.program, sizeof(c->device.program), "%s/%s", dir,
-                       c->device.name) ||
+    if (!hws_children_program(options, c->wire.name, c->wire.program, sizeof(c->wire.program)) ||
+        !hws_children_program(options, c->device.name, c->device.program,
+                              sizeof(c->device.program)) ||
         !hws_str_print(c->socket, sizeof(c->socket), "%s/hawserd.sock", cfg->run_dir) ||
         !hws_str_print(c->wire_dir, sizeof(c->wire_dir), "%s/wire", cfg->run_dir) ||
         !hws_str_print(c->local, sizeof(c->local), "%s/wire/hawser.sock", cfg->run_dir) ||

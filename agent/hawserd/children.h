@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "hawserd/child.h"
+#include "hawserd/options.h"
 #include "hawserd/config.h"
 #include "hawserd/spawner.h"
 #include "link/hello.h"
@@ -55,6 +56,10 @@ struct hws_children {
     char local[HWS_CHILDREN_PATH_BYTES];    /* RUN/wire/hawser.sock */
     char control[HWS_CHILDREN_PATH_BYTES];  /* RUN/emu.control: faults for emulated adapters */
 };
+
+/* Where a program of ours is: --bin-dir, or beside our own executable. false if it does not fit. */
+bool hws_children_program(const struct hws_options *options, const char *name, char *dst,
+                          size_t cap);
 
 /* Finds programs and makes their arguments, and forks the spawner; starts none of them. To be
  * called before the sandbox is entered. HWS_E_INVALID: a path is too long; HWS_E_IO. */

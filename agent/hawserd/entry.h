@@ -10,10 +10,12 @@
 
 #define HWS_AGENT_MAX_FILE_BYTES ((size_t)256 * 1024) /* a certificate, key or profile */
 
-/* Judges what the configuration names, without starting anything: the policy is parsed, the
- * certificate files, revocation and deny lists and profiles are read, the user could be become.
- * HWS_E_INVALID, HWS_E_NOT_FOUND, HWS_E_IO with the key and the file; those of hws_user_check. */
-enum hws_code hws_agent_check(const struct hws_config *config, struct hws_err *err) HWS_MUST_USE;
+/* Judges what the configuration names, without serving anything: the policy is parsed, profiles are
+ * read, certificate, key, CAs, revocation and deny lists are judged by `hawser-wire --check`, the
+ * user could be become. HWS_E_INVALID, HWS_E_NOT_FOUND, HWS_E_IO with the key and the file; those
+ * of hws_user_check. */
+enum hws_code hws_agent_check(const struct hws_config *config, const struct hws_options *options,
+                              struct hws_err *err) HWS_MUST_USE;
 
 #define HWS_AGENT_KEY_BYTES 67u /* a public key in hex and a NUL */
 

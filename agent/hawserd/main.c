@@ -61,7 +61,7 @@ int main(int argc, char **argv)
         return complain(&err, HWS_EXIT_CONFIG);
     }
     if (options.check) {
-        if (hws_agent_check(&config, &err) != HWS_OK) {
+        if (hws_agent_check(&config, &options, &err) != HWS_OK) {
             return complain(&err, HWS_EXIT_CONFIG);
         }
         (void)printf("%s: ok: host %s, %zu profiles\n", options.config, config.host,

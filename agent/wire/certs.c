@@ -60,10 +60,9 @@ static enum hws_code read_texts(const struct hws_wire_options *o, struct texts *
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && code == HWS_OK; i++) {
         code = read_file(paths[i], &t->bufs[i], spans[i], err);
     }
-    if (code == HWS_OK && o->crl != NULL && t->pem.crl.n == 0) { /* not the same as no list */
+    if (code == HWS_OK && o->crl != NULL && t->pem.crl.n == 0) {
         code = hws_err_set(err, HWS_E_INVALID,
-                           "crl: the file is empty; leave it out of the "
-                           "configuration if there is no list");
+                           "crl: the file is empty, which is not the same as no list");
     }
     for (size_t i = 0; i < o->n_trust && code == HWS_OK; i++) {
         code = read_trust(t, i, o->trust[i], err);
@@ -86,20 +85,31 @@ static void wipe_texts(struct texts *t)
     hws_mem_free(t);
 }
 
-/* Says beside "cert", "key" and so on which file that is. */
-static void name_file(const struct hws_wire_options *o, struct hws_err *err)
+/* Says beside "cert", "key" and so on which file that is, and what to do about it. */
+static void advise(const struct hws_wire_options *o, struct hws_err *err)
 {
+    static const char other[] = "put it there for hawser-wire to read, or correct its path";
     const struct {
         const char *slot;
         const char *path;
+        const char *advice;
     } slots[] = {
-        {"cert:", o->cert}, {"key:", o->key}, {"ca:", o->ca}, {"crl:", o->crl}, {"deny:", o->deny}};
+        {"cert:", o->cert, "install a certificate that the CA has made for this host and key"},
+        {"key:", o->key, "install key and certificate as the CA made them together"},
+        {"ca:", o->ca, "install the certificate of the CA that callers' certificates are of"},
+        {"crl:", o->crl, "install a list that the CA has made"},
+        {"deny:", o->deny, "correct that line"}};
+    struct hws_err was = *err;
 
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
-        if (slots[i].path != NULL && hws_str_starts(err->msg, slots[i].slot)) {
-            (void)!hws_err_wrap(err, "%.100s", slots[i].path);
+        if (slots[i].path != NULL && hws_str_starts(was.msg, slots[i].slot)) {
+            (void)!hws_err_set(err, was.code, "%.100s: %.250s; %s", slots[i].path, was.msg,
+                               slots[i].advice);
             return;
         }
+    }
+    if (was.code != HWS_E_NOMEM) {
+        (void)!hws_err_set(err, was.code, "%.350s; %s", was.msg, other);
     }
 }
 
@@ -120,7 +130,7 @@ static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, stru
         code = hws_tls_bundle_prove(bundle, hws_net_now_s(), err);
     }
     if (code != HWS_OK) {
-        name_file(c->options, err);
+        advise(c->options, err);
         hws_tls_bundle_unref(bundle);
         return code;
     }
@@ -161,8 +171,11 @@ static bool take_marks(struct hws_certs *c)
 static void check_freshness(struct hws_certs *c)
 {
     static const char *const names[] = {"fresh", "stale", "overdue"};
-    enum hws_tls_freshness now = hws_tls_bundle_freshness(c->bundle, hws_net_now_s());
+    enum hws_tls_freshness now = c->freshness;
 
+    if (c->bundle != NULL) {
+        now = hws_tls_bundle_freshness(c->bundle, hws_net_now_s());
+    }
     if (now == c->freshness) {
         return;
     }
@@ -261,13 +274,24 @@ enum hws_code hws_certs_open(struct hws_certs *c, uv_loop_t *loop,
     c->options = options;
     list_files(c);
     enum hws_code code = hws_tls_rng_open(&c->rng, err);
-    if (code == HWS_OK) {
-        (void)take_marks(c);
-        code = load(c, &c->bundle, err);
+    if (code != HWS_OK) {
+        return code;
     }
-    if (code == HWS_OK) {
-        c->n_loaded = 1;
-    }
+    (void)take_marks(c);
+    code = load(c, &c->bundle, err);
+    c->n_loaded = code == HWS_OK ? 1 : 0;
+    c->n_refused = code == HWS_OK ? 0 : 1;
+    c->can_wait = code != HWS_OK && code != HWS_E_NOMEM;
+    return code;
+}
+
+enum hws_code hws_certs_check(const struct hws_wire_options *options, struct hws_err *err)
+{
+    struct hws_certs c = {.options = options};
+    enum hws_code code = hws_tls_rng_open(&c.rng, err);
+
+    code = code == HWS_OK ? load(&c, &c.bundle, err) : code;
+    hws_certs_deinit(&c);
     return code;
 }
 

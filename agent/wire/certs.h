@@ -61,13 +61,22 @@ struct hws_certs {
     uint64_t n_loaded;                   /* bundles that took over */
     uint64_t n_refused;                  /* that did not */
     uint64_t n_by[HWS_CERTS_N_TRIGGERS]; /* times the files were read again, for what */
+    bool can_wait;                       /* no bundle, and files that may change */
     bool watching;
     void (*changed)(void *data); /* a new bundle, or another freshness */
     void *data;
 };
 
+#define HWS_WIRE_EXIT_TLS 78 /* of --check: EX_CONFIG of sysexits.h */
+
+/* Loads and proves the bundle of these files and drops it: HWS_OK, or why a start with them could
+ * not listen: the file, what is wrong with it, what to do. */
+enum hws_code hws_certs_check(const struct hws_wire_options *options, struct hws_err *err)
+    HWS_MUST_USE;
+
 /* Loads and proves the first bundle. HWS_E_INVALID naming the file, HWS_E_IO, HWS_E_NOMEM. Close
- * and deinit are due also after a failure. */
+ * and deinit are due also after a failure. Where can_wait is set after one, it is for the files
+ * alone: hws_certs_watch may follow, and the bundle is NULL until they load. */
 enum hws_code hws_certs_open(struct hws_certs *c, uv_loop_t *loop,
                              const struct hws_wire_options *options, struct hws_err *err)
     HWS_MUST_USE;

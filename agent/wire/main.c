@@ -100,6 +100,7 @@ int main(int argc, char **argv)
 {
     struct hws_wire_options options;
     struct hws_wire_limits limits;
+    struct hws_notify notify;
     struct hws_err err;
     int lock_fd;
 
@@ -112,6 +113,9 @@ int main(int argc, char **argv)
         (void)fputs(options.help ? hws_wire_options_help() : "hawser-wire " HWS_VERSION "\n",
                     stdout);
         return 0;
+    }
+    if (options.check) {
+        return hws_certs_check(&options, &err) == HWS_OK ? 0 : complain(&err, HWS_WIRE_EXIT_TLS);
     }
     hws_limits_default(&limits);
     if (options.list_limits) {
@@ -130,6 +134,7 @@ int main(int argc, char **argv)
     if (uv_replace_allocator(hws_mem_alloc, grow, zalloc, hws_mem_free) != 0) {
         return 1;
     }
+    hws_notify_open(&notify); /* the sandbox lets no such socket be made */
     options.listener = hws_notify_listener();
     if (hws_file_make_dir(options.run_dir, &err) != HWS_OK) {
         return complain(&err, 1);
@@ -140,5 +145,6 @@ int main(int argc, char **argv)
     if (enter_sandbox(&options, lock_fd, &err) != HWS_OK) {
         return complain(&err, 1);
     }
-    return hws_service_run(&options, &limits); /* the lock goes with the process, not before it */
+    return hws_service_run(&options, &limits,
+                           &notify); /* the lock goes with the process, not before it */
 }

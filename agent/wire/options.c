@@ -20,6 +20,7 @@ static const struct option table[] = {
     {"deny", required_argument, NULL, 'D'},
     {"trust", required_argument, NULL, 'T'},
     {"records", required_argument, NULL, 'e'},
+    {"check", no_argument, NULL, 'C'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -33,6 +34,8 @@ const char *hws_wire_options_help(void)
            "                    [--trust DOMAIN=FILE]... [--crl FILE] [--deny FILE] [--records "
            "ENGINE]]\n"
            "                   [--limit NAME=VALUE]...\n"
+           "       hawser-wire --check --cert FILE --key FILE --ca FILE [--trust DOMAIN=FILE]...\n"
+           "                   [--crl FILE] [--deny FILE]\n"
            "       hawser-wire --limits\n"
            "\n"
            "Serves gRPC for hawserd, which starts it: over TCP with mutual TLS only, and on a "
@@ -55,6 +58,9 @@ const char *hws_wire_options_help(void)
            "      --records ENGINE       who seals and opens TLS records: auto (default; libcrypto "
            "where\n"
            "                             it can), libcrypto or mbedtls\n"
+           "      --check                judges the TLS files as a start would, serves nothing; "
+           "exit\n"
+           "                             status 78 and one line if they are not good\n"
            "  -h, --help                 this text\n"
            "  -V, --version              version\n"
            "\n"
@@ -108,6 +114,10 @@ static bool take(struct hws_wire_options *o, int opt)
         o->list_limits = true;
         return true;
     }
+    if (opt == 'C') {
+        o->check = true;
+        return true;
+    }
     if (opt == 'm' && o->n_limits < HWS_WIRE_MAX_LIMITS) {
         o->limits[o->n_limits++] = optarg;
         return true;
@@ -147,7 +157,11 @@ enum hws_code hws_wire_options_parse(int argc, char **argv, struct hws_wire_opti
         *out = o;
         return HWS_OK;
     }
-    if (o.hawserd_socket == NULL || o.lock == NULL || o.local_socket == NULL || o.run_dir == NULL) {
+    if (o.check && (o.cert == NULL || o.key == NULL || o.ca == NULL)) {
+        return hws_err_set(err, HWS_E_INVALID, "--check needs --cert, --key and --ca");
+    }
+    if (!o.check && (o.hawserd_socket == NULL || o.lock == NULL || o.local_socket == NULL ||
+                     o.run_dir == NULL)) {
         return hws_err_set(err, HWS_E_INVALID,
                            "--hawserd-socket, --lock, --local-socket and --run-dir are needed");
     }

@@ -29,6 +29,7 @@ struct hws_wire_options {
     const char *trust[HWS_TLS_MAX_TRUST]; /* "domain=file" */
     size_t n_trust;
     enum hws_tls_records_choice records; /* --records */
+    bool check;                          /* judge the TLS files, and no more */
     bool help;
     bool version;
 };

@@ -317,9 +317,10 @@ static void reload(void *data, struct hws_link_reloaded *out, char *text, size_t
     out->state = HWS_LINK_RELOADED_NONE;
     if (s->certs.watching) {
         bool taken = hws_certs_reload(&s->certs, HWS_CERTS_BY_RELOAD, &err) == HWS_OK;
-        const struct hws_tls_peer *self = hws_tls_bundle_self(s->certs.bundle);
+        const struct hws_tls_bundle *bundle = s->certs.bundle; /* none while we wait for it */
+        const struct hws_tls_peer *self = bundle == NULL ? NULL : hws_tls_bundle_self(bundle);
         out->state = taken ? HWS_LINK_RELOADED_TAKEN : HWS_LINK_RELOADED_REFUSED;
-        out->ends_s = self->not_after_s;
+        out->ends_s = self == NULL ? 0 : self->not_after_s;
         (void)hws_str_copy(text, cap, taken ? self->serial : err.msg);
     }
     out->text = hws_link_text(text);
@@ -370,17 +371,6 @@ static void close_all(struct hws_service *s)
 /* ---- start ----------------------------------------------------------------------------------- */
 
 /* A new bundle, or revocation lists of another age. */
-static void on_certs(void *data)
-{
-    struct hws_service *s = data;
-
-    s->relay.tls_reads_only = s->certs.freshness == HWS_TLS_OVERDUE;
-    if (s->has_tcp && !s->closing) {
-        hws_net_listener_set_bundle(&s->tcp, s->certs.bundle);
-    }
-    hws_relay_stats_changed(&s->relay);
-}
-
 /* With port 0 the address of the last run is tried first, so that clients find a restarted process
  * where it was. */
 static void last_address(const struct hws_service *s, char *dst, size_t cap)
@@ -455,6 +445,51 @@ static void up(void *data)
     if (s->has_tcp && write_address(s, &err) != HWS_OK) {
         struct hws_log_q q;
         hws_log("address_not_written", "reason=%s", hws_log_q(&q, err.msg));
+    }
+}
+
+/* The TLS files load at last: what start() has left out. */
+static void end_wait(struct hws_service *s)
+{
+    struct hws_err err;
+    enum hws_code code = s->has_tcp ? HWS_OK : open_tcp(s, &err);
+
+    code = code == HWS_OK ? hws_sandbox_settle(HWS_SANDBOX_WIRE, &err) : code;
+    if (code != HWS_OK) {
+        struct hws_log_q q;
+        hws_log("not_listening", "reason=%s", hws_log_q(&q, err.msg));
+        return; /* tried again with the next change of a file */
+    }
+    s->waiting = false;
+    hws_notify_say(&s->notify, "STATUS=");
+    up(s);
+}
+
+static void on_certs(void *data)
+{
+    struct hws_service *s = data;
+
+    if (s->waiting && !s->closing && !s->draining && s->certs.bundle != NULL) {
+        end_wait(s);
+    }
+    s->relay.tls_reads_only = s->certs.freshness == HWS_TLS_OVERDUE;
+    if (s->has_tcp && !s->closing) {
+        hws_net_listener_set_bundle(&s->tcp, s->certs.bundle);
+    }
+    hws_relay_stats_changed(&s->relay);
+}
+
+/* Without certificates there is no TCP; the local socket serves, so that who looks finds us. Said
+ * once, here and to the service manager; what changes about the files is told as it happens. */
+static void begin_wait(struct hws_service *s, const struct hws_err *why)
+{
+    char status[HWS_ERR_MSG_BYTES + 32];
+    struct hws_log_q q;
+
+    s->waiting = true;
+    hws_log("not_listening", "reason=%s", hws_log_q(&q, why->msg));
+    if (hws_str_print(status, sizeof(status), "STATUS=not listening: %s", why->msg)) {
+        hws_notify_say(&s->notify, status);
     }
 }
 
@@ -552,6 +587,10 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
 
     if (code == HWS_OK && s->options->listen != NULL) {
         code = hws_certs_open(&s->certs, &s->loop, s->options, err);
+        if (s->certs.can_wait) {
+            begin_wait(s, err);
+            code = HWS_OK;
+        }
     }
     if (code == HWS_OK) {
         code = build_server(s, err);
@@ -567,11 +606,13 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     watch_signals(s);
     s->handles_open = true;
     code = open_local(s, err);
-    code = code == HWS_OK && s->options->listen != NULL ? open_tcp(s, err) : code;
-    if (code == HWS_OK && s->has_tcp) {
+    if (code == HWS_OK && s->options->listen != NULL) {
+        code = s->waiting ? HWS_OK : open_tcp(s, err);
+    }
+    if (code == HWS_OK && (s->has_tcp || s->waiting)) {
         hws_certs_watch(&s->certs, on_certs, s);
     }
-    return code == HWS_OK ? hws_sandbox_settle(HWS_SANDBOX_WIRE, err) : code;
+    return code == HWS_OK && !s->waiting ? hws_sandbox_settle(HWS_SANDBOX_WIRE, err) : code;
 }
 
 static void deinit(struct hws_service *s)
@@ -583,7 +624,8 @@ static void deinit(struct hws_service *s)
     hws_certs_deinit(&s->certs);
 }
 
-int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits)
+int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits,
+                    const struct hws_notify *notify)
 {
     struct hws_err err;
     int status = 0;
@@ -595,7 +637,7 @@ int hws_service_run(const struct hws_wire_options *options, const struct hws_wir
     }
     s->options = options;
     s->limits = limits;
-    hws_notify_open(&s->notify);
+    s->notify = *notify;
     hws_common_build_id(s->build_id, sizeof(s->build_id));
     if (start(s, &err) != HWS_OK) {
         struct hws_log_q q;

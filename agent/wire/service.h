@@ -43,6 +43,7 @@ struct hws_service {
     struct hws_net_listener tcp;
     bool has_local; /* opened */
     bool has_tcp;
+    bool waiting; /* for TLS files that load: no TCP until then */
     uv_signal_t signals[3];
     struct hws_notify notify; /* of the service manager */
     uv_timer_t alive;         /* tells it that the loop lives */
@@ -57,7 +58,8 @@ struct hws_service {
     bool closing;
 };
 
-/* Serves until told to end; returns the exit status for main. */
-int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits);
+/* Serves until told to end; returns the exit status for main. notify is taken over. */
+int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits,
+                    const struct hws_notify *notify);
 
 #endif

@@ -49,6 +49,20 @@ static void tcp_without_certificates_is_refused(void **state)
     assert_int_equal(o.records, HWS_TLS_RECORDS_AUTO);
 }
 
+static void check_needs_the_tls_files_and_nothing_else(void **state)
+{
+    struct hws_wire_options o;
+    struct hws_err err;
+    (void)state;
+
+    assert_code(parse("hawser-wire --check --cert c --key k", &o, &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, "--ca"));
+
+    assert_ok(parse("hawser-wire --check --cert c --key k --ca a --crl r", &o, &err), &err);
+    assert_true(o.check);
+    assert_string_equal(o.crl, "r");
+}
+
 static void other_domains_and_lists_are_files(void **state)
 {
     struct hws_wire_options o;
@@ -94,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needed_options_suffice_for_the_unix_socket),
         cmocka_unit_test(tcp_without_certificates_is_refused),
+        cmocka_unit_test(check_needs_the_tls_files_and_nothing_else),
         cmocka_unit_test(other_domains_and_lists_are_files),
         cmocka_unit_test(the_record_engine_is_one_of_three),
         cmocka_unit_test(missing_and_unknown_options_are_refused),
