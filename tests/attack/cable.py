@@ -9,12 +9,13 @@ import ctypes
 import errno
 import fcntl
 import multiprocessing
+import multiprocessing.connection
 import os
 import random
 import select
-import signal
 import struct
 import subprocess
+import sys
 import threading
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -76,8 +77,13 @@ class Namespace:
                 fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
                 fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
             except OSError as error:
+                if error.errno not in REFUSED:
+                    raise
                 raise Unavailable(f"/dev/net/tun: {error}") from error
-            for words in (["addr", "add", f"{address}/30", "dev", name], ["link", "set", name, "mtu", str(mtu), "up"]):
+            net = f"{address.rsplit('.', 1)[0]}.0/30"
+            # What is lost on a short cable is sent again soon, else a test of loss is one of patience.
+            for words in (["addr", "add", f"{address}/30", "dev", name], ["link", "set", name, "mtu", str(mtu), "up"],
+                          ["route", "replace", net, "dev", name, "src", address, "rto_min", "20ms"]):
                 subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
         return fd
 
@@ -106,9 +112,7 @@ class Fate:
 
 
 def _carry(near, far, orders, seed):
-    """The process: moves packets until it is told to end, or nobody is left to tell it."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    """The process: moves packets until nobody is left to tell it what to do."""
     fates = {near: Fate(seed), far: Fate(seed + 1)}
     other, counts = {near: far, far: near}, {near: [0, 0], far: [0, 0]}
 
@@ -136,19 +140,15 @@ def _carry(near, far, orders, seed):
     poll = select.poll()
     for fd in (near, far, orders.fileno()):
         poll.register(fd, select.POLLIN)
-    parent = os.getppid()
-    while os.getppid() == parent:
-        for fd, _ in poll.poll(1000):
+    while True:
+        for fd, _ in poll.poll():
             if fd != orders.fileno():
                 one(fd)
                 continue
             try:
-                order = orders.recv()
-            except EOFError:
+                obey(orders.recv())
+            except (EOFError, OSError):
                 return
-            if order is None:
-                return
-            obey(order)
 
 
 class Cable:
@@ -156,24 +156,19 @@ class Cable:
 
     def __init__(self, here, number, seed, mtu=1500):
         self.near, self.far, self.beyond = f"10.77.{number}.1", f"10.77.{number}.2", Namespace()
-        fork = multiprocessing.get_context("fork")
-        ours, its = fork.Pipe()
-        fds = []
+        ours, its = multiprocessing.Pipe()
+        fds = [its.fileno()]
         try:
             fds.append(here.tun(f"near{number}", self.near, mtu))
             fds.append(self.beyond.tun(f"far{number}", self.far, mtu))
-
-            def run():
-                ours.close()
-                _carry(*fds, its, seed)
-
-            self.process = fork.Process(target=run, daemon=True)
-            self.process.start()
+            # A program of its own: it holds no descriptor but these, and so keeps nobody's connection open.
+            self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), *map(str, fds), str(seed)], pass_fds=fds, stdin=subprocess.DEVNULL)
         finally:
             its.close()
-            for fd in fds:
+            for fd in fds[1:]:
                 os.close(fd)
         self.orders = ours
+        self.both()  # it carries from here on
 
     def say(self, near_to_far, far_to_near):
         """New values of both Fates; [(taken, given)] of both directions until now."""
@@ -186,19 +181,21 @@ class Cable:
         return self.say(fate, fate)
 
     def pull(self):
-        self.both(loss=1.0)
+        return self.both(loss=1.0)
 
     def plug(self):
-        self.both(loss=0.0)
+        return self.both(loss=0.0, twice=0.0, overtaken=0.0)
 
     def close(self):
-        """Both devices go with the process."""
-        self.orders.send(None)
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join(5)
+        """Both devices go with the process, which ends with its orders; what was sent before is carried yet."""
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
+            self.both()
         self.orders.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.beyond.close()
 
     def __enter__(self):
@@ -206,3 +203,7 @@ class Cable:
 
     def __exit__(self, *_):
         self.close()
+
+
+if __name__ == "__main__":
+    _carry(int(sys.argv[2]), int(sys.argv[3]), multiprocessing.connection.Connection(int(sys.argv[1])), int(sys.argv[4]))

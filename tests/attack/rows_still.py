@@ -49,7 +49,7 @@ def window_that_drips_bytes(a):
 
 
 @row("write_progress_ms", "net.stalled", {"write_progress_ms": BIG, "conn_progress_ms": 0, "progress_ms": 0, "keepalive_ms": 0},
-     fails="the connection is ended", own={"limits": {"conn_progress_ms": 0}}, background=True)
+     fails="the connection is ended", memory_kb=2560, own={"limits": {"conn_progress_ms": 0, "keepalive_ms": 0}}, background=True)
 def reader_that_stops(a):
     """Windows wide open, but the socket is never read."""
     mine = "identity.spiffe://%s/operator/mallory2.connections" % harness.DOMAIN

@@ -49,6 +49,12 @@ def memory_is_back(agent, before_kb, more_kb):
     return f"{before_kb} KiB before, {agent.pss_kb()} after"
 
 
+def unavailable(name, why):
+    """What this machine has not is skipped, but CI's must have it."""
+    say("fail" if os.environ.get("HAWSER_CI") else "skip", name, why)
+    return not os.environ.get("HAWSER_CI")
+
+
 def attempt(name, run):
     began = time.monotonic()
     try:
@@ -56,6 +62,8 @@ def attempt(name, run):
         say(f"   {name}: {said} ({time.monotonic() - began:.1f} s)")
         say("pass", name)
         return True
+    except Unavailable as why:
+        return unavailable(name, why)
     except Exception:
         say(traceback.format_exc())
         say("fail", name)
@@ -82,14 +90,12 @@ def with_limit_off(places, row):
             pass  # an agent without limits may well not survive this
 
 
-def own_agent(places, row):
-    """The agent that a row needs for itself; None where this machine cannot have it, which CI's must."""
+def own_agent(places, row, verdicts):
+    """The agent that a row needs for itself; None where this machine cannot have it."""
     try:
         return Agent(places, **row.own)
     except Unavailable as why:
-        if os.environ.get("HAWSER_CI"):
-            raise
-        say("skip", row.name, why)
+        verdicts.append(unavailable(row.name, why))
         return None
 
 
@@ -157,7 +163,7 @@ def main(args):
         still = Agent(places) if background else None
         verdicts = []
         still_kb = still.pss_kb() if still else 0
-        beside = {r: own_agent(places, r) if r.own else still for r in background}
+        beside = {r: own_agent(places, r, verdicts) if r.own else still for r in background}
         background = [r for r in background if beside[r]]
         stopped += [agent for agent in beside.values() if agent and agent is not still]
         threads = [threading.Thread(target=lambda r=r: verdicts.append(attempt(r.name, lambda: one(r, beside[r], measure=beside[r] is not still)))) for r in background]

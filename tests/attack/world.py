@@ -66,7 +66,7 @@ class AttackedHost(harness.Host):
 
     def __init__(self, places, limits, descriptors=0, bin_dir=harness.BIN, faults=None):
         places.hosts.append(self)
-        super().__init__(places.root, places.pki, f"host-{len(places.hosts)}", faults=faults)
+        super().__init__(places.root, places.pki, f"host-{len(places.hosts):03}", faults=faults)
         self.bin = os.path.join(self.dir, "bin")
         os.makedirs(self.bin)
         for name in ("hawserd", "hawser-emu"):
@@ -153,6 +153,11 @@ class Agent:
         """Memory of hawser-wire, in KiB."""
         with open(f"/proc/{self.pid}/smaps_rollup") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+    def own_kb(self):
+        """Memory that is its own alone: of the heap and stacks, not of program files."""
+        with open(f"/proc/{self.pid}/smaps_rollup") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("Pss_Anon:"))
 
     def peak_kb(self):
         """The most resident memory since reset_peak."""

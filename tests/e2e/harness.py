@@ -200,7 +200,7 @@ class Host:
             except OSError:
                 continue
             comm, state = stat[stat.index("(") + 1 : stat.rindex(")")], stat.rsplit(")", 1)[1].split()[0]
-            if state == "Z" or not any(self.dir in a for a in argv):
+            if state == "Z" or not any(self.dir + "/" in a for a in argv):
                 continue
             name = comm if comm == SPAWNER else os.path.basename(argv[0])
             if name.startswith("hawser"):
