@@ -18,8 +18,8 @@
 #include "hawserd/rotation.h"
 #include "hawserd/user.h"
 
-#define MAX_ARGS (12u + 2u * HWS_CONFIG_MAX_TRUST)
-#define SAID_MAX 512u /* of what hawser-wire says */
+#define MAX_ARGS (13u + 2u * HWS_CONFIG_MAX_TRUST) /* program, --check, five pairs, NULL */
+#define SAID_MAX 512u                              /* of what hawser-wire says */
 
 /* Can the file that `key` of the configuration names be read, and does it say something? An empty
  * path is none. */
