@@ -29,7 +29,7 @@ static const struct row {
     {"type 24", {24, 3, 3, 0, 60, 1}, 65, 10, 10},
     {"application data", {23, 3, 3, 0, 60, 1}, 65, 10, 10},
     {"HTTP", {'G', 'E', 'T', ' ', '/', ' '}, 65, 10, 10},
-    {"a change of ciphers", {20, 3, 3, 0, 1, 1}, 6, 10, 10},
+    {"a change of ciphers that is none", {20, 3, 3, 0, 1, 2}, 6, 10, 10},
     {"no bytes", {22, 3, 3, 0, 0}, 5, 10, 10},
     {"longer than a record may be", {22, 3, 3, 0xff, 0xff, 1}, 65, 22, 22},
     {"a ServerHello", {22, 3, 3, 0, 60, 2, 0, 0, 56}, 65, 10, 10},
