@@ -171,8 +171,22 @@ void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n)
     if (call->check_ms == HWS_GRPC_NEVER && progress_ms > 0) {
         call->moved = n;
         call->check_ms = call->conn->now_ms + progress_ms;
+        call->undated = call->conn->depth == 0;
+        call->conn->undated = call->conn->undated || call->undated;
         due_at(call, call->check_ms);
     }
+}
+
+void hws_grpc__calls_date(struct hws_grpc_conn *conn)
+{
+    HWS_LIST_FOREACH (it, tmp, &conn->calls) {
+        struct hws_grpc_call *call = hws_container_of(it, struct hws_grpc_call, link);
+        if (call->undated && call->check_ms != HWS_GRPC_NEVER) {
+            call->check_ms = conn->now_ms + conn->cfg.limits.progress_ms;
+        }
+        call->undated = false;
+    }
+    conn->undated = false;
 }
 
 /* The handler is done or was told: what is left of the stream goes by a reset. */

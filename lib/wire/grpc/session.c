@@ -256,6 +256,9 @@ void hws_grpc__conn_enter(struct hws_grpc_conn *conn, uint64_t now_ms)
     if (now_ms > conn->now_ms) {
         conn->now_ms = now_ms;
     }
+    if (conn->undated) {
+        hws_grpc__calls_date(conn);
+    }
 }
 
 void hws_grpc__conn_leave(struct hws_grpc_conn *conn)

@@ -89,6 +89,7 @@ struct hws_grpc_conn {
     uint32_t n_done;         /* in done */
     uint64_t call_due_ms;    /* no call has anything due before */
     unsigned depth;          /* > 0 inside recv, turn, pull, lost */
+    bool undated;            /* a call was used from outside, by an old now_ms */
     bool woken;              /* on_wake ran since the last turn */
 
     struct hws_grpc_out out;           /* owned: frames pulled from nghttp2, not yet sent */

@@ -77,6 +77,7 @@ struct hws_grpc_call {
     size_t reserved;   /* bytes of an open reservation, prefix included */
     uint64_t check_ms; /* when progress is judged; HWS_GRPC_NEVER = nothing is owed */
     size_t moved;      /* bytes since the last judgement */
+    bool undated;      /* check_ms counts from an old time: the next turn has the true one */
     size_t counted;    /* of conn->recv_bytes */
     uint32_t n_sent;
 
@@ -250,6 +251,9 @@ uint64_t hws_grpc__call_due(const struct hws_grpc_call *call);
 
 /* Something owed moved n bytes; or began to be owed (n = 0). */
 void hws_grpc__call_progress(struct hws_grpc_call *call, size_t n);
+
+/* Sets what came to be owed since the connection was last told the time. */
+void hws_grpc__calls_date(struct hws_grpc_conn *conn);
 
 /* Something of the call is due now. */
 void hws_grpc__call_expire(struct hws_grpc_call *call);

@@ -288,6 +288,31 @@ static void stalled_reader_is_reset(void **state)
     assert_true(s.closed);
 }
 
+/* The time of a send from outside is that of the turn behind it, not of the peer's last word. */
+static void reader_has_its_whole_time_after_a_silence(void **state)
+{
+    static const uint8_t message[2000];
+    struct pair *p = *state;
+    struct seen s;
+    p->client_limits.stream_window_bytes = 1000;
+    assert_ok(pair_open(p), NULL);
+    (void)pair_run(p);
+    assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
+    hws_grpc_call_set_credit(assert_got(s.call), 0);
+    (void)pair_run(p);
+    p->now_ms += 29000; /* nothing is said, and no timer is due */
+
+    assert_ok(hws_grpc_call_send(assert_got(p->hanging), message, sizeof(message), NULL), NULL);
+    (void)pair_run(p);
+    pair_advance(p, 29999);
+    assert_int_equal(p->server_stats.calls_stalled, 0);
+    pair_advance(p, 1);
+    pair_advance(p, 30000);
+
+    assert_int_equal(p->server_stats.calls_stalled, 1);
+    assert_true(s.closed);
+}
+
 static void oversized_headers_fail_only_their_call(void **state)
 {
     struct pair *p = *state;
@@ -379,6 +404,7 @@ int main(void)
         T(a_refused_call_takes_no_other_with_it),
         T(a_header_block_must_get_whole_in_time_even_that_of_a_refused_call),
         T(stalled_reader_is_reset),
+        T(reader_has_its_whole_time_after_a_silence),
         T(oversized_headers_fail_only_their_call),
         T(a_call_over_an_account_is_busy_not_out_of_memory),
         cmocka_unit_test(a_call_that_cannot_start_is_charged_to_nobody),
