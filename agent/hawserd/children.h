@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 #include "hawserd/child.h"
-#include "hawserd/options.h"
 #include "hawserd/config.h"
+#include "hawserd/options.h"
 #include "hawserd/spawner.h"
 #include "link/hello.h"
 

@@ -338,8 +338,8 @@ static void a_silent_peer_is_let_go_with_all_that_it_has_not_taken(void **state)
     world.keepalive_ms = 300;
     dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
     run_until(&e.opened);
+    call_echo(&e, "x", 1); /* TLS 1.3: only now is the server's side open, too */
     world.keepalive_ms = 0;
-    call_echo(&e, "x", 1);
     struct hws_net_conn *served = hws_container_of(world.tcp.conns.prev, struct hws_net_conn, link);
     assert_int_equal(uv_fileno(&e.conn->io.handle, &fds[0]), 0);
     assert_int_equal(uv_fileno(&served->io.handle, &fds[1]), 0);
