@@ -25,9 +25,13 @@ class Failure(AssertionError):
     """What the row promises does not hold."""
 
 
-def check(condition, what):
+class NeighbourHarmed(Failure):
+    """A well-behaved caller is served too late, or not."""
+
+
+def check(condition, what, failure=Failure):
     if not condition:
-        raise Failure(what)
+        raise failure(what)
 
 
 def crowded():
@@ -161,12 +165,16 @@ class Agent:
 
     def peak_kb(self):
         """The most resident memory since reset_peak."""
-        with open(f"/proc/{self.pid}/status") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+        return peak_kb(self.pid)
+
+    def all_peak_kb(self):
+        """The same of all programs of the host together, though each has a cgroup of its own."""
+        return sum(peak_kb(pid) for pids in self.host.processes().values() for pid in pids)
 
     def reset_peak(self):
-        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
-            f.write("5")
+        for pid in [pid for pids in self.host.processes().values() for pid in pids]:
+            with open(f"/proc/{pid}/clear_refs", "w") as f:
+                f.write("5")
 
     def cpu_s(self):
         with open(f"/proc/{self.pid}/stat") as f:
@@ -184,6 +192,11 @@ class Agent:
     off = False  # its limits are switched off: a row need not go on for long
 
 
+def peak_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+
+
 def p99(values):
     values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * 0.99))] if values else 0.0
@@ -198,8 +211,12 @@ def _neighbour(agent, ready, stop, out):
                 break
             took.append(time.monotonic() - began)
             ready.set()
-            time.sleep(0.004)
+            time.sleep(max(0.0, began + CALL_EVERY_S - time.monotonic()))
     out.put(took)
+
+
+CALL_EVERY_S = 0.005
+LAG_MS = 20.0
 
 
 class Neighbour:
@@ -231,7 +248,18 @@ class Neighbour:
         On a crowded machine a second is asked for.
         """
         most_ms = max(20.0, most_ms, 1000.0 if crowded() else 0.0)
-        check(len(self.took) >= (3 if crowded() else 10), f"the neighbour had {len(self.took)} calls only")
+        check(len(self.took) >= (3 if crowded() else 10), f"the neighbour had {len(self.took)} calls only", NeighbourHarmed)
         got = p99(self.took) * 1000
-        check(got <= most_ms, f"the neighbour's p99 is {got:.1f} ms, allowed {most_ms:.1f}, idle {idle_ms:.1f}")
+        check(got <= most_ms, f"the neighbour's p99 is {got:.1f} ms, allowed {most_ms:.1f}, idle {idle_ms:.1f}", NeighbourHarmed)
         return f"neighbour p99 {got:.1f} ms of {len(self.took)} calls, idle {idle_ms:.1f}" + (" (crowded machine)" if crowded() else "")
+
+    def lag_ms(self):
+        """How late the agent's loop is, p99: a call at any time would have waited so long. A call that took several periods stands for those
+        that were due meanwhile as well."""
+        return p99([t - n * CALL_EVERY_S for t in self.took for n in range(1 + int(t / CALL_EVERY_S))]) * 1000
+
+    def judge_lag(self, most_ms=LAG_MS):
+        """The lag as text; judged in the long run on a machine that is not crowded."""
+        lag = self.lag_ms()
+        check(not LONG or crowded() or lag <= most_ms, f"the loop's lag p99 is {lag:.1f} ms, allowed {most_ms:.1f}", NeighbourHarmed)
+        return f"loop lag p99 {lag:.1f} ms"
