@@ -1,4 +1,6 @@
 """Rows that attack with many connections: strangers, valid certificates, descriptors, garbage instead of TLS."""
+import contextlib
+import resource
 import select
 import socket
 import ssl
@@ -218,6 +220,48 @@ def descriptors_run_out(a):
     check(back <= at_once(), f"back after {back:.2f} s")
     said = neighbour.judge(200.0, 0)
     return f"new callers at most {max(took) * 1000:.0f} ms, CPU {served_s * 1000:.0f} ms for them, then {share:.1f} %; back after {back * 1000:.0f} ms, {said}"
+
+
+QUIET_S = 3.0
+BUSY_PERCENT = 5.0
+
+
+@row("", "net.accept_failed", own={"descriptors": 400}, background=True)
+def strangers_wait_while_no_descriptor_is_left(a):
+    """Not even the reserve's number is free: those who wait in the kernel cost no CPU, those who are connected are served. Then all are."""
+    soft, hard = resource.prlimit(a.pid, resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as peers:
+        held = [peers.enter_context(a.attacker(who=a.places.more[i % 4], source="127.8.0.1")) for i in range(20)]
+        slowest = max(seconds_of_a_call(p) for p in held)
+        resource.prlimit(a.pid, resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            waiting = [peers.enter_context(a.good("127.8.0.2", start=False, shake=False)) for _ in range(5)]
+            cpu, began = a.cpu_s(), time.monotonic()
+            while time.monotonic() - began < QUIET_S:
+                slowest = max(slowest, seconds_of_a_call(held[0]))
+                time.sleep(0.25)
+            share = 100 * (a.cpu_s() - cpu) / (time.monotonic() - began)
+        finally:
+            resource.prlimit(a.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        began = time.monotonic()
+        for p in waiting:
+            p.tls.do_handshake()
+            p.send(PREFACE + settings())
+            seconds_of_a_call(p)
+        back = time.monotonic() - began
+    check(share <= BUSY_PERCENT, f"hawser-wire uses {share:.1f} % of a core")
+    check(slowest <= at_once(), f"a caller who is connected needed {slowest:.2f} s")
+    check(back <= at_once(), f"those who waited are served after {back:.2f} s")
+    return f"CPU {share:.1f} %, who is connected at most {slowest * 1000:.0f} ms; {len(waiting)} who waited all served {back * 1000:.0f} ms after"
+
+
+def seconds_of_a_call(p):
+    began = time.monotonic()
+    try:
+        check(p.call(CHECK)[0] == 0, "a caller is not answered OK")
+    except TimeoutError as late:
+        raise Failure("a caller is not answered") from late
+    return time.monotonic() - began
 
 
 def client_hello():

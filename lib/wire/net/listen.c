@@ -3,10 +3,12 @@
  *
  * Happy path: open (bind, listen) -> accept -> the connection identifies its peer -> admit ->
  * on_open. Failures: address in use or malformed; accept without descriptors (the reserve is spent
- * to turn the peer away); caps (the connection is closed at once and counted).
+ * to turn the peer away) or failing otherwise (a pause); caps (the connection is closed at once and
+ * counted). accept is called here and not by libuv, which calls it again and again while it fails.
  */
 #include "net/listen.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -209,22 +211,6 @@ static bool may_stay(struct hws_net_listener *l, struct hws_net_conn *conn)
     return true;
 }
 
-/* Without descriptors: give up the reserve, take the peer, drop it, take the reserve back. */
-static void shed(struct hws_net_listener *l)
-{
-    uv_os_fd_t fd = -1;
-
-    if (l->reserve_fd < 0 || uv_fileno(&l->io.handle, &fd) != 0) {
-        return;
-    }
-    (void)close(l->reserve_fd);
-    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (peer >= 0) {
-        (void)close(peer);
-    }
-    l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
 /* Where the peer is, and its account there; from here on the connection is pending. */
 static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, struct hws_err *err)
 {
@@ -245,72 +231,27 @@ static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, 
     return true;
 }
 
-static void connection(uv_stream_t *server, int status);
-
-static void away_closed(uv_handle_t *handle)
+/* The peer's connection begins; without memory for one it is closed. */
+static void welcome(struct hws_net_listener *l, int peer)
 {
-    struct hws_net_listener *l = (struct hws_net_listener *)handle->data;
-
-    l->away_busy = false;
-    if (l->away_owed && !l->closer.closing) {
-        l->away_owed = false;
-        connection(&l->io.stream, 0);
-    }
-    hws_net_closer_drop(&l->closer);
-}
-
-/* Without memory for a connection: takes the peer and drops it. libuv accepts nobody more until the
- * last one has been taken. */
-static void turn_away(struct hws_net_listener *l)
-{
-    if (l->away_busy) {
-        l->away_owed = true;
-        return;
-    }
-    int status = l->io.handle.type == UV_NAMED_PIPE ? uv_pipe_init(l->net->loop, &l->away.pipe, 0)
-                                                    : uv_tcp_init(l->net->loop, &l->away.tcp);
-    if (status != 0) {
-        return; /* no such failure is known */
-    }
-    (void)uv_accept(&l->io.stream, &l->away.stream);
-    l->away_busy = true;
-    l->away.handle.data = l;
-    hws_net_closer_hold(&l->closer);
-    uv_close(&l->away.handle, away_closed);
-}
-
-static void connection(uv_stream_t *server, int status)
-{
-    struct hws_net_listener *l = (struct hws_net_listener *)server->data;
+    bool tcp = l->io.handle.type == UV_TCP;
     struct hws_net_conn *conn = NULL;
     struct hws_err err;
 
-    if (status != 0) {
+    if (hws_net__conn_new(l->net, tcp ? HWS_NET_TLS : HWS_NET_UNIX, true, l->config.ops,
+                          l->config.owner, &conn, &err) != HWS_OK) {
         l->net->stats.accept_failed++;
-        if (status == UV_EMFILE || status == UV_ENFILE) {
-            shed(l);
-        }
-        return;
-    }
-    if (hws_net__gate_is_full(&l->gate)) {
-        l->held = true; /* libuv accepts nobody more until this one has been taken */
-        return;
-    }
-    enum hws_net_transport transport =
-        l->io.handle.type == UV_NAMED_PIPE ? HWS_NET_UNIX : HWS_NET_TLS;
-    if (hws_net__conn_new(l->net, transport, true, l->config.ops, l->config.owner, &conn, &err) !=
-        HWS_OK) {
-        l->net->stats.accept_failed++;
-        turn_away(l);
+        (void)close(peer);
         return;
     }
     conn->listener = l;
     hws_list_push(&l->conns, &conn->link);
     l->n_conns++;
     l->n_open++;
-    status = uv_accept(server, &conn->io.stream);
+    int status = tcp ? uv_tcp_open(&conn->io.tcp, peer) : uv_pipe_open(&conn->io.pipe, peer);
     if (status != 0) {
         l->net->stats.accept_failed++;
+        (void)close(peer);
         (void)hws_net_fail(&err, status, "accept");
         hws_net__conn_fail(conn, &err);
         return;
@@ -323,10 +264,110 @@ static void connection(uv_stream_t *server, int status)
     if (!may_stay(l, conn)) {
         return;
     }
-    if (conn->address != NULL) {
+    if (tcp) {
         hws_net__gate_join(conn);
     } else {
         hws_net__conn_start(conn, NULL, NULL, NULL); /* a Unix socket: no handshake */
+    }
+}
+
+/* ---- who comes ---- */
+
+static void readable(uv_poll_t *ready, int status, int events);
+
+/* Hears of the next peer, unless it must wait in the kernel. */
+static void watch(struct hws_net_listener *l)
+{
+    if (!l->held && !uv_is_active((uv_handle_t *)&l->pause)) {
+        (void)uv_poll_start(&l->ready, UV_READABLE, readable); /* cannot fail */
+    }
+}
+
+static void keep_reserve(struct hws_net_listener *l)
+{
+    if (l->reserve_fd < 0) {
+        l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+}
+
+static int next_peer(const struct hws_net_listener *l)
+{
+    return accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Without descriptors: gives up the reserve, takes the peer, drops it, takes the reserve back;
+ * false if that did not help. */
+static bool shed(struct hws_net_listener *l)
+{
+    if (l->reserve_fd < 0) {
+        return false;
+    }
+    (void)close(l->reserve_fd);
+    l->reserve_fd = -1;
+    int peer = next_peer(l);
+    if (peer >= 0) {
+        (void)close(peer);
+    }
+    keep_reserve(l);
+    return peer >= 0;
+}
+
+static void pause_over(uv_timer_t *pause)
+{
+    struct hws_net_listener *l = (struct hws_net_listener *)pause->data;
+
+    keep_reserve(l);
+    watch(l);
+}
+
+static void rest(struct hws_net_listener *l)
+{
+    (void)uv_poll_stop(&l->ready);
+    (void)uv_timer_start(&l->pause, pause_over, HWS_NET_ACCEPT_PAUSE_MS, 0);
+}
+
+/* After accept has failed with this errno: is there more to take in this turn? */
+static bool go_on_after(struct hws_net_listener *l, int error)
+{
+    if (error == EAGAIN) {
+        return false;
+    }
+    if (error == EINTR || error == ECONNABORTED) {
+        return true;
+    }
+    l->net->stats.accept_failed++;
+    if ((error == EMFILE || error == ENFILE) && shed(l)) {
+        return true;
+    }
+    rest(l);
+    return false;
+}
+
+static bool accept_next(struct hws_net_listener *l)
+{
+    if (hws_net__gate_is_full(&l->gate)) {
+        l->held = true;
+        (void)uv_poll_stop(&l->ready);
+        return false;
+    }
+    int peer = next_peer(l);
+    if (peer < 0) {
+        return go_on_after(l, errno);
+    }
+    welcome(l, peer);
+    return true;
+}
+
+static void readable(uv_poll_t *ready, int status, int events)
+{
+    struct hws_net_listener *l = (struct hws_net_listener *)ready->data;
+    (void)events;
+
+    if (status != 0) { /* libuv watches no more */
+        rest(l);
+        return;
+    }
+    for (uint32_t n = 0; n < HWS_NET_ACCEPTS && !l->closer.closing && accept_next(l); n++) {
     }
 }
 
@@ -334,7 +375,7 @@ void hws_net__listener_resume(struct hws_net_listener *l)
 {
     if (l->held && !l->closer.closing && !hws_net__gate_is_full(&l->gate)) {
         l->held = false;
-        connection(&l->io.stream, 0);
+        watch(l);
     }
 }
 
@@ -366,6 +407,34 @@ static int bind_address(struct hws_net_listener *l, enum hws_code *rc, struct hw
     return *rc == HWS_OK ? uv_tcp_bind(&l->io.tcp, (const struct sockaddr *)&addr, 0) : 0;
 }
 
+/* From here on a readable socket is a peer. */
+static int start(struct hws_net_listener *l)
+{
+    int status = uv_fileno(&l->io.handle, &l->fd);
+
+    if (status == 0 && listen(l->fd, HWS_NET_BACKLOG) != 0) {
+        status = uv_translate_sys_error(errno);
+    }
+    if (status == 0) {
+        status = uv_poll_init(l->net->loop, &l->ready, l->fd);
+    }
+    if (status == 0) {
+        l->ready.data = l;
+        hws_net_closer_hold(&l->closer);
+        watch(l);
+    }
+    return status;
+}
+
+static int listen_tcp(struct hws_net_listener *l)
+{
+    struct sockaddr_storage addr;
+    int n = sizeof(addr);
+    int status = uv_tcp_getsockname(&l->io.tcp, (struct sockaddr *)&addr, &n);
+
+    return status == 0 ? start(l) : status; /* that bind failed is said here only */
+}
+
 static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
 {
     enum hws_code rc = HWS_OK;
@@ -375,7 +444,7 @@ static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
         return rc;
     }
     if (status == 0) {
-        status = uv_listen(&l->io.stream, HWS_NET_BACKLOG, connection);
+        status = listen_tcp(l);
     }
     if (status == UV_EADDRINUSE) {
         return hws_err_set(err, HWS_E_EXISTS, "%s is in use", l->config.address);
@@ -422,7 +491,7 @@ static enum hws_code open_unix(struct hws_net_listener *l, struct hws_err *err)
         status = UV_EPERM;
     }
     if (status == 0) {
-        status = uv_listen(&l->io.stream, HWS_NET_BACKLOG, connection);
+        status = start(l);
     }
     return status == 0 ? HWS_OK : hws_net_fail(err, status, path);
 }
@@ -495,16 +564,21 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *l, struct hws_net *
     }
     l->io.handle.data = l;
     hws_net_closer_hold(&l->closer);
+    (void)uv_timer_init(net->loop, &l->pause); /* cannot fail */
+    l->pause.data = l;
+    hws_net_closer_hold(&l->closer);
     hws_net__gate_init(l);
     enum hws_code rc = is_unix(config) ? open_unix(l, err) : open_tcp(l, err);
     if (rc != HWS_OK) {
+        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->pause);
         hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
         hws_net_closer_handle(&l->closer, &l->io.handle);
         hws_net_closer_close(&l->closer, failed_open_closed);
         return rc;
     }
     l->bundle = config->bundle == NULL ? NULL : hws_tls_bundle_ref(config->bundle);
-    l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->reserve_fd = -1;
+    keep_reserve(l);
     return HWS_OK;
 }
 
@@ -541,7 +615,9 @@ void hws_net_listener_stop(struct hws_net_listener *l)
         if (l->io.handle.type == UV_NAMED_PIPE) {
             (void)unlink(l->bound);
         }
+        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->pause);
         hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
+        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->ready); /* before its descriptor */
         hws_net_closer_handle(&l->closer, &l->io.handle);
         hws_net_closer_close(&l->closer, handles_gone);
         hws_net__gate_close(l);

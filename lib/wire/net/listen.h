@@ -6,7 +6,9 @@
  * identity; handshakes begun in a second; handshakes under way, for which peers queue (net/gate.h)
  * so that slow strangers keep nobody out and many who come at once are all served. Connections
  * never take the process's last descriptors; should others take them, one kept in reserve is given
- * up to accept and close the next peer, so that the loop does not spin on a readable listener.
+ * up to accept and close the next peer. Where that does not help, or accept fails for want of
+ * memory, the next is tried after HWS_NET_ACCEPT_PAUSE_MS: peers wait in the kernel, those who are
+ * connected are served, and the loop does not spin on a readable listener.
  *
  * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began
  * with.
@@ -28,7 +30,9 @@
 #include "net/net.h"
 #include "tls/bundle.h"
 
-#define HWS_NET_BACKLOG 1024 /* who waits in the kernel; the system may lower it */
+#define HWS_NET_BACKLOG         1024 /* who waits in the kernel; the system may lower it */
+#define HWS_NET_ACCEPTS         64u  /* in one turn of the loop */
+#define HWS_NET_ACCEPT_PAUSE_MS 100u /* after accept has failed */
 
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
@@ -49,19 +53,13 @@ struct hws_net_listener {
     struct hws_tls_bundle *bundle; /* owned reference; NULL on a Unix socket */
     union {
         uv_handle_t handle;
-        uv_stream_t stream;
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } io;
-    union { /* takes a peer for whom there is no memory, and is closed at once */
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } away;
-    bool away_busy;        /* it is closing */
-    bool away_owed;        /* the next peer waits for it */
-    bool held;             /* the next peer waits for the gate */
+    uv_os_fd_t fd;         /* of io */
+    uv_poll_t ready;       /* fd has a peer */
+    uv_timer_t pause;      /* runs while nobody is accepted because accept has failed */
+    bool held;             /* nobody is accepted because the gate is full */
     int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
     struct hws_list conns; /* hws_net_conn.link, all */
     struct hws_net_gate gate;
