@@ -370,7 +370,6 @@ static void close_all(struct hws_service *s)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* A new bundle, or revocation lists of another age. */
 /* With port 0 the address of the last run is tried first, so that clients find a restarted process
  * where it was. */
 static void last_address(const struct hws_service *s, char *dst, size_t cap)
@@ -465,6 +464,7 @@ static void end_wait(struct hws_service *s)
     up(s);
 }
 
+/* A new bundle, or revocation lists of another age. */
 static void on_certs(void *data)
 {
     struct hws_service *s = data;

@@ -8,10 +8,14 @@ machine that slows down slows all of them. One load client of ours loads every s
 
 Rows that the machine itself bounds also name their floor, measured in the same rounds by bench_rpc_floor: the same bytes
 over raw TCP, and over TCP in libcrypto's AES-GCM records; how many times the floor ours and each peer take.
+
+What a call costs by the number of connections is counted, too, in instructions of our server (valgrind): time also has
+what the caches of the machine add, instructions have only what we do, and a row that rises fails.
 """
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,6 +44,9 @@ WARM_MS = 500 if args.long else 200
 BULK_BYTES = 4_000_000_000 if args.long else 300_000_000
 HELD = 1000 if args.long else 400
 STORM = 10_000 if args.long else 1000
+COUNTED = (1, 16, 1000) if args.long else (1, 32)  # connections
+COUNTED_MS = 3000 if args.long else 1500
+COUNTED_RISE = 1.05  # of the first; above it a call costs more because there are other connections
 CORE = str(max(os.sched_getaffinity(0)))  # where both ends of a pinned measure run
 BIG = 1_000_000  # a cap on connections that none of the rows reaches
 
@@ -56,6 +63,7 @@ ROWS = {
     "rpc.conns1.cpu_us": ("us", False, None),
     "rpc.conns16.cpu_us": ("us", False, None),
     "rpc.conns1000.cpu_us": ("us", False, None),
+    **{f"rpc.conns{n}.instructions": ("", False, None) for n in COUNTED},
     "rpc.storm.settled_s": ("s", False, None),
 }
 values = {name: {} for name in ROWS}  # row -> server -> list of values
@@ -87,10 +95,10 @@ class Pki:
 class Server:
     """A server under load: ours, or the peer of that name."""
 
-    def __init__(self, name, pki, pin=None, address="127.0.0.1:0", max_conns=None):
+    def __init__(self, name, pki, pin=None, address="127.0.0.1:0", max_conns=None, under=()):
         self.name = name
         program = os.path.join(BENCH, "bench_rpc_server") if name == "ours" else os.path.join(PEERS[name], "server")
-        argv = (["taskset", "-c", pin] if pin else []) + [program, *pki.server, address]
+        argv = (["taskset", "-c", pin] if pin else []) + [*under, program, *pki.server, address]
         if name == "ours" and max_conns:
             argv.append(str(max_conns))
         self.proc = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -196,6 +204,25 @@ def flat(server, pki):
         note(row, server, load(server, pki, "unary", n, 1, 256, WARM_MS, MS)["cpu_us"])
         if server.name == "ours":
             note_floor(row, "tcp", floor("echo", n, 256, WARM_MS, MS)["cpu_us"])
+
+
+def count_instructions(n, ms, pki):
+    """Calls and instructions of a server that starts, takes n connections, serves one call on each at a time, and ends."""
+    tool = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+    server = Server("ours", pki, max_conns=BIG, under=tool)
+    calls = load(server, pki, "unary", n, 1, 256, WARM_MS, ms, timeout=600)["n"]
+    server.stop()
+    return calls, int(re.search(r"I +refs: +([0-9,]+)", server.proc.stderr.read()).group(1).replace(",", ""))
+
+
+def flat_instructions(pki):
+    """What two runs have in common, start, handshakes and end, is not counted."""
+    for n in COUNTED:
+        (few, before), (many, after) = (count_instructions(n, ms, pki) for ms in (WARM_MS, COUNTED_MS))
+        values[f"rpc.conns{n}.instructions"]["ours"] = [(after - before) / (many - few)]
+        rise = values[f"rpc.conns{n}.instructions"]["ours"][0] / values[f"rpc.conns{COUNTED[0]}.instructions"]["ours"][0]
+        if rise > COUNTED_RISE:
+            behind.append(f"instructions of a call rise {rise:.2f} times from {COUNTED[0]} connection to {n}")
 
 
 def idle(server, pki):
@@ -314,9 +341,10 @@ def main():
                 "rpc.unary4k.cpu_us", "rpc.bulk.cpu_s_per_gb", "rpc.bulk.mb_s")
         measure(lambda: rounds([p50], ROUNDS, pki, pin=CORE), "rpc.unary256.p50_us")
         measure(lambda: rounds([flat], few, pki, max_conns=BIG), "rpc.conns1.cpu_us", "rpc.conns16.cpu_us", "rpc.conns1000.cpu_us")
+        measure(lambda: flat_instructions(pki), *(f"rpc.conns{n}.instructions" for n in COUNTED))
         measure(lambda: rounds([idle], few, pki, fresh=True, max_conns=BIG), "rpc.idle_conn_kb", "rpc.handshake.cpu_ms")
         measure(lambda: storm("ours", pki), "rpc.storm.settled_s")
-        if behind and (args.long or any(b.startswith("storm") for b in behind)):
+        if behind and (args.long or any(b.startswith(("storm", "instructions")) for b in behind)):
             fail("behind the bar: " + "; ".join(behind))
     finally:
         shutil.rmtree(root, ignore_errors=True)
