@@ -109,6 +109,7 @@ TRIGGERS = {
 
 
 def made_you_reset(a, trigger, reads):
+    """Who reads waits for the answers to eight streams before the next: else the limit of streams that are refused may end it first."""
     before = a.pss_kb()
     with a.attacker(rcvbuf=0 if reads else 4096) as p:
         half = END_STREAM if "after_the_end" in trigger else 0
@@ -123,9 +124,10 @@ def made_you_reset(a, trigger, reads):
         if not reads:
             p.take = lambda: False
         try:
-            for part in provocations():
+            for n, part in enumerate(provocations(), 1):
                 p.send(part)
-                p.take()
+                if reads:
+                    p.until(lambda n=n: len(p.resets) >= 8 * n or p.goaway is not None, 5)
         except (Closed, TimeoutError):
             pass
         more = a.pss_kb() - before
