@@ -113,7 +113,8 @@ static void advise(const struct hws_wire_options *o, struct hws_err *err)
     }
 }
 
-static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, struct hws_err *err)
+static enum hws_code load_once(struct hws_certs *c, struct hws_tls_bundle **out,
+                               struct hws_err *err)
 {
     struct hws_tls_bundle *bundle = NULL;
     struct texts *t = hws_mem_zalloc(1, sizeof(*t));
@@ -136,6 +137,14 @@ static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, stru
     }
     *out = bundle;
     return HWS_OK;
+}
+
+static enum hws_code load(struct hws_certs *c, struct hws_tls_bundle **out, struct hws_err *err)
+{
+    enum hws_code code = load_once(c, out, err);
+
+    c->again = code == HWS_E_IO || code == HWS_E_NOMEM;
+    return code;
 }
 
 /* ---- noticing -------------------------------------------------------------------------------- */
@@ -186,18 +195,57 @@ static void check_freshness(struct hws_certs *c)
     }
 }
 
-static void on_check(uv_timer_t *timer)
+static void on_quiet(uv_timer_t *timer);
+
+/* The files are looked at in so many ms, unless a change comes first. */
+static void look_in(struct hws_certs *c, uint32_t ms)
 {
-    check_freshness(timer->data);
+    if (c->watching) {
+        (void)uv_timer_start(&c->quiet, on_quiet, ms, 0);
+    }
 }
 
+static void on_check(uv_timer_t *timer)
+{
+    struct hws_certs *c = timer->data;
+
+    check_freshness(c);
+    if (c->unwatched && !uv_is_active((uv_handle_t *)&c->quiet)) {
+        look_in(c, HWS_CERTS_QUIET_MS);
+    }
+}
+
+static void take_over(struct hws_certs *c, struct hws_tls_bundle *bundle, enum hws_certs_trigger by)
+{
+    const struct hws_tls_peer *self = hws_tls_bundle_self(bundle);
+
+    hws_tls_bundle_unref(c->bundle);
+    c->bundle = bundle;
+    c->n_loaded++;
+    hws_log("certificates_loaded", "by=%s identity=%s serial=%s ends=%llu",
+            hws_certs_trigger_name(by), self->principal, self->serial,
+            (unsigned long long)self->not_after_s);
+    check_freshness(c);
+    if (c->changed != NULL) {
+        c->changed(c->data);
+    }
+}
+
+/* Where nothing has changed but the last load was the system's failure, once more, and nothing is
+ * said of another failure. */
 static void on_quiet(uv_timer_t *timer)
 {
     struct hws_certs *c = timer->data;
+    struct hws_tls_bundle *bundle = NULL;
     struct hws_err err;
 
     if (take_marks(c)) {
         (void)!hws_certs_reload(c, HWS_CERTS_BY_WATCH, &err); /* logged there */
+    } else if (c->again && load(c, &bundle, &err) == HWS_OK) {
+        c->n_by[HWS_CERTS_BY_WATCH]++;
+        take_over(c, bundle, HWS_CERTS_BY_WATCH);
+    } else if (c->again) {
+        look_in(c, HWS_CERTS_AGAIN_MS);
     }
 }
 
@@ -208,7 +256,7 @@ static void on_event(uv_fs_event_t *watch, const char *name, int events, int sta
     (void)events;
     (void)status;
 
-    (void)uv_timer_start(&c->quiet, on_quiet, HWS_CERTS_QUIET_MS, 0);
+    look_in(c, HWS_CERTS_QUIET_MS);
 }
 
 const char *hws_certs_trigger_name(enum hws_certs_trigger by)
@@ -230,19 +278,12 @@ enum hws_code hws_certs_reload(struct hws_certs *c, enum hws_certs_trigger by, s
         c->n_refused++;
         hws_log("certificates_refused", "by=%s reason=%s", hws_certs_trigger_name(by),
                 hws_log_q(&q, err->msg));
+        if (c->again) {
+            look_in(c, HWS_CERTS_AGAIN_MS);
+        }
         return code;
     }
-    hws_tls_bundle_unref(c->bundle);
-    c->bundle = bundle;
-    c->n_loaded++;
-    const struct hws_tls_peer *self = hws_tls_bundle_self(bundle);
-    hws_log("certificates_loaded", "by=%s identity=%s serial=%s ends=%llu",
-            hws_certs_trigger_name(by), self->principal, self->serial,
-            (unsigned long long)self->not_after_s);
-    check_freshness(c);
-    if (c->changed != NULL) {
-        c->changed(c->data);
-    }
+    take_over(c, bundle, by);
     return HWS_OK;
 }
 
@@ -324,6 +365,7 @@ static void watch_folder(struct hws_certs *c, const char *folder)
     int status = uv_fs_event_start(watch, on_event, folder, 0);
     if (status != 0) {
         struct hws_log_q q;
+        c->unwatched = true;
         hws_log("folder_not_watched", "folder=%s reason=%s", hws_log_q(&q, folder),
                 uv_err_name(status));
     }
@@ -347,7 +389,7 @@ void hws_certs_watch(struct hws_certs *c, void (*changed)(void *data), void *dat
         }
     }
     /* What changed between the load and the watch. */
-    (void)uv_timer_start(&c->quiet, on_quiet, HWS_CERTS_QUIET_MS, 0);
+    look_in(c, HWS_CERTS_QUIET_MS);
 }
 
 void hws_certs_close(struct hws_certs *c)

@@ -6,8 +6,10 @@
  * by a symlink), and when told to (SIGHUP, which hawserd passes on, and RELOAD, which it sends for
  * AgentService.Reload and which is answered). It takes over only if it loads, is valid for an hour
  * more and shakes hands with itself; otherwise the one in use stays, and the reason is logged once
- * per content. Connections keep the bundle that they began with; those whose peer the new lists
- * name are closed by the listener.
+ * per content. What the system kept us from (a file that cannot be read, no memory) is tried again
+ * every HWS_CERTS_AGAIN_MS, and where a folder cannot be watched its files are looked at every
+ * HWS_CERTS_CHECK_MS. Connections keep the bundle that they began with; those whose peer the new
+ * lists name are closed by the listener.
  *
  * Thread rule: the loop thread.
  */
@@ -26,6 +28,7 @@
 #include "tls/rng.h"
 
 #define HWS_CERTS_QUIET_MS  200u   /* after the last change, before the files are read */
+#define HWS_CERTS_AGAIN_MS  2000u  /* after a load that the system failed, before the next */
 #define HWS_CERTS_CHECK_MS  30000u /* how often the age of revocation lists is looked at */
 #define HWS_CERTS_MAX_FILES (5u + HWS_TLS_MAX_TRUST)
 
@@ -63,6 +66,8 @@ struct hws_certs {
     uint64_t n_by[HWS_CERTS_N_TRIGGERS]; /* times the files were read again, for what */
     bool can_wait;                       /* no bundle, and files that may change */
     bool watching;
+    bool again;                  /* the last load failed by the system, not by what a file holds */
+    bool unwatched;              /* a folder cannot be watched */
     void (*changed)(void *data); /* a new bundle, or another freshness */
     void *data;
 };
