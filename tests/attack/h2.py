@@ -152,9 +152,7 @@ class Peer:
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if source:
             self.raw.bind((source, 0))
-        self.goaway, self.goaway_text, self.resets, self.headers, self.data = None, b"", [], {}, {}
-        self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, bytearray(), False
-        self.hpack, self.goaways = Hpack(), []  # goaways: (last stream, code) of each
+        self.clear()
         try:
             self.raw.connect((host, int(port)))
             self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,6 +163,12 @@ class Peer:
         except (OSError, ssl.SSLError) as error:
             self.raw.close()
             raise Closed() from error
+
+    def clear(self):
+        """Nothing was said yet."""
+        self.goaway, self.goaway_text, self.resets, self.headers, self.data = None, b"", [], {}, {}
+        self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, bytearray(), False
+        self.hpack, self.goaways = Hpack(), []  # goaways: (last stream, code) of each
 
     def __enter__(self):
         return self
