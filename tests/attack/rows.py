@@ -10,7 +10,7 @@ import time
 
 from h2 import (ACK, CALM, CANCEL, CHECK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PREFACE, PRIORITY,
                 REFUSED, RST_STREAM, SETTINGS, WINDOW_UPDATE, Closed, block, frame, integer, literal, settings)
-from world import BIG, LAG_MS, LONG, Failure, Neighbour, NeighbourHarmed, at_once, check, p99
+from world import BIG, LONG, Failure, Neighbour, NeighbourHarmed, at_once, check, p99
 
 ROWS = []
 FLOOD_S = 60 if LONG else 1.2
@@ -88,7 +88,7 @@ def rapid_reset(a):
     allowed = 101 + int(10 * took)  # reset_per_s
     check(n <= allowed, f"{n} resets were taken, allowed {allowed}")
     said = f"{n} resets, closed after {took * 1000:.0f} ms, " + neighbour.judge(2 * idle, idle)
-    return said + (", again and again: " + flood(a, opened_and_reset(30), most_idles=2) if LONG else ", " + neighbour.judge_lag())
+    return said + (", again and again: " + flood(a, opened_and_reset(30)) if LONG else ", " + neighbour.judge_lag())
 
 
 def opened_and_reset(n):
@@ -224,13 +224,13 @@ def header_blocks_over_the_limit_fail_alone(a):
 # ---- floods of frames -----------------------------------------------------------------------------------------------
 
 
-def flood(a, parts, first=None, code=CALM, most_idles=None):
+def flood(a, parts, first=None, code=CALM):
     """Line rate for FLOOD_S seconds and at least two connections: each is ended within a second, a neighbour is served in time:
     in one flood of two, since the machine may have had other work in the first. parts: what a connection sends, or bytes that it sends
-    over and over. most_idles: how often the idle p99 the loop's lag may be; None: LAG_MS."""
+    over and over."""
     def judged():
         n_conns, most, neighbour, idle = one_flood(a, parts, first, code)
-        told = neighbour.judge(2 * idle, idle) + ", " + neighbour.judge_lag(most_idles * idle if most_idles else LAG_MS)
+        told = neighbour.judge(2 * idle, idle) + ", " + neighbour.judge_lag()
         return f"{n_conns} connections ended, the slowest after {most * 1000:.0f} ms, " + told
     try:
         return judged()

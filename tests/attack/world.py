@@ -258,8 +258,8 @@ class Neighbour:
         that were due meanwhile as well."""
         return p99([t - n * CALL_EVERY_S for t in self.took for n in range(1 + int(t / CALL_EVERY_S))]) * 1000
 
-    def judge_lag(self, most_ms=LAG_MS):
+    def judge_lag(self):
         """The lag as text; judged in the long run on a machine that is not crowded."""
         lag = self.lag_ms()
-        check(not LONG or crowded() or lag <= most_ms, f"the loop's lag p99 is {lag:.1f} ms, allowed {most_ms:.1f}", NeighbourHarmed)
+        check(not LONG or crowded() or lag <= LAG_MS, f"the loop's lag p99 is {lag:.1f} ms, allowed {LAG_MS:.1f}", NeighbourHarmed)
         return f"loop lag p99 {lag:.1f} ms"
