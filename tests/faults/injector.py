@@ -54,12 +54,10 @@ class Wire(Agent):
         return [tuple(map(int, x)) for x in found]
 
     def running(self, since):
-        """The hawser-wire that was started last since, serving; None meanwhile."""
+        """The hawser-wire that was started last since, when hawserd has it; None meanwhile."""
         log = self.host.log_text()[since:]
-        started = log.rfind("process_started name=hawser-wire")
-        if started < 0 or "hawser-wire: hawserd_connected" not in log[started:]:
-            return None
-        return int(re.match(r"process_started name=hawser-wire pid=(\d+)", log[started:])[1])
+        pid = re.findall(r"process_started name=hawser-wire pid=(\d+)\n", log)[-1:]
+        return int(pid[0]) if pid and f"process_connected name=hawser-wire pid={pid[0]} " in log else None
 
     def again(self, since):
         """Waits until hawserd has started hawser-wire again; the new one is meant from now on."""
@@ -72,8 +70,12 @@ class Wire(Agent):
         self.follow()
 
     def follow(self):
-        """Its address as the log says it."""
-        self.address = re.findall(r"hawser-wire: listening address=(\S+:\d+)\n", self.host.log_text())[-1]
+        """Its address, as its log says it or, where that line could not be written, its file."""
+        log = self.host.log_text()
+        said = re.findall(r"hawser-wire: listening address=(\S+:\d+)\n", log[log.rfind("process_started name=hawser-wire"):])
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(self.host.run_dir, "wire", "listen")) as f:
+            said = said or re.findall(r"\S+:\d+", f.read())
+        self.address = said[-1] if said else self.address
 
     def restart(self, *options):
         """hawser-wire is killed and started under strace with these options; where the log ended before."""

@@ -1,6 +1,6 @@
 # what: system calls of a whole agent's hawser-wire fail, while it serves and while it starts: call x errno x occurrence, by strace
 # needs: the build packages, python3, openssl, strace; as root, or to trace its own programs
-# time: 15-30 s; --long 1-2 hours (each of ten errnos at each of the first 50 calls of a name: some 10,000 cases)
+# time: 10-40 s; --long 1-2 hours (each of ten errnos at each of the first 50 calls of a name: some 10,000 cases)
 
 need_packages $BUILD_PACKAGES python3 openssl strace || { fail "$why"; return 0; }
 build dev hawserd hawser-wire hawser-emu hawser || return 0
