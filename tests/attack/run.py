@@ -5,7 +5,6 @@ it that is shown for the quick rows only. --table writes the table of docs/THREA
 """
 import os
 import re
-import signal
 import sys
 import threading
 import time
@@ -139,16 +138,6 @@ def table_is_shown():
     return f"{len(rows.ROWS)} rows"
 
 
-def end_when_stopped(places):
-    """A run that is told to stop takes its agents along; threads of its rows wait for nobody."""
-    def end(number, _frame):
-        places.remove()
-        os._exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, end)
-
-
 def main(args):
     if "--table" in args:
         return write_table()
@@ -157,7 +146,7 @@ def main(args):
     chosen = [r for r in rows.ROWS if not filters or any(f in r.name for f in filters)]
     print(f"seed: HAWSER_TEST_SEED={harness.SEED:#x}", flush=True)
     places, good, stopped = Places(), attempt("docs_show_the_table", table_is_shown), []
-    end_when_stopped(places)
+    places.end_when_stopped()
     try:
         background = [r for r in chosen if r.background]
         still = Agent(places) if background else None

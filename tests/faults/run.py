@@ -5,11 +5,13 @@ from then on has failed, and one round more. While it starts (start): the K-th c
 hawser-wire may serve on, with a call or a connection lost, or end with a status and a line that says why; hawserd then starts it
 again. It must not end by a signal, let a call hang, answer wrongly, keep descriptors or memory, or serve less afterwards.
 
-Prints `pass NAME` or `fail NAME`, a name a call. --each N: so many drawn cases a call (HAWSER_LONG=1: all); other arguments: name filters.
+Prints `pass NAME` or `fail NAME`, a name a call. Without arguments: one case a call, always the same ones; --each N: so many drawn
+cases a call (HAWSER_LONG=1: all); other arguments: name filters.
 """
 import collections
 import os
 import shutil
+import random
 import sys
 import time
 import traceback
@@ -209,8 +211,11 @@ def run_call(places, where, call, cases, totals, *more):
 def main(args):
     each = int(args[args.index("--each") + 1]) if "--each" in args else None if LONG else 1
     filters = [a for a in args if not a.startswith("-") and not a.isdigit()]
-    print(f"seed: HAWSER_TEST_SEED={harness.SEED:#x}", flush=True)
+    drawn = "--each" in args or LONG
+    draw = harness.RNG if drawn else random.Random(26)
+    print(f"seed: HAWSER_TEST_SEED={harness.SEED:#x}" if drawn else "the same cases each time", flush=True)
     places, totals, good = Places(), collections.Counter(), True
+    places.end_when_stopped()
     try:
         serving, starting, key = counted(Bed(places))
         plan = [(live, call, MOST_K) for call in sorted(serving) if serving[call] >= 10]  # at least one a round
@@ -224,10 +229,10 @@ def main(args):
             plan = [(where, call, min(most, 10)) for where, call, most in plan]  # later ones take longer to come
         if each == 1 and not filters:  # the default: every call that serving takes, and a few of the start's
             starts = [x for x in plan if x[0] is start and x[1] in STARTS]
-            plan = [x for x in plan if x[0] is live] + harness.RNG.sample(starts, 4)
+            plan = [x for x in plan if x[0] is live] + draw.sample(starts, 4)
         for where, call, most in plan:
             cases = [(errno, k) for errno in ERRNOS for k in range(1, most + 1)]
-            cases = cases if each is None else harness.RNG.sample(cases, min(each, len(cases)))
+            cases = cases if each is None else draw.sample(cases, min(each, len(cases)))
             good = run_call(places, where, call, cases, totals) and good
     finally:
         places.remove()
