@@ -1,5 +1,5 @@
-# what: builds and runs unit, trace, integration, corpora and ./quickstart on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree, clients across, TLS 1.3's rules broken by hand (--long: 10,000 clients come back within 60 s)
-# needs: root, debootstrap, the Debian mirror that apt uses; the tree is cached (about 1.2 GB)
+# what: builds and runs unit, trace, integration, corpora and ./quickstart on Debian 13 (mbedTLS 3.6, libuv 1.50) in a debootstrap tree, clients across, interop over TLS 1.3, its rules broken by hand (--long: 10,000 clients come back within 60 s)
+# needs: root, debootstrap, the Debian mirror that apt uses, and for its interop what interop needs; the tree is cached (about 1.2 GB)
 # time: 2-4 min, the first time 5 more; --long 2 more
 
 tree=$CACHE/debian13
@@ -87,6 +87,33 @@ done < <(timeout 120 unshare --mount --fork bash -c '
   timeout 600 unshare --mount --fork bash -c '
   mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
   exec /usr/bin/python3 tests/tlsscan/probes.py build/dev/bin 1.3 "$1"' _ "$tree" 2>&1 || echo "fail the probes of TLS 1.3 as a whole")
+# gRPC's interop cases: the tree's client and server, over TLS 1.3, against the stock ones of this machine.
+. tests/interop/venv.sh
+. tests/interop/peers.sh
+if ! need_packages python3-venv openssl g++ libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc || ! python=$(interop_python); then
+  skip "interop" "${why:-the Python packages of tests/interop/requirements.txt cannot be installed}"
+else
+  stacks="python=$python"
+  at=$(interop_cpp) && stacks="$stacks,cpp=$at"
+  at=$(interop_js) && stacks="$stacks,js=$at" && export NODE_PATH=$at/node_modules
+  work=$(mktemp -d /tmp/hawser-debian13-interop.XXXXXX) # the tree sees it by this name
+  for program in hawser-interop hawser-interop-client; do
+    printf '#!/bin/sh\nexec chroot "%s" /src/build/dev/bin/%s "$@"\n' "$tree" "$program" >"$work/$program"
+    chmod 755 "$work/$program"
+  done
+  certs/hawser-ca init "$work/ca" --days 2 && certs/hawser-ca agent "$work/ca" host --days 1 && certs/hawser-ca operator "$work/ca" olga --days 1
+  while read -r verdict name; do
+    case $verdict in
+      pass) pass "interop.$name" ;;
+      fail) fail "interop.$name" ;;
+      *) echo "$verdict $name" ;;
+    esac
+  done < <(timeout 600 unshare --mount --fork bash -c '
+    mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
+    exec "$2" tests/interop/matrix.py --bin "$3" --ca "$3/ca" --peers "$4" --calls 60 --rpcs 10 --dials 5' _ "$tree" "$python" "$work" "$stacks" 2>&1 ||
+    echo "fail the matrix as a whole")
+  rm -rf "$work"
+fi
 # The bar of the storm is for mbedTLS 3.6; a busy machine does not meet it.
 if [ "$HAWSER_LONG" = 1 ]; then
   timeout 600 unshare --mount --fork bash -c '
