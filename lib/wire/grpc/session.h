@@ -192,7 +192,8 @@ bool hws_grpc_conn_want_close(const struct hws_grpc_conn *conn);
 /*
  * No new calls; running ones finish. A server says GOAWAY twice (last id 2^31-1, then the true one
  * after the peer's answer to a ping or drain_notice_ms). After grace_ms calls that still run end
- * UNAVAILABLE (0: they may run on). Once more: the sooner end of grace counts.
+ * UNAVAILABLE (0: they may run on). Both count from now_ms. Once more: the sooner end of grace
+ * counts.
  */
 void hws_grpc_conn_drain(struct hws_grpc_conn *conn, uint64_t grace_ms, uint64_t now_ms);
 
