@@ -4,6 +4,10 @@
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build ccache pkg-config protobuf-compiler protobuf-c-compiler
   libprotobuf-c-dev libuv1-dev libnghttp2-dev libmbedtls-dev libcmocka-dev libsqlite3-dev libfyaml-dev
   libjansson-dev zlib1g-dev libzstd-dev libssl-dev openssl"
+# AES-GCM with VAES, where libcrypto is too old to have it (docs/adr/0012-ipsec-mb.md).
+case "$(dpkg --print-architecture 2>/dev/null) $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null)" in
+  "amd64 bookworm") BUILD_PACKAGES="$BUILD_PACKAGES libipsec-mb-dev" ;;
+esac
 
 # as_root COMMAND...: runs it as root, by sudo where we are not.
 as_root() {

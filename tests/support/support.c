@@ -37,6 +37,15 @@ uint64_t hws_test_rand(uint64_t *state)
     return z ^ z >> 31;
 }
 
+void hws_test_fill(void *bytes, size_t n, uint64_t *state)
+{
+    uint8_t *to = bytes;
+
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (uint8_t)hws_test_rand(state);
+    }
+}
+
 uint64_t hws_test_seed(void)
 {
     static uint64_t seed;

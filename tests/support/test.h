@@ -41,6 +41,9 @@ uint64_t hws_test_seed(void);
 /* A deterministic generator (splitmix64) for tests; *state starts at hws_test_seed(). */
 uint64_t hws_test_rand(uint64_t *state);
 
+/* n bytes of it. */
+void hws_test_fill(void *bytes, size_t n, uint64_t *state);
+
 /*
  * Runs scenario(arg) once to count its allocations, then once per allocation with that one failing
  * and once with all from there on failing. The scenario returns HWS_OK or HWS_E_NOMEM (anything

@@ -1,78 +1,67 @@
-/* AES-GCM by libcrypto's EVP. */
-#include "tls/aead.h"
-
-#include <openssl/evp.h>
-
+/* AES-GCM: who does it, chosen when a key is set. */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "tls/aead_priv.h"
 
-enum hws_code hws_tls_aead_set_key(struct hws_tls_aead *a, const uint8_t *key, size_t n_key,
-                                   bool seals, struct hws_err *err)
+#ifndef HWS_WITH_IPSEC_MB
+const struct hws_tls__aead_ops *hws_tls__aead_ipsec_mb(void)
 {
-    const EVP_CIPHER *cipher = n_key == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm();
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    return NULL;
+}
+#endif
+
+static const struct hws_tls__aead_ops *find(enum hws_tls_aead_by by)
+{
+    const struct hws_tls__aead_ops *fast =
+        by == HWS_TLS_AEAD_BEST ? hws_tls__aead_ipsec_mb() : NULL;
+
+    return fast != NULL ? fast : &hws_tls__aead_libcrypto;
+}
+
+const char *hws_tls_aead_name(enum hws_tls_aead_by by)
+{
+    return find(by)->name;
+}
+
+enum hws_code hws_tls_aead_set_key(struct hws_tls_aead *a, enum hws_tls_aead_by by,
+                                   const uint8_t *key, size_t n_key, bool seals,
+                                   struct hws_err *err)
+{
+    const struct hws_tls__aead_ops *ops = find(by);
 
     hws_assert(n_key == 16 || n_key == 32);
-    if (ctx == NULL || EVP_CipherInit_ex(ctx, cipher, NULL, key, NULL, seals ? 1 : 0) != 1) {
-        EVP_CIPHER_CTX_free(ctx);
+    void *ctx = ops->new (key, n_key, seals);
+    if (ctx == NULL) {
         return hws_err_set(err, HWS_E_NOMEM, "AES-GCM: out of memory");
     }
     hws_tls_aead_deinit(a);
-    a->ctx = ctx;
-    a->seals = seals;
+    *a = (struct hws_tls_aead){.ctx = ctx, .ops = ops, .seals = seals};
     return HWS_OK;
 }
 
 void hws_tls_aead_deinit(struct hws_tls_aead *a)
 {
-    EVP_CIPHER_CTX_free(a->ctx); /* cleanses the key schedule */
-    a->ctx = NULL;
-}
-
-static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, struct hws_span in)
-{
-    int n = 0;
-
-    return in.n == 0 ||
-           (EVP_CipherUpdate(ctx, out, &n, in.bytes, (int)in.n) == 1 && (size_t)n == in.n);
+    if (a->ops != NULL) {
+        a->ops->free(a->ctx);
+    }
+    *a = (struct hws_tls_aead){0};
 }
 
 bool hws_tls_aead_seal(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
                        struct hws_span aad, const struct hws_span *texts, size_t n_texts,
                        uint8_t *out)
 {
-    EVP_CIPHER_CTX *ctx = a->ctx;
-    int n = 0;
-    bool ok = EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 && update(ctx, NULL, aad);
-
     hws_assert(a->seals);
-    for (size_t i = 0; ok && i < n_texts; i++) {
-        hws_assert(texts[i].n < INT32_MAX);
-        ok = update(ctx, out, texts[i]);
-        out += texts[i].n;
-    }
-    return ok && EVP_CipherFinal_ex(ctx, out, &n) == 1 &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, HWS_TLS_TAG_BYTES, out) == 1;
+    return a->ops->seal(a->ctx, nonce, aad, texts, n_texts, out);
 }
 
 bool hws_tls_aead_open(struct hws_tls_aead *a, const uint8_t nonce[HWS_TLS_NONCE_BYTES],
                        struct hws_span aad, struct hws_span sealed, uint8_t *out)
 {
-    EVP_CIPHER_CTX *ctx = a->ctx;
-    uint8_t tag[HWS_TLS_TAG_BYTES];
-    int n = 0;
-
-    hws_assert(!a->seals && sealed.n >= sizeof(tag) && sealed.n < INT32_MAX);
-    struct hws_span text = {.bytes = sealed.bytes, .n = sealed.n - sizeof(tag)};
-    for (size_t i = 0; i < sizeof(tag); i++) {
-        tag[i] = sealed.bytes[text.n + i];
-    }
-    bool ok = EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 && update(ctx, NULL, aad) &&
-              update(ctx, out, text) &&
-              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
-              EVP_CipherFinal_ex(ctx, out + text.n, &n) == 1;
+    hws_assert(!a->seals && sealed.n >= HWS_TLS_TAG_BYTES);
+    bool ok = a->ops->open(a->ctx, nonce, aad, sealed, out);
     if (!ok) {
-        hws_mem_wipe(out, text.n); /* unproven bytes go nowhere */
+        hws_mem_wipe(out, sealed.n - HWS_TLS_TAG_BYTES); /* unproven bytes go nowhere */
     }
     return ok;
 }

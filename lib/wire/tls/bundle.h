@@ -28,8 +28,8 @@ struct hws_tls_bundle;
 
 /* Which engine moves the records after a handshake. */
 enum hws_tls_records_choice {
-    HWS_TLS_RECORDS_AUTO,      /* libcrypto's where it serves the suite (AES-GCM) */
-    HWS_TLS_RECORDS_LIBCRYPTO, /* the same; named so that a configuration can insist */
+    HWS_TLS_RECORDS_AUTO,      /* the fastest AES-GCM there is where that is the suite: aead.h */
+    HWS_TLS_RECORDS_LIBCRYPTO, /* libcrypto's AES-GCM there, whatever else is built in */
     HWS_TLS_RECORDS_MBEDTLS,   /* mbedTLS's, always */
 };
 

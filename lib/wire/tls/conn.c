@@ -417,7 +417,10 @@ const char *hws_tls_conn_suite(const struct hws_tls_conn *conn)
 
 const char *hws_tls_conn_records(const struct hws_tls_conn *conn)
 {
-    return conn->record != NULL ? conn->record->name : "";
+    if (conn->records != NULL) {
+        return hws_tls_records_name(conn->records);
+    }
+    return conn->record != NULL ? "mbedtls" : "";
 }
 
 bool hws_tls_conn_is_worn(const struct hws_tls_conn *conn)

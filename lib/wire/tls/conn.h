@@ -166,7 +166,7 @@ enum hws_code hws_tls_conn_expire(struct hws_tls_conn *conn, uint64_t now_ms, st
 const char *hws_tls_conn_version(const struct hws_tls_conn *conn);
 const char *hws_tls_conn_suite(const struct hws_tls_conn *conn);
 
-/* The engine that moves the records: "libcrypto", "mbedtls"; "" before OPEN. */
+/* The engine that moves the records: "ipsec-mb", "libcrypto", "mbedtls"; "" before OPEN. */
 const char *hws_tls_conn_records(const struct hws_tls_conn *conn);
 
 /* The keys have done what they may and cannot be changed (TLS 1.2): drain it. */

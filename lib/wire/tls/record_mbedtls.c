@@ -57,7 +57,6 @@ static enum hws_code send_close_notify(struct hws_tls_conn *conn)
 }
 
 const struct hws_tls__record_ops hws_tls__record_mbedtls = {
-    .name = "mbedtls",
     .open = open_records,
     .seal = seal_records,
     .close_notify = send_close_notify,

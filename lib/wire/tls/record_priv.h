@@ -1,7 +1,7 @@
 /*
  * The record seam: how application data is sealed and opened once the handshake is over. One set of
- * operations a connection, chosen when it opens: libcrypto's AES-GCM (records.h), several times as
- * fast, or mbedTLS's own records, which serve every suite and are the reference for the other.
+ * operations a connection, chosen when it opens: our own layer over AES-GCM (records.h), several
+ * times as fast, or mbedTLS's records, which serve every suite and are the reference for the other.
  *
  * An engine takes ciphertext from conn->in and appends to conn->out; it fails the connection
  * through hws_tls__fail and reports the peer's close_notify through hws_tls__move to PEER_DONE.
@@ -18,7 +18,6 @@
 struct hws_tls_conn;
 
 struct hws_tls__record_ops {
-    const char *name;
     /* Opens at most cap bytes of plaintext; *out_n = 0 when conn->in is used up or the peer is
      * done. */
     enum hws_code (*open)(struct hws_tls_conn *conn, uint8_t *out, size_t cap, size_t *out_n);
@@ -31,10 +30,10 @@ struct hws_tls__record_ops {
 };
 
 extern const struct hws_tls__record_ops hws_tls__record_mbedtls;
-extern const struct hws_tls__record_ops hws_tls__record_libcrypto;
+extern const struct hws_tls__record_ops hws_tls__record_aead;
 
 /*
- * Chooses the engine of a connection whose handshake is done; with libcrypto's it also frees
+ * Chooses the engine of a connection whose handshake is done; with our own it also frees
  * mbedTLS's half. HWS_E_NOMEM as a failure of the connection.
  */
 enum hws_code hws_tls__take_over(struct hws_tls_conn *conn) HWS_MUST_USE;

@@ -11,7 +11,6 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "tls/aead.h"
 
 /* RFC 8446 5.1 and B.1, 6.2, 4. */
 #define TYPE_ALERT               21u
@@ -48,6 +47,7 @@ struct hws_tls_records {
     bool failed; /* nothing more is opened */
     bool asked;  /* the peer was asked to change its keys */
     uint8_t n_key;
+    enum hws_tls_aead_by by;
     enum hws_tls_hash hash;
     uint64_t soft_blocks;
     struct direction read;
@@ -75,10 +75,10 @@ static bool is_out_of(const struct direction *d, uint64_t soft_blocks)
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-static enum hws_code take_keys(struct direction *d, const struct hws_tls_traffic *keys, bool seals,
-                               struct hws_err *err)
+static enum hws_code take_keys(const struct hws_tls_records *r, struct direction *d,
+                               const struct hws_tls_traffic *keys, bool seals, struct hws_err *err)
 {
-    enum hws_code rc = hws_tls_aead_set_key(&d->aead, keys->key, keys->n_key, seals, err);
+    enum hws_code rc = hws_tls_aead_set_key(&d->aead, r->by, keys->key, keys->n_key, seals, err);
 
     if (rc == HWS_OK) {
         memcpy(d->iv, keys->iv, sizeof(d->iv));
@@ -95,7 +95,7 @@ static enum hws_code use_secret(struct hws_tls_records *r, struct direction *d, 
     enum hws_code rc = hws_tls_traffic13(r->hash, d->secret, r->n_key, &keys, err);
 
     if (rc == HWS_OK) {
-        rc = take_keys(d, &keys, seals, err);
+        rc = take_keys(r, d, &keys, seals, err);
         d->seq = 0;
     }
     hws_mem_wipe(&keys, sizeof(keys));
@@ -121,6 +121,7 @@ enum hws_code hws_tls_records_new(const struct hws_tls_records_start *start,
     }
     r->tls13 = start->tls13;
     r->server = start->server;
+    r->by = start->by;
     r->hash = start->hash;
     r->n_key = start->n_key;
     r->soft_blocks = start->soft_blocks == 0 ? HWS_TLS_RECORDS_SOFT : start->soft_blocks;
@@ -132,8 +133,8 @@ enum hws_code hws_tls_records_new(const struct hws_tls_records_start *start,
         rc = use_secret(r, &r->read, false, err);
         rc = rc == HWS_OK ? use_secret(r, &r->write, true, err) : rc;
     } else {
-        rc = take_keys(&r->read, &start->read, false, err);
-        rc = rc == HWS_OK ? take_keys(&r->write, &start->write, true, err) : rc;
+        rc = take_keys(r, &r->read, &start->read, false, err);
+        rc = rc == HWS_OK ? take_keys(r, &r->write, &start->write, true, err) : rc;
     }
     r->read.seq = start->seq;
     r->write.seq = start->seq;
@@ -163,6 +164,11 @@ void hws_tls_records_free(struct hws_tls_records *r)
     hws_buf_deinit(&r->partial);
     wipe_buf(&r->stash);
     hws_mem_free_secret(r, sizeof(*r));
+}
+
+const char *hws_tls_records_name(const struct hws_tls_records *r)
+{
+    return hws_tls_aead_name(r->by);
 }
 
 size_t hws_tls_records_holds(const struct hws_tls_records *r)

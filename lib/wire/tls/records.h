@@ -1,5 +1,5 @@
 /*
- * The records of a TLS connection after its handshake, by an AEAD of libcrypto: bytes in, bytes
+ * The records of a TLS connection after its handshake, by an AEAD (aead.h): bytes in, bytes
  * out. TLS 1.2 (RFC 5246 6.2, RFC 5288) and TLS 1.3 (RFC 8446 5) with AES-GCM; nothing here knows
  * who made the handshake.
  *
@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "tls/aead.h"
 #include "tls/keys.h"
 
 #define HWS_TLS_RECORD_MAX_BYTES 16384u /* of plaintext, RFC 8446 5.1 */
@@ -40,6 +41,7 @@ struct hws_tls_records;
 struct hws_tls_records_start {
     bool tls13;
     bool server; /* we are */
+    enum hws_tls_aead_by by;
     enum hws_tls_hash hash;
     uint8_t n_key;                                  /* 16 or 32 */
     uint8_t read_secret[HWS_TLS_SECRET_MAX_BYTES];  /* TLS 1.3: application traffic secrets */
@@ -67,6 +69,9 @@ void hws_tls_records_free(struct hws_tls_records *r);
 enum hws_code hws_tls_records_open(struct hws_tls_records *r, struct hws_span *in, uint8_t *out,
                                    size_t cap, size_t *out_n, struct hws_buf *reply,
                                    struct hws_err *err) HWS_MUST_USE;
+
+/* Whose AEAD it is: hws_tls_aead_name. */
+const char *hws_tls_records_name(const struct hws_tls_records *r);
 
 /* Bytes of the peer's that are kept between calls. */
 size_t hws_tls_records_holds(const struct hws_tls_records *r);

@@ -27,7 +27,7 @@ static void begin(bool seals)
 {
     static const uint8_t key[16] = {1};
 
-    if (hws_tls_aead_set_key(&s_aead, key, sizeof(key), seals, NULL) != HWS_OK) {
+    if (hws_tls_aead_set_key(&s_aead, HWS_TLS_AEAD_BEST, key, sizeof(key), seals, NULL) != HWS_OK) {
         floor_die("AES-GCM");
     }
     s_seq = 0;

@@ -22,6 +22,7 @@
 #include "limits.h"
 #include "net/listen.h"
 #include "pem.h"
+#include "tls/aead.h"
 
 #define DEADLINE_MS     60000u /* of a call that names none; the agent gives its methods one each */
 #define MAX_CHUNK_BYTES (1u << 20)
@@ -157,6 +158,7 @@ static void print_config(const struct hws_net_limits *listener)
 {
     struct hws_grpc_limits limits;
 
+    (void)printf("config aes_gcm %s\n", hws_tls_aead_name(HWS_TLS_AEAD_BEST));
     fill_limits(&limits, UINT64_MAX);
 #define HWS_GRPC_LIMIT(field, server, client)                                                      \
     (void)printf("config %s %u\n", #field, (unsigned)limits.field);

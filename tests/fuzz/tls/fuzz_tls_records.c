@@ -35,7 +35,8 @@ static void use(struct hand *h)
         must(hws_tls_traffic13(HWS_TLS_HASH_SHA256, h->secret, 16, &h->keys, NULL) == HWS_OK);
         h->seq = 0;
     }
-    must(hws_tls_aead_set_key(&h->aead, h->keys.key, 16, true, NULL) == HWS_OK);
+    must(hws_tls_aead_set_key(&h->aead, HWS_TLS_AEAD_LIBCRYPTO, h->keys.key, 16, true, NULL) ==
+         HWS_OK);
 }
 
 static void seal(struct hand *h, uint8_t type, const uint8_t *bytes, size_t n, struct hws_buf *wire)

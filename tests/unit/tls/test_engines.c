@@ -1,5 +1,5 @@
 /*
- * The two record engines against each other and against OpenSSL's libssl as a stock peer: versions,
+ * The record engines against each other and against OpenSSL's libssl as a stock peer: versions,
  * suites and roles, bulk both ways in pieces of any size, key changes, close_notify.
  */
 #include <openssl/ssl.h>
@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "pair.h"
 #include "test.h"
+#include "tls/aead.h"
 
 static struct hws_tls_rng *s_rng;
 static struct hws_mint s_ca;
@@ -46,16 +47,12 @@ static int teardown(void **state)
     return 0;
 }
 
-static void fill(uint8_t *bytes, size_t n, uint64_t *seed)
-{
-    for (size_t i = 0; i < n; i++) {
-        bytes[i] = (uint8_t)hws_test_rand(seed);
-    }
-}
-
 static const char *engine_name(int choice)
 {
-    return choice == HWS_TLS_RECORDS_MBEDTLS ? "mbedtls" : "libcrypto";
+    if (choice == HWS_TLS_RECORDS_MBEDTLS) {
+        return "mbedtls";
+    }
+    return choice == HWS_TLS_RECORDS_LIBCRYPTO ? "libcrypto" : hws_tls_aead_name(HWS_TLS_AEAD_BEST);
 }
 
 /* Cuts n bytes into spans of random lengths, none among them; returns how many. */
@@ -84,7 +81,7 @@ static void send_some(struct hws_tls_conn *from, struct hws_tls_conn *to, uint64
     struct hws_err err;
 
     hws_buf_init(&got, 0);
-    fill(data, n, seed);
+    hws_test_fill(data, n, seed);
     for (size_t at = 0; at < n;) {
         struct hws_span spans[12];
         size_t n_spans = cut(data + at, n - at, spans, 12, seed);
@@ -126,7 +123,7 @@ static void join_engines(int server, int client, uint64_t *seed)
     hws_pair_deinit(&p);
 }
 
-static void both_engines_read_each_other(void **state)
+static void all_engines_read_each_other(void **state)
 {
     uint64_t seed = hws_test_seed();
     (void)state;
@@ -135,7 +132,7 @@ static void both_engines_read_each_other(void **state)
     }
 }
 
-static void nothing_of_mbedtls_is_kept_beside_libcrypto(void **state)
+static void nothing_of_mbedtls_is_kept_beside_our_records(void **state)
 {
     struct hws_pair p;
     (void)state;
@@ -251,7 +248,7 @@ static void talk(struct stock *k, struct hws_tls_conn *conn, uint64_t *seed)
     size_t done = 0;
 
     hws_buf_init(&got, 0);
-    fill(data, n, seed);
+    hws_test_fill(data, n, seed);
     assert_int_equal(SSL_write(k->ssl, data, (int)n), (int)n);
     assert_code(exchange(k, conn, &got), HWS_OK);
     assert_int_equal(hws_buf_len(&got), n);
@@ -381,8 +378,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_that_asks_for_short_records_gets_them),
-        cmocka_unit_test(both_engines_read_each_other),
-        cmocka_unit_test(nothing_of_mbedtls_is_kept_beside_libcrypto),
+        cmocka_unit_test(all_engines_read_each_other),
+        cmocka_unit_test(nothing_of_mbedtls_is_kept_beside_our_records),
         cmocka_unit_test(a_stock_peer_is_understood_in_every_version_suite_and_role),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -269,7 +269,8 @@ static void hand_use(struct hand *h)
 {
     struct hws_err err;
     assert_ok(hws_tls_traffic13(HWS_TLS_HASH_SHA256, h->secret, 16, &h->keys, &err), &err);
-    assert_ok(hws_tls_aead_set_key(&h->aead, h->keys.key, 16, true, &err), &err);
+    assert_ok(hws_tls_aead_set_key(&h->aead, HWS_TLS_AEAD_LIBCRYPTO, h->keys.key, 16, true, &err),
+              &err);
     h->seq = 0;
 }
 

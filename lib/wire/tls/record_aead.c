@@ -1,5 +1,6 @@
 /*
- * Records by libcrypto: takes a connection over from mbedTLS when its handshake is done.
+ * Records by our own layer over an AEAD (records.h): takes a connection over from mbedTLS when its
+ * handshake is done.
  *
  * mbedTLS exports what the keys come from: TLS 1.2's master secret with both randoms, or TLS 1.3's
  * application traffic secrets. It reads records one by one from what we hand it, so every byte
@@ -94,6 +95,8 @@ static bool read_suite(const struct hws_tls_conn *conn, struct hws_tls_records_s
     s->hash = n_suite > strlen(sha384) && hws_str_eq(conn->suite + n_suite - strlen(sha384), sha384)
                   ? HWS_TLS_HASH_SHA384
                   : HWS_TLS_HASH_SHA256;
+    s->by = conn->bundle->records == HWS_TLS_RECORDS_LIBCRYPTO ? HWS_TLS_AEAD_LIBCRYPTO
+                                                               : HWS_TLS_AEAD_BEST;
     s->server = conn->role == HWS_TLS_SERVER;
     s->tls13 = hws_str_eq(conn->version, "TLSv1.3");
     if (s->tls13) {
@@ -158,7 +161,7 @@ enum hws_code hws_tls__take_over(struct hws_tls_conn *conn)
     if (rc != HWS_OK) {
         return hws_tls__fail(conn, HWS_TLS_REASON_LOCAL, rc, "%s", err.msg);
     }
-    conn->record = &hws_tls__record_libcrypto;
+    conn->record = &hws_tls__record_aead;
     hws_tls__engine_free(conn);
     return HWS_OK;
 }
@@ -214,8 +217,7 @@ static enum hws_code send_close_notify(struct hws_tls_conn *conn)
     return HWS_OK;
 }
 
-const struct hws_tls__record_ops hws_tls__record_libcrypto = {
-    .name = "libcrypto",
+const struct hws_tls__record_ops hws_tls__record_aead = {
     .open = open_records,
     .seal = seal_records,
     .close_notify = send_close_notify,
