@@ -68,16 +68,25 @@ int hws_grpc__outbound_check(struct hws_grpc_conn *conn)
                               "too_many_queued_frames");
 }
 
+/* Time is cut into windows of a fixed length; any span of that length lies within two of them. */
+static void turn_window(struct hws_grpc_conn *conn)
+{
+    uint64_t window_ms = conn->cfg.limits.provoked_window_ms;
+    uint64_t past_ms = conn->now_ms - conn->provoked_since_ms;
+
+    if (past_ms >= window_ms) {
+        conn->n_provoked_before = past_ms < 2 * window_ms ? conn->n_provoked : 0;
+        conn->n_provoked = 0;
+        conn->provoked_since_ms = conn->now_ms - (window_ms == 0 ? 0 : past_ms % window_ms);
+    }
+}
+
 int hws_grpc__conn_provoked(struct hws_grpc_conn *conn)
 {
-    const struct hws_grpc_limits *l = &conn->cfg.limits;
-
     conn->stats->resets_provoked++;
-    if (conn->now_ms - conn->provoked_since_ms >= l->provoked_window_ms) {
-        conn->provoked_since_ms = conn->now_ms;
-        conn->n_provoked = 0;
-    }
-    if (++conn->n_provoked <= l->provoked_max) {
+    turn_window(conn);
+    conn->n_provoked++;
+    if ((uint64_t)conn->n_provoked + conn->n_provoked_before <= conn->cfg.limits.provoked_max) {
         return 0;
     }
     conn->stats->over_provoked_rate++;

@@ -124,7 +124,8 @@ struct hws_grpc_conn {
     uint32_t n_blocks_begun; /* HEADERS that the library took since the last look */
     struct hws_grpc_rate control;
     struct hws_grpc_rate resets;
-    uint32_t n_provoked;
+    uint32_t n_provoked;        /* in the window that began then */
+    uint32_t n_provoked_before; /* in the one before it */
     uint64_t provoked_since_ms;
 
     bool ending;            /* end_* are set; GOAWAY and CLOSING are due when nghttp2 is left */

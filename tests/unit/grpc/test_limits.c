@@ -300,6 +300,48 @@ static void provoked_resets_end_the_connection(void **state)
     assert_calmed(f);
 }
 
+/* n streams whose window overflows, from *next on. */
+static void provoke(struct fixture *f, uint32_t n, uint32_t *next)
+{
+    for (uint32_t i = 0; i < n; i++, *next += 2) {
+        request(f, *next, 0);
+        frame(f, WINDOW_UPDATE, 0, *next, "\x7f\xff\xff\xff", 4);
+        flush(f);
+    }
+}
+
+/* Not more than the limit in any time as long as the window, wherever it is begun. */
+static void provoked_resets_are_counted_across_windows(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t next = 1;
+
+    f->now_ms += f->limits.provoked_window_ms - 1;
+    provoke(f, f->limits.provoked_max, &next);
+    assert_int_equal(f->stats.resets_provoked, f->limits.provoked_max);
+    assert_int_equal(f->goaway, UINT32_MAX);
+    f->now_ms += 1;
+    provoke(f, 1, &next);
+
+    assert_int_equal(f->stats.over_provoked_rate, 1);
+    assert_calmed(f);
+}
+
+static void provoked_resets_are_forgotten_after_two_windows(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t next = 1;
+
+    for (unsigned i = 0; i < 3; i++) {
+        provoke(f, f->limits.provoked_max, &next);
+        f->now_ms += 2 * f->limits.provoked_window_ms;
+    }
+
+    assert_int_equal(f->stats.resets_provoked, 3 * f->limits.provoked_max);
+    assert_int_equal(f->stats.over_provoked_rate, 0);
+    assert_int_equal(f->goaway, UINT32_MAX);
+}
+
 static void early_pings_end_the_connection(void **state)
 {
     struct fixture *f = *state;
@@ -342,6 +384,47 @@ static void pings_in_time_or_beside_data_are_answered(void **state)
 
     assert_int_equal(f->goaway, UINT32_MAX);
     assert_int_equal(f->n_acks, 10);
+}
+
+/* Without calls the least time is that of gRPC's own servers, unless the limits allow such pings.
+ */
+static void pings_without_calls_are_early_where_they_are_not_allowed(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 20; i++) {
+        f->conn.cfg.limits.ping_without_calls = i < 16;
+        assert_int_equal(f->goaway, UINT32_MAX);
+        f->now_ms += f->limits.ping_min_interval_ms;
+        frame(f, PING, 0, 0, "12345678", 8);
+        flush(f);
+        if (i == 18) { /* two were forgiven */
+            break;
+        }
+    }
+
+    assert_int_equal(f->n_acks, 18);
+    assert_int_equal(f->stats.over_ping_rate, 1);
+    assert_calmed(f);
+}
+
+static void frames_that_wait_in_the_library_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    f->conn.cfg.limits.max_outbound_items = 20;
+    for (unsigned i = 0; i < 20; i++) {
+        frame(f, SETTINGS, 0, 0, NULL, 0);
+    }
+    flush(f); /* as many acknowledgements */
+    assert_int_equal(f->goaway, UINT32_MAX);
+    for (unsigned i = 0; i < 21; i++) {
+        frame(f, SETTINGS, 0, 0, NULL, 0);
+    }
+    flush(f);
+
+    assert_int_equal(f->stats.over_outbound, 1);
+    assert_calmed(f);
 }
 
 static void message_that_dribbles_is_cut_off(void **state)
@@ -592,8 +675,12 @@ int main(void)
         T(long_data_frames_pay_for_the_peers_window_updates),
         T(rapid_reset_ends_the_connection),
         T(provoked_resets_end_the_connection),
+        T(provoked_resets_are_counted_across_windows),
+        T(provoked_resets_are_forgotten_after_two_windows),
         T(early_pings_end_the_connection),
         T(pings_in_time_or_beside_data_are_answered),
+        T(pings_without_calls_are_early_where_they_are_not_allowed),
+        T(frames_that_wait_in_the_library_are_bounded),
         T(message_that_dribbles_is_cut_off),
         T(many_unfinished_messages_are_bounded_together),
         T(padding_flood_ends_the_connection),
