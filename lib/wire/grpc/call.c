@@ -210,6 +210,10 @@ enum hws_code hws_grpc_call_send_headers(struct hws_grpc_call *call,
     if (!call->server || call->headers_out || !hws_grpc_call_can_send(call)) {
         return hws_err_set(err, HWS_E_STATE, "initial metadata is out or the call is over");
     }
+    if (meta != NULL && meta->n_entries > HWS_GRPC_META_SENT_FIELDS) {
+        return hws_err_set(err, HWS_E_INVALID, "%u metadata fields, at most %u", meta->n_entries,
+                           HWS_GRPC_META_SENT_FIELDS);
+    }
     enum hws_code code = hws_grpc__head_send_response(call, meta);
     if (code != HWS_OK) {
         return hws_err_set(err, code, "response headers");

@@ -48,6 +48,7 @@ struct hws_grpc_outcome {
                      */
     bool
         unprocessed; /* client: the peer's application never saw the call: a retry is always safe */
+    bool unsent;     /* client: nor did the peer: nothing of it has left */
 };
 
 /* Any member may be NULL. */
@@ -104,7 +105,8 @@ bool hws_grpc_call_can_send(const struct hws_grpc_call *call);
 /*
  * Server: sends the initial metadata now (meta may be NULL); without it they go with the first
  * message, and a call that finishes before is answered trailers-only. HWS_E_STATE when they are out
- * already or the call has ended, HWS_E_NOMEM.
+ * already or the call has ended, HWS_E_INVALID for more than HWS_GRPC_META_SENT_FIELDS,
+ * HWS_E_NOMEM.
  */
 enum hws_code hws_grpc_call_send_headers(struct hws_grpc_call *call,
                                          const struct hws_grpc_meta *meta, struct hws_err *err)
@@ -142,8 +144,8 @@ void hws_grpc_call_half_close(struct hws_grpc_call *call);
  * Server: ends the call with a status; queued messages go out first when the code is OK, and are
  * sent as well for other codes. message (NULL = "") is cut at HWS_GRPC_MESSAGE_BYTES, details (may
  * be NULL) are dropped over HWS_GRPC_DETAILS_BYTES. trailers (may be NULL) is read before it
- * returns. Once only; after on_cancel it just lets the call go. Never fails: without memory the
- * stream is reset.
+ * returns; of more than 64 fields or 8 KiB the last are dropped. Once only; after on_cancel it just
+ * lets the call go. Never fails: without memory the stream is reset.
  */
 void hws_grpc_call_finish(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message,
                           const void *details, size_t n_details,

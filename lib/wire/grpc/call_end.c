@@ -105,6 +105,7 @@ static struct hws_grpc_outcome outcome_of(struct hws_grpc_call *call)
         .trailers = &call->peer_trailers,
         .from_peer = call->from_peer,
         .unprocessed = call->unprocessed,
+        .unsent = call->unprocessed && !call->headers_out,
     };
 }
 

@@ -262,10 +262,27 @@ static void end_waiting(struct hws_grpc_channel_call *call, enum hws_grpc_code c
 {
     const struct hws_grpc_meta none = {0};
     const struct hws_grpc_outcome outcome = {
-        .code = code, .message = message, .trailers = &none, .unprocessed = call->n_attempts == 0};
+        .code = code, .message = message, .trailers = &none, .unprocessed = !call->seen};
 
     call->channel->n_waiting--;
     close_call(call, &outcome);
+}
+
+/* The decimal number that the text is, without zeros in front; else, and beyond 31 bits, NEVER. */
+static uint64_t decimal(struct hws_span text)
+{
+    uint64_t v = 0;
+
+    if (text.n == 0 || text.n > 10 || (text.n > 1 && text.bytes[0] == '0')) {
+        return NEVER;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
+            return NEVER;
+        }
+        v = v * 10 + (uint64_t)(text.bytes[i] - '0');
+    }
+    return v <= INT32_MAX ? v : NEVER;
 }
 
 /* The server's word on another attempt, if it has one: after *out_ms, or NEVER. Text that is no
@@ -277,9 +294,7 @@ static bool pushed_back(const struct hws_grpc_outcome *outcome, uint64_t *out_ms
     if (!hws_grpc_meta_get(outcome->trailers, "grpc-retry-pushback-ms", 0, &text)) {
         return false;
     }
-    if (hws_str_to_u64((const char *)text.bytes, INT32_MAX, out_ms, NULL) != HWS_OK) {
-        *out_ms = NEVER;
-    }
+    *out_ms = decimal(text);
     return true;
 }
 
@@ -300,8 +315,7 @@ static void count_tokens(struct hws_grpc_channel *ch, const struct hws_grpc_outc
 
 /* How long to wait before another attempt; NEVER: there is none. The server's word counts over
  * ours. */
-static uint64_t pause_of(const struct hws_grpc_channel_call *call,
-                         const struct hws_grpc_outcome *outcome)
+static uint64_t pause_of(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
 {
     uint32_t attempts = call->max_attempts < HWS_GRPC_CHANNEL_ATTEMPTS ? call->max_attempts
                                                                        : HWS_GRPC_CHANNEL_ATTEMPTS;
@@ -314,12 +328,28 @@ static uint64_t pause_of(const struct hws_grpc_channel_call *call,
         return NEVER;
     }
     if (pushed_back(outcome, &ms)) {
+        call->n_pauses = 0;
         return ms;
     }
-    for (uint32_t i = 1; i < call->n_attempts && ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS; i++) {
+    for (uint32_t i = 0; i < call->n_pauses && ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS; i++) {
         ms *= 2;
     }
+    call->n_pauses++;
     return jittered(ch, ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS ? ms : HWS_GRPC_CHANNEL_RETRY_MAX_MS);
+}
+
+/* A transparent retry is due. */
+static bool again_unseen(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
+{
+    if (!outcome->unprocessed || call->committed) {
+        return false;
+    }
+    if (outcome->unsent) {
+        return call->n_transparent++ < HWS_GRPC_CHANNEL_TRANSPARENT;
+    }
+    bool first = !call->turned_away;
+    call->turned_away = true;
+    return first;
 }
 
 static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outcome *outcome)
@@ -336,16 +366,15 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
         close_call(call, &ours);
         return;
     }
-    if (may && outcome->unprocessed && !call->committed &&
-        call->n_transparent < HWS_GRPC_CHANNEL_TRANSPARENT) {
-        call->n_transparent++;
+    if (may && again_unseen(call, outcome)) {
         call->n_attempts--;
         queue(call, 0);
         return;
     }
     count_tokens(ch, outcome);
     struct hws_grpc_outcome last = *outcome;
-    last.unprocessed = last.unprocessed && call->n_attempts <= 1; /* an earlier attempt was seen */
+    call->seen = call->seen || !outcome->unprocessed;
+    last.unprocessed = !call->seen;
     uint64_t pause_ms = may ? pause_of(call, outcome) : NEVER;
     if (pause_ms != NEVER && ch->now_ms + pause_ms < call->deadline_ms) {
         queue(call, ch->now_ms + pause_ms);
@@ -396,21 +425,29 @@ static const struct hws_grpc_call_ops inner_ops = {.on_headers = inner_headers,
 
 /* ---- placing ---- */
 
-/* The caller's metadata, and how often the call was tried before. */
-static enum hws_code metadata(const struct hws_grpc_channel_call *call, struct hws_grpc_meta *out)
+#define ATTEMPTS_BYTES 128u /* of the field that says how often, with what it counts for itself */
+
+/* The caller's metadata, however much he allowed himself, and how often the call was tried before.
+ */
+static enum hws_code metadata(const struct hws_grpc_channel_call *call, struct hws_grpc_meta *out,
+                              struct hws_err *err)
 {
     char text[12];
     enum hws_code code = HWS_OK;
 
+    if (call->meta != NULL) {
+        out->max_entries = call->meta->n_entries + 1;
+        out->max_bytes = call->meta->used_bytes + ATTEMPTS_BYTES;
+    }
     for (uint32_t i = 0; call->meta != NULL && i < call->meta->n_entries && code == HWS_OK; i++) {
         struct hws_span name;
         struct hws_span value;
         hws_grpc_meta_at(call->meta, i, &name, &value);
-        code = hws_grpc_meta_add(out, (const char *)name.bytes, value.bytes, value.n, NULL);
+        code = hws_grpc_meta_add(out, (const char *)name.bytes, value.bytes, value.n, err);
     }
     if (code == HWS_OK && call->n_attempts > 0) {
         (void)hws_str_print(text, sizeof(text), "%u", (unsigned)call->n_attempts);
-        code = hws_grpc_meta_add_text(out, "grpc-previous-rpc-attempts", text, NULL);
+        code = hws_grpc_meta_add_text(out, "grpc-previous-rpc-attempts", text, err);
     }
     return code;
 }
@@ -428,7 +465,7 @@ static enum hws_code place_on(struct hws_grpc_channel_call *call, struct hws_grp
         .encoding = call->encoding,
         .data = call,
     };
-    enum hws_code code = metadata(call, &meta);
+    enum hws_code code = metadata(call, &meta, err);
 
     if (code == HWS_OK) {
         code = hws_grpc_client_start(conn, &start, ch->now_ms, &call->inner, err);
@@ -589,6 +626,9 @@ enum hws_code hws_grpc_channel_start(struct hws_grpc_channel *ch,
                             : ch->now_ms + call->timeout_ms;
     call->n_attempts = 0;
     call->n_transparent = 0;
+    call->n_pauses = 0;
+    call->turned_away = false;
+    call->seen = false;
     call->failures_before = ch->n_failures;
     hws_buf_init(&call->kept, 0);
     call->credit = 0;

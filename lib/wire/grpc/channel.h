@@ -17,9 +17,11 @@
  * comes.
  *
  * A call that never reached the server's application is placed again without being counted
- * (transparent retry). A call that ended UNAVAILABLE before any answer is tried again while
- * max_attempts allows, after a pause that doubles, or the one that the server names in
- * grpc-retry-pushback-ms; a negative or malformed one forbids it. The server sees
+ * (transparent retry): HWS_GRPC_CHANNEL_TRANSPARENT times when nothing of it had left, once when a
+ * server turned it away unseen (A6: that is load for it). A call that ended UNAVAILABLE before any
+ * answer is tried again while max_attempts allows, after a pause that doubles, or the one that the
+ * server names in grpc-retry-pushback-ms, behind which the pauses begin anew; a negative or
+ * malformed one forbids it. The server sees
  * grpc-previous-rpc-attempts (grpc proposal A6). Callers ask for more than one attempt only where
  * doing it twice is harmless. A stream's messages are kept to be sent again, up to
  * HWS_GRPC_CHANNEL_KEPT_BYTES: one that has sent more is committed to its connection, as is every
@@ -48,7 +50,7 @@
 
 #define HWS_GRPC_CHANNEL_ADDRESSES      16u     /* the first ones of a name */
 #define HWS_GRPC_CHANNEL_WAITING        1024u   /* calls without a connection */
-#define HWS_GRPC_CHANNEL_TRANSPARENT    5u      /* placements that reached no application */
+#define HWS_GRPC_CHANNEL_TRANSPARENT    5u      /* placements of which nothing left */
 #define HWS_GRPC_CHANNEL_ATTEMPTS       5u      /* A6: more are cut to this */
 #define HWS_GRPC_CHANNEL_KEPT_BYTES     262144u /* of a stream's messages, with 5 bytes each */
 #define HWS_GRPC_CHANNEL_WHY_BYTES      256u    /* with NUL */
@@ -139,6 +141,9 @@ struct hws_grpc_channel_call {
     uint64_t failures_before; /* n_failures at start */
     uint32_t n_attempts;      /* that reached a server */
     uint32_t n_transparent;
+    uint32_t n_pauses; /* of our own length, since start or the latest that the server named */
+    bool turned_away;  /* a server did not look at it, once */
+    bool seen;         /* by an application, maybe */
     struct hws_buf
         kept;        /* messages: those that the present connection took, then those it did not */
     size_t n_taken;  /* bytes of the former */

@@ -223,7 +223,8 @@ void hws_grpc_channel_set_credit(struct hws_grpc_channel_call *call, uint32_t n_
 
 void hws_grpc_channel_grant(struct hws_grpc_channel_call *call, uint32_t n_messages)
 {
-    call->credit += n_messages;
+    call->limited = true;
+    call->credit = n_messages > UINT32_MAX - call->credit ? UINT32_MAX : call->credit + n_messages;
     if (hws_grpc_channel_placed(call)) {
         hws_grpc_call_grant(call->inner, n_messages);
     }

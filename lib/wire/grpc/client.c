@@ -19,6 +19,10 @@ static enum hws_code check_start(const struct hws_grpc_conn *conn,
         !hws_grpc_path_ok((const uint8_t *)start->path, strlen(start->path))) {
         return hws_err_set(err, HWS_E_INVALID, "path %.80s", start->path);
     }
+    if (start->meta != NULL && start->meta->n_entries > HWS_GRPC_META_SENT_FIELDS) {
+        return hws_err_set(err, HWS_E_INVALID, "%u metadata fields, at most %u",
+                           start->meta->n_entries, HWS_GRPC_META_SENT_FIELDS);
+    }
     if (conn->state != HWS_GRPC_CONN_OPEN || conn->ending) {
         return hws_err_set(err, HWS_E_GONE, "connection takes no new calls");
     }

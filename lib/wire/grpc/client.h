@@ -27,8 +27,8 @@ struct hws_grpc_start {
 /*
  * Starts a call; the request's headers are queued. Then send / half_close (a unary or server-stream
  * call is half-closed by its one message). HWS_E_BUSY: max_calls, or an account's. HWS_E_GONE: the
- * connection drains or has ended (nothing was sent: use another). HWS_E_INVALID: path. HWS_E_NOMEM.
- * now_ms as for turn.
+ * connection drains or has ended (nothing was sent: use another). HWS_E_INVALID: path, or more
+ * metadata than HWS_GRPC_META_SENT_FIELDS. HWS_E_NOMEM. now_ms as for turn.
  */
 enum hws_code hws_grpc_client_start(struct hws_grpc_conn *conn, const struct hws_grpc_start *start,
                                     uint64_t now_ms, struct hws_grpc_call **out_call,
@@ -51,7 +51,7 @@ struct hws_grpc_unary {
     struct hws_grpc_call *call; /* for hws_grpc_call_cancel; NULL once cb runs */
 };
 
-/* Starts it; errors as hws_grpc_client_start, and then cb never runs. */
+/* Starts it; errors as hws_grpc_client_start and hws_grpc_call_send, and then cb never runs. */
 enum hws_code hws_grpc_unary_start(struct hws_grpc_conn *conn, struct hws_grpc_unary *unary,
                                    uint64_t now_ms, struct hws_err *err) HWS_MUST_USE;
 

@@ -13,7 +13,7 @@
 #include "session_priv.h"
 
 #define MAX_OWN 16u /* fields of ours in one block */
-#define MAX_NV  (MAX_OWN + 128u)
+#define MAX_NV  (MAX_OWN + HWS_GRPC_META_SENT_FIELDS)
 
 /* ---- in ---- */
 
@@ -250,17 +250,14 @@ static size_t meta_room(const struct hws_grpc_meta *meta)
     return room;
 }
 
-/* Appends metadata; *scratch has meta_room bytes and moves on. Fields beyond the block's room are
- * HWS_E_BUSY. */
-static enum hws_code put_meta(struct block *b, const struct hws_grpc_meta *meta, uint8_t **scratch)
+/* Appends metadata of at most HWS_GRPC_META_SENT_FIELDS; *scratch has meta_room bytes and moves on.
+ */
+static void put_meta(struct block *b, const struct hws_grpc_meta *meta, uint8_t **scratch)
 {
     for (uint32_t i = 0; meta != NULL && i < meta->n_entries; i++) {
         struct hws_span name;
         struct hws_span value;
         hws_grpc_meta_at(meta, i, &name, &value);
-        if (b->n >= MAX_NV) {
-            return HWS_E_BUSY;
-        }
         if (hws_grpc_meta_is_bin(name.bytes, name.n)) {
             size_t n = hws_grpc_base64_encode(value.bytes, value.n, (char *)*scratch);
             value = (struct hws_span){*scratch, n};
@@ -268,7 +265,6 @@ static enum hws_code put_meta(struct block *b, const struct hws_grpc_meta *meta,
         }
         put_n(b, (const char *)name.bytes, name.n, value.bytes, value.n);
     }
-    return HWS_OK;
 }
 
 static enum hws_code scratch_room(struct hws_grpc_call *call, size_t n, uint8_t **out_space)
@@ -286,7 +282,7 @@ static size_t status_room(const struct hws_grpc_call *call)
            meta_room(&call->end_trailers);
 }
 
-static enum hws_code put_status(struct block *b, const struct hws_grpc_call *call, uint8_t *scratch)
+static void put_status(struct block *b, const struct hws_grpc_call *call, uint8_t *scratch)
 {
     static const char *const digits[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                          "9", "10", "11", "12", "13", "14", "15", "16"};
@@ -306,7 +302,7 @@ static enum hws_code put_status(struct block *b, const struct hws_grpc_call *cal
         put_n(b, "grpc-status-details-bin", 23, scratch, n);
         scratch += n;
     }
-    return put_meta(b, &call->end_trailers, &scratch);
+    put_meta(b, &call->end_trailers, &scratch);
 }
 
 static enum hws_code code_of(int rc)
@@ -347,11 +343,9 @@ enum hws_code hws_grpc__head_send_response(struct hws_grpc_call *call,
     if (call->compress != HWS_GRPC_IDENTITY) {
         put_fixed(&b, "grpc-encoding", hws_grpc_encoding_name(call->compress));
     }
-    enum hws_code code = put_meta(&b, meta, &scratch);
-    if (code == HWS_OK) {
-        code =
-            code_of(nghttp2_submit_response(call->conn->h2, call->stream_id, b.nv, b.n, &source));
-    }
+    put_meta(&b, meta, &scratch);
+    enum hws_code code =
+        code_of(nghttp2_submit_response(call->conn->h2, call->stream_id, b.nv, b.n, &source));
     call->headers_out = call->headers_out || code == HWS_OK;
     return code;
 }
@@ -389,10 +383,9 @@ enum hws_code hws_grpc__head_send_status(struct hws_grpc_call *call, unsigned ht
     if (call->code == HWS_GRPC_UNIMPLEMENTED) {
         put_fixed(&b, "grpc-accept-encoding", HWS_GRPC_ACCEPT_ENCODING);
     }
-    enum hws_code code = put_status(&b, call, scratch);
-    if (code == HWS_OK) {
-        code = code_of(nghttp2_submit_response(call->conn->h2, call->stream_id, b.nv, b.n, NULL));
-    }
+    put_status(&b, call, scratch);
+    enum hws_code code =
+        code_of(nghttp2_submit_response(call->conn->h2, call->stream_id, b.nv, b.n, NULL));
     call->headers_out = call->headers_out || code == HWS_OK;
     return code;
 }
@@ -406,11 +399,8 @@ enum hws_code hws_grpc__head_send_trailers(struct hws_grpc_call *call)
     if (scratch_room(call, status_room(call), &scratch) != HWS_OK) {
         return HWS_E_NOMEM;
     }
-    enum hws_code code = put_status(&b, call, scratch);
-    if (code == HWS_OK) {
-        code = code_of(nghttp2_submit_trailer(call->conn->h2, call->stream_id, b.nv, b.n));
-    }
-    return code;
+    put_status(&b, call, scratch);
+    return code_of(nghttp2_submit_trailer(call->conn->h2, call->stream_id, b.nv, b.n));
 }
 
 enum hws_code hws_grpc__head_send_request(struct hws_grpc_call *call,
@@ -441,10 +431,7 @@ enum hws_code hws_grpc__head_send_request(struct hws_grpc_call *call,
         (void)hws_grpc_timeout_print(timeout_ms, timeout);
         put(&b, "grpc-timeout", timeout);
     }
-    enum hws_code code = put_meta(&b, meta, &scratch);
-    if (code != HWS_OK) {
-        return code;
-    }
+    put_meta(&b, meta, &scratch);
     int32_t stream_id = nghttp2_submit_request(call->conn->h2, NULL, b.nv, b.n, &source, call);
     if (stream_id < 0) {
         return code_of(stream_id);

@@ -77,7 +77,12 @@ static enum hws_code add_entry(struct hws_grpc_meta *m, const void *name, size_t
 
 static bool name_ok(const char *name, size_t n)
 {
-    static const char *const own[] = {"te", "content-type", "user-agent", "host", "connection"};
+    /* A peer takes a message that does not fit a content-length, or one of the last five (RFC 9113,
+     * section 8.2.2), for malformed. */
+    static const char *const own[] = {"te",         "content-type",     "user-agent",
+                                      "host",       "content-length",   "connection",
+                                      "keep-alive", "proxy-connection", "transfer-encoding",
+                                      "upgrade"};
 
     /* gRPC's own names are reserved but for the two that applications use to steer retries (A6). */
     bool retry = strcmp(name, "grpc-retry-pushback-ms") == 0 ||

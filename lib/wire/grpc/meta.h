@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#define HWS_GRPC_META_SENT_FIELDS 128u /* that go into one block of ours */
+
 struct hws_grpc_meta_entry {
     uint32_t name_at;  /* offset in text */
     uint32_t value_at; /* offset in text */
@@ -42,9 +44,11 @@ void hws_grpc_meta_reset(struct hws_grpc_meta *m);
 /*
  * Adds one field. name: lower case letters, digits, '_', '-', '.', not empty, not beginning with
  * ':' or "grpc-" (but grpc-retry-pushback-ms and grpc-previous-rpc-attempts), and none of gRPC's
- * own fields (te, content-type, user-agent, host, connection). value: any bytes for a "-bin" name,
- * else 0x20..0x7e without leading or trailing space. HWS_E_INVALID, HWS_E_BUSY over a limit,
- * HWS_E_NOMEM.
+ * own fields or HTTP's (te, content-type, user-agent, host, content-length, and what HTTP/2
+ * forbids: connection, keep-alive, proxy-connection, transfer-encoding, upgrade). value: any bytes
+ * for a
+ * "-bin" name, else 0x20..0x7e without leading or trailing space. HWS_E_INVALID, HWS_E_BUSY over a
+ * limit, HWS_E_NOMEM.
  */
 enum hws_code hws_grpc_meta_add(struct hws_grpc_meta *m, const char *name, const void *value,
                                 size_t n_value, struct hws_err *err) HWS_MUST_USE;

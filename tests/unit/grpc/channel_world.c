@@ -298,30 +298,47 @@ static void note_close(struct hws_grpc_channel_call *call, const struct hws_grpc
     (void)hws_str_copy(e->message, sizeof(e->message), outcome->message);
 }
 
-struct end *start_kind(struct end *e, enum world_method method, uint64_t timeout_ms, bool wait,
-                       uint32_t attempts)
+static void prepare(struct end *e, enum world_method method, uint32_t attempts)
 {
     memset(e, 0, sizeof(*e));
     e->call = (struct hws_grpc_channel_call){.path = methods[method].path,
                                              .kind = methods[method].kind,
                                              .request = "hi",
                                              .n_request = 2,
-                                             .timeout_ms = timeout_ms,
-                                             .wait_for_ready = wait,
                                              .max_attempts = attempts,
                                              .on_headers = note_headers,
                                              .on_message = count_message,
                                              .on_writable = note_writable,
                                              .on_close = note_close,
                                              .data = e};
+}
+
+static struct end *begin(struct end *e)
+{
     assert_code(hws_grpc_channel_start(&w.ch, &e->call, w.now_ms, NULL), HWS_OK);
     run();
     return e;
 }
 
+struct end *start_kind(struct end *e, enum world_method method, uint64_t timeout_ms, bool wait,
+                       uint32_t attempts)
+{
+    prepare(e, method, attempts);
+    e->call.timeout_ms = timeout_ms;
+    e->call.wait_for_ready = wait;
+    return begin(e);
+}
+
 struct end *start(struct end *e, uint64_t timeout_ms, bool wait, uint32_t attempts)
 {
     return start_kind(e, WORLD_ONCE, timeout_ms, wait, attempts);
+}
+
+struct end *with_meta(struct end *e, const struct hws_grpc_meta *meta, uint32_t attempts)
+{
+    prepare(e, WORLD_ONCE, attempts);
+    e->call.meta = meta;
+    return begin(e);
 }
 
 enum hws_code say(struct end *e, size_t n)

@@ -87,6 +87,8 @@ struct end *start(struct end *e, uint64_t timeout_ms, bool wait, uint32_t attemp
 /* The same of any kind. */
 struct end *start_kind(struct end *e, enum world_method method, uint64_t timeout_ms, bool wait,
                        uint32_t attempts);
+/* A unary call with metadata. */
+struct end *with_meta(struct end *e, const struct hws_grpc_meta *meta, uint32_t attempts);
 /* Sends the stream's next message, n bytes with its number (n >= 4). */
 enum hws_code say(struct end *e, size_t n);
 void assert_ended(const struct end *e, enum hws_grpc_code code);

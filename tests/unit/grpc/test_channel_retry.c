@@ -56,7 +56,9 @@ static void unavailable_is_tried_again_as_often_as_allowed(void **state)
 
 static void the_server_steers_the_retry(void **state)
 {
-    static const char *const never[] = {"-1", "soon", ""};
+    /* A6: a signed number of 32 bits in ASCII, without zeros that need not be there. */
+    static const char *const never[] = {"-1",   "soon", "",    "0x10",      "0b1",
+                                        "0100", "+1",   "1.5", "2147483648"};
     struct end e;
 
     (void)state;
@@ -77,6 +79,33 @@ static void the_server_steers_the_retry(void **state)
     w.n_refusals = 1; /* beyond the deadline there is no use in waiting */
     w.pushback = "7000";
     assert_ended(start(&e, 5000, false, 5), HWS_GRPC_UNAVAILABLE);
+}
+
+/* 100 ms, then 200, each a fifth less here; the server says 50; then 100 again. */
+static void the_servers_pause_begins_ours_anew(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    w.n_refusals = 4;
+    start(&e, 0, false, 5);
+    advance(80);
+    assert_int_equal(w.n_refusals, 2);
+    w.pushback = "50";
+    advance(159);
+    assert_int_equal(w.n_refusals, 2);
+    advance(1);
+    assert_int_equal(w.n_refusals, 1);
+    w.pushback = NULL;
+    advance(50);
+    assert_int_equal(w.n_refusals, 0);
+    advance(79);
+    assert_int_equal(e.n_closed, 0);
+    advance(1);
+    assert_ended(&e, HWS_GRPC_OK);
+    assert_string_equal(w.attempts, "4");
 }
 
 static void an_answer_that_has_begun_is_not_asked_for_again(void **state)
@@ -164,6 +193,111 @@ static void transparent_retries_neither_count_nor_stop(void **state)
     assert_ended(&e[1], HWS_GRPC_OK);
     assert_int_equal(w.ch.milli_tokens,
                      100); /* the second was answered; the first had no message */
+}
+
+/* RST_STREAM REFUSED_STREAM comes to host 0's client. */
+static void turn_away(uint32_t stream)
+{
+    const uint8_t frame[13] = {[2] = 4, [3] = 3, [8] = (uint8_t)stream, [12] = 7};
+
+    assert_code(hws_grpc_conn_recv(&w.hosts[0].client, frame, sizeof(frame), w.now_ms, NULL),
+                HWS_OK);
+    run();
+}
+
+static void a_server_that_turns_a_call_away_unseen_is_asked_once_more_at_once(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    w.hold = true;
+    start(&e, 0, true, 1);
+    turn_away(1);
+    assert_int_equal(e.n_closed, 0);
+    assert_int_equal(w.hosts[0].n_calls, 2);
+    turn_away(3);
+    assert_ended(&e, HWS_GRPC_UNAVAILABLE);
+    assert_true(e.unprocessed);
+    assert_int_equal(w.hosts[0].n_calls, 2);
+}
+
+static void a_call_turned_away_twice_is_its_retry_policys(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    w.hold = true;
+    start(&e, 0, true, 2);
+    turn_away(1);
+    turn_away(3);
+    assert_int_equal(w.ch.milli_tokens, 9000);
+    w.hold = false;
+    advance(79);
+    assert_int_equal(e.n_closed, 0);
+    assert_int_equal(w.hosts[0].n_calls, 2);
+    advance(1);
+    assert_ended(&e, HWS_GRPC_OK);
+    assert_string_equal(w.attempts, "1");
+}
+
+/* n fields of one letter's value, as many as the caller allowed himself. */
+static void fill(struct hws_grpc_meta *meta, unsigned n)
+{
+    char name[16];
+
+    *meta = (struct hws_grpc_meta){.max_entries = n};
+    for (unsigned i = 0; i < n; i++) {
+        assert_true(hws_str_print(name, sizeof(name), "x-%u", i));
+        assert_code(hws_grpc_meta_add_text(meta, name, "v", NULL), HWS_OK);
+    }
+}
+
+static void as_much_metadata_as_there_may_be_goes_with_every_attempt(void **state)
+{
+    static const unsigned sizes[] = {64, 100, HWS_GRPC_META_SENT_FIELDS - 1};
+    struct hws_grpc_meta meta;
+    struct end e;
+
+    (void)state;
+    w.server_limits.max_header_fields = 256;
+    w.server_limits.max_header_bytes = 65536;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        fill(&meta, sizes[i]);
+        w.n_refusals = 1;
+        with_meta(&e, &meta, 2);
+        advance(100);
+        assert_ended(&e, HWS_GRPC_OK);
+        assert_string_equal(w.attempts, "1");
+        hws_grpc_meta_deinit(&meta);
+    }
+}
+
+static void metadata_that_cannot_be_sent_ends_its_call(void **state)
+{
+    struct hws_grpc_meta meta;
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    up(0);
+    fill(&meta, HWS_GRPC_META_SENT_FIELDS + 1);
+    assert_ended(with_meta(&e, &meta, 1), HWS_GRPC_INTERNAL);
+    assert_string_equal(e.message, "129 metadata fields, at most 128");
+    hws_grpc_meta_deinit(&meta);
+    /* As it came from somewhere else. */
+    assert_code(hws_grpc_meta_add_wire(&meta, (const uint8_t *)"x-a", 3,
+                                       (const uint8_t *)"\xc3\xbc", 2, NULL),
+                HWS_OK);
+    assert_ended(with_meta(&e, &meta, 1), HWS_GRPC_INTERNAL);
+    assert_string_equal(e.message, "metadata value of x-a is not printable ASCII");
+    hws_grpc_meta_deinit(&meta);
+    assert_int_equal(w.hosts[0].n_calls, 0);
 }
 
 static void a_lost_connection_ends_its_call_which_may_be_tried_elsewhere(void **state)
@@ -271,10 +405,15 @@ int main(void)
         T(a_call_that_reached_nobody_is_placed_again_uncounted),
         T(unavailable_is_tried_again_as_often_as_allowed),
         T(the_server_steers_the_retry),
+        T(the_servers_pause_begins_ours_anew),
         T(an_answer_that_has_begun_is_not_asked_for_again),
         T(a_server_in_trouble_is_not_asked_again_until_calls_succeed),
         T(tokens_are_never_more_than_all_nor_less_than_none),
         T(transparent_retries_neither_count_nor_stop),
+        T(a_server_that_turns_a_call_away_unseen_is_asked_once_more_at_once),
+        T(a_call_turned_away_twice_is_its_retry_policys),
+        T(as_much_metadata_as_there_may_be_goes_with_every_attempt),
+        T(metadata_that_cannot_be_sent_ends_its_call),
         T(a_lost_connection_ends_its_call_which_may_be_tried_elsewhere),
         T(a_call_that_one_attempt_brought_to_the_server_was_not_unprocessed),
         T(a_request_over_the_limit_says_so),

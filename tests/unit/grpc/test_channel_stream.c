@@ -396,6 +396,36 @@ static void the_server_sends_as_much_as_its_client_grants(void **state)
     assert_ended(&e, HWS_GRPC_OK);
 }
 
+/* From the first use on, whichever it is; and no more than a number holds. */
+static void a_grant_alone_limits_the_server_too(void **state)
+{
+    struct end e;
+
+    (void)state;
+    hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
+    w.n_many = 5;
+    start_kind(&e, WORLD_MANY, 0, true, 1);
+    hws_grpc_channel_grant(&e.call, 2);
+    up(0);
+    run();
+    assert_int_equal(e.n_messages, 2);
+    assert_int_equal(e.n_closed, 0);
+    hws_grpc_channel_grant(&e.call, UINT32_MAX);
+    run();
+    assert_int_equal(e.n_messages, 5);
+    assert_ended(&e, HWS_GRPC_OK);
+
+    start_kind(&e, WORLD_MANY, 0, true, 1);
+    assert_ended(&e, HWS_GRPC_OK); /* none is used */
+    lose(0);
+    start_kind(&e, WORLD_MANY, 0, true, 1);
+    hws_grpc_channel_grant(&e.call, UINT32_MAX);
+    hws_grpc_channel_grant(&e.call, UINT32_MAX);
+    up(0);
+    run();
+    assert_ended(&e, HWS_GRPC_OK);
+}
+
 static void a_silent_server_is_noticed_and_the_stream_goes_elsewhere(void **state)
 {
     struct end e;
@@ -546,6 +576,7 @@ int main(void)
         T(deadlines_end_streams_that_wait_or_run),
         T(a_cancelled_stream_ends_once_wherever_it_is),
         T(the_server_sends_as_much_as_its_client_grants),
+        T(a_grant_alone_limits_the_server_too),
         T(a_silent_server_is_noticed_and_the_stream_goes_elsewhere),
         T(whatever_happens_a_stream_ends_once_and_ok_means_all_of_it),
     };
