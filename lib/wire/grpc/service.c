@@ -193,6 +193,10 @@ static enum hws_code fill_row(struct hws_grpc_service *service, size_t i, struct
         return hws_err_set(err, HWS_E_NOT_FOUND, "%.80s has no method %.80s", def->descriptor->name,
                            m->name);
     }
+    if (m->on_message == NULL) {
+        return hws_err_set(err, HWS_E_INVALID, "%.80s.%.80s has no on_message",
+                           def->descriptor->name, m->name);
+    }
     service->rows[i].kind = kind_of(method, &bad);
     service->rows[i].long_lived = m->long_lived;
     return bad ? hws_err_set(err, HWS_E_PROTO, "malformed descriptor set") : HWS_OK;

@@ -51,8 +51,9 @@ struct hws_grpc_service { /* the engine's; the owner embeds it, zeroed */
 
 /*
  * Adds the listed methods to a server, which the service outlives. HWS_E_NOT_FOUND: a method that
- * the descriptor or the set does not have; HWS_E_PROTO: bytes that are no descriptor set;
- * HWS_E_EXISTS: the server has the method already; HWS_E_NOMEM. After an error nothing is held.
+ * the descriptor or the set does not have; HWS_E_INVALID: one without on_message; HWS_E_PROTO:
+ * bytes that are no descriptor set; HWS_E_EXISTS: the server has the method already; HWS_E_NOMEM.
+ * After an error nothing is held.
  */
 enum hws_code hws_grpc_service_add(struct hws_grpc_service *service, struct hws_grpc_server *server,
                                    const struct hws_grpc_service_def *def, struct hws_err *err)

@@ -47,6 +47,30 @@ static void server_deadline_is_told_to_a_client_without_one(void **state)
     assert_int_equal(p->n_server_closed, 1);
 }
 
+static void no_deadline_is_longer_than_the_longest_that_the_server_grants(void **state)
+{
+    struct pair *p = *state;
+    static const uint64_t asked[] = {0, 60000, 100};
+    static const uint64_t granted[] = {1000, 1000, 100};
+    struct seen s;
+    p->server_limits.max_deadline_ms = 1000;
+    assert_ok(pair_open(p), NULL);
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        assert_ok(seen_start(p, &s, PAIR_HANG, asked[i], NULL), NULL);
+        (void)pair_run(p);
+        assert_int_equal(hws_grpc_call_deadline(assert_got(p->hanging)), p->now_ms + granted[i]);
+        pair_advance(p, granted[i] - 1);
+        assert_false(s.closed);
+        pair_advance(p, 1);
+        assert_true(s.closed);
+        assert_int_equal(s.outcome.code, HWS_GRPC_DEADLINE_EXCEEDED);
+        hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
+        (void)pair_run(p);
+    }
+    assert_int_equal(p->n_server_closed, 3);
+}
+
 static void deadline_status_arrives_although_the_handler_ends_at_once(void **state)
 {
     struct pair *p = *state;
@@ -202,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(deadline_ends_both_sides),
         T(server_deadline_is_told_to_a_client_without_one),
+        T(no_deadline_is_longer_than_the_longest_that_the_server_grants),
         T(deadline_status_arrives_although_the_handler_ends_at_once),
         T(deadline_behind_a_shut_window_resets),
         T(client_cancel_reaches_the_handler),

@@ -213,7 +213,7 @@ static void kinds_come_from_the_descriptor_set(void **state)
 
 static void what_is_not_there_is_named(void **state)
 {
-    static const struct hws_grpc_service_method wrong[] = {{"Chek", check, NULL, false}};
+    struct hws_grpc_service_method wrong[] = {{"Chek", check, NULL, false}};
     struct hws_grpc_service_def def = health_def(NULL);
     struct hws_grpc_service service = {0};
     struct hws_grpc_server server;
@@ -230,6 +230,10 @@ static void what_is_not_there_is_named(void **state)
     def.n_methods = 1;
     assert_code(hws_grpc_service_add(&service, &server, &def, &err), HWS_E_NOT_FOUND);
     assert_non_null(strstr(err.msg, "Chek"));
+    wrong[0].name = "Check";
+    wrong[0].on_message = NULL;
+    assert_code(hws_grpc_service_add(&service, &server, &def, &err), HWS_E_INVALID);
+    assert_string_equal(err.msg, "grpc.health.v1.Health.Check has no on_message");
     def = health_def(NULL);
     assert_ok(hws_grpc_service_add(&service, &server, &def, &err), &err);
     struct hws_grpc_service twice = {0};

@@ -51,6 +51,47 @@ static void old_connections_are_drained_never_late_and_not_all_at_once(void **st
     }
 }
 
+static void the_calls_of_an_old_connection_have_the_grace(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    p->server_limits.max_age_ms = 10000;
+    p->server_limits.max_age_grace_ms = 500;
+    assert_ok(pair_open(p), NULL);
+    assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
+    (void)pair_run(p);
+
+    pair_advance(p, 10000);
+    assert_false(hws_grpc_client_ready(&p->client));
+    pair_advance(p, 499);
+    assert_int_equal(p->n_cancelled, 0);
+    pair_advance(p, 1);
+    assert_int_equal(p->n_cancelled, 1);
+    assert_true(hws_grpc_conn_want_close(&p->server));
+}
+
+static void a_connection_without_calls_is_drained_in_time_and_not_before(void **state)
+{
+    struct pair *p = *state;
+    struct seen s;
+    p->server_limits.max_idle_ms = 5000;
+    assert_ok(pair_open(p), NULL);
+    assert_ok(seen_start(p, &s, PAIR_CHAT, 0, NULL), NULL);
+    (void)pair_run(p);
+
+    pair_advance(p, 20000);
+    assert_true(hws_grpc_client_ready(&p->client));
+    hws_grpc_call_half_close(assert_got(s.call));
+    (void)pair_run(p);
+    assert_int_equal(s.outcome.code, HWS_GRPC_OK);
+    pair_advance(p, 4999);
+    assert_true(hws_grpc_client_ready(&p->client));
+    pair_advance(p, 1);
+    assert_false(hws_grpc_client_ready(&p->client));
+    assert_true(hws_grpc_conn_want_close(&p->server));
+    assert_int_equal(hws_grpc_conn_end(&p->server, NULL), HWS_OK);
+}
+
 static void drain_with_grace_ends_calls_unavailable(void **state)
 {
     struct pair *p = *state;
@@ -246,6 +287,8 @@ int main(void)
         T(a_closing_connection_whose_peer_takes_nothing_is_given_up),
         T(a_peer_that_takes_nothing_is_counted_once),
         T(old_connections_are_drained_never_late_and_not_all_at_once),
+        T(the_calls_of_an_old_connection_have_the_grace),
+        T(a_connection_without_calls_is_drained_in_time_and_not_before),
         T(silent_client_is_pinged_then_dropped),
         T(silence_before_the_preface_ends_the_connection),
         T(garbage_is_a_protocol_error),
