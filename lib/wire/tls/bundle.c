@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "tls/aead.h"
 #include "tls/engine_priv.h"
 
 bool hws_tls__is_nomem(int rc)
@@ -177,6 +178,7 @@ enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_p
     b->rng = rng;
     b->allow_tls12 = pem->allow_tls12;
     b->records = pem->records;
+    (void)hws_tls_aead_name(HWS_TLS_AEAD_BEST); /* what is made once is made before anybody waits */
     mbedtls_x509_crt_init(&b->cert);
     mbedtls_x509_crt_init(&b->ca);
     mbedtls_x509_crl_init(&b->crl);
