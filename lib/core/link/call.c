@@ -143,6 +143,12 @@ enum hws_code hws_link_call_feed(struct hws_link_call *call, const struct hws_li
 
 void hws_link_call_taken(struct hws_link_call *call)
 {
+    size_t max_bytes = call->message.max;
+
+    if (call->message.cap > HWS_LINK_CALL_KEPT_BYTES) {
+        hws_buf_deinit(&call->message);
+        hws_buf_init(&call->message, max_bytes);
+    }
     hws_buf_reset(&call->message);
     call->whole = false;
 }

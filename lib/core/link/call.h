@@ -21,6 +21,7 @@
 #include "link/packet.h"
 
 #define HWS_LINK_CALL_MAX_MESSAGE ((size_t)4 * 1024 * 1024) /* default limit of one message */
+#define HWS_LINK_CALL_KEPT_BYTES  16384u /* of memory, for a call's next message */
 
 enum hws_link_side {
     HWS_LINK_CALLER, /* hawser-wire */

@@ -144,6 +144,15 @@ static bool count_held(struct hws_grpc_call *call)
     return true;
 }
 
+/* What a server's peer has sent holds no memory once it was taken, however long its call goes on. A
+ * client keeps the buffer for the server's next message. */
+static void let_go(const struct hws_grpc_call *call, struct hws_buf *b)
+{
+    if (call->server && hws_buf_len(b) == 0) {
+        hws_grpc__drop_buf(b);
+    }
+}
+
 /* Reads messages while there is credit; returns the bytes taken. */
 static size_t read_messages(struct hws_grpc_call *call, const uint8_t *bytes, size_t n)
 {
@@ -163,6 +172,7 @@ static size_t read_messages(struct hws_grpc_call *call, const uint8_t *bytes, si
         }
         if (whole) {
             deliver(call, msg);
+            let_go(call, &call->reader.body);
         }
     }
     return n - left;
@@ -250,6 +260,7 @@ void hws_grpc__call_pump(struct hws_grpc_call *call)
     if (hws_buf_len(&call->held) > 0 && receiving(call)) {
         size_t taken = read_messages(call, hws_buf_peek(&call->held), hws_buf_len(&call->held));
         hws_buf_take(&call->held, taken);
+        let_go(call, &call->held);
         consumed(call, taken);
         (void)count_held(call);
     }

@@ -2,6 +2,7 @@
  * What a connection does against peers that misuse HTTP/2: frames written by hand (RFC 9113,
  * section 6; RFC 7541), each flood below nghttp2's own thresholds and above ours.
  */
+#include <malloc.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -334,7 +335,7 @@ static void provoked_resets_are_forgotten_after_two_windows(void **state)
 
     for (unsigned i = 0; i < 3; i++) {
         provoke(f, f->limits.provoked_max, &next);
-        f->now_ms += 2 * f->limits.provoked_window_ms;
+        f->now_ms += (uint64_t)2 * f->limits.provoked_window_ms;
     }
 
     assert_int_equal(f->stats.resets_provoked, 3 * f->limits.provoked_max);
@@ -610,6 +611,73 @@ static void account_bounds_the_bytes_of_many_connections(void **state)
     assert_int_equal(f->account.held_bytes, 900000);
 }
 
+/* Bytes that the program has of the allocator; a sanitizer's tells nothing. */
+static size_t in_use(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+/* A message of n zeros, and what follows in its last frame. */
+static void long_message(struct fixture *f, uint32_t stream, uint32_t n, uint8_t flags,
+                         const void *then, size_t n_then)
+{
+    static uint8_t chunk[50000];
+
+    memset(chunk, 0, sizeof(chunk));
+    hws_store_be32(chunk + 1, n);
+    frame(f, DATA, 0, stream, chunk, 5);
+    memset(chunk, 0, 5);
+    for (uint32_t at = 0; at + 40000 < n; at += 40000) {
+        frame(f, DATA, 0, stream, chunk, 40000);
+        flush(f);
+    }
+    memcpy(chunk + 40000, then, n_then);
+    frame(f, DATA, flags, stream, chunk, 40000 + n_then);
+    flush(f);
+}
+
+/* Its call may go on for long, and many others beside it. */
+static void a_message_that_was_taken_holds_no_memory(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned round = 0; round < 2; round++) { /* the first makes what is kept for all calls */
+        size_t before = in_use();
+        request(f, 1 + 4 * round, 0);
+        long_message(f, 1 + 4 * round, 2000000, 0, "\0\0\0\1\0.", 6); /* and the next begins */
+        unary_request(f, 3 + 4 * round, 0);
+        long_message(f, 3 + 4 * round, 2000000, END_STREAM, "", 0);
+        assert_int_equal(f->stats.messages_in, 2 * (round + 1));
+        assert_int_equal(hws_grpc_conn_n_calls(&f->conn), 2 * (round + 1));
+        assert_true(round == 0 || in_use() < before + 50000);
+    }
+}
+
+/* What waited for credit is gone when it was read. */
+static void bytes_that_waited_for_credit_hold_no_memory_when_they_are_read(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t chunk[60000];
+
+    for (unsigned round = 0; round < 2; round++) {
+        size_t before = in_use();
+        for (uint32_t i = 0; i < 4; i++) {
+            request(f, 1 + 8 * round + 2 * i, 0);
+            flush(f);
+            hws_grpc_call_set_credit(assert_got(s_call), 0);
+            frame(f, DATA, 0, 1 + 8 * round + 2 * i, chunk, sizeof(chunk)); /* of empty messages */
+            flush(f);
+            assert_int_equal(f->conn.recv_bytes, sizeof(chunk));
+            hws_grpc_call_grant(assert_got(s_call), sizeof(chunk));
+            flush(f);
+            assert_int_equal(f->conn.recv_bytes, 0);
+        }
+        assert_true(round == 0 || in_use() < before + 50000);
+    }
+}
+
 /* Else a caller of many large calls would be charged for request and answer at once. */
 static void a_request_is_no_longer_held_when_its_handler_has_it(void **state)
 {
@@ -692,6 +760,8 @@ int main(void)
         T(account_bounds_the_calls_of_many_connections),
         T(account_bounds_the_bytes_of_many_connections),
         T(what_the_transport_holds_is_charged_until_it_is_gone),
+        T(a_message_that_was_taken_holds_no_memory),
+        T(bytes_that_waited_for_credit_hold_no_memory_when_they_are_read),
         T(a_request_is_no_longer_held_when_its_handler_has_it),
         T(full_account_keeps_a_slow_reader_from_sending_until_there_is_room),
     };

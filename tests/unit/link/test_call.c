@@ -59,6 +59,28 @@ static void message_over_the_limit_is_refused(void **state)
     hws_link_call_deinit(&c);
 }
 
+/* A call may go on for long behind its one large message. */
+static void a_large_message_holds_no_memory_when_it_was_taken(void **state)
+{
+    static const uint8_t bytes[40000];
+    struct hws_link_packet p = {.type = HWS_LINK_MSG, .id = 1};
+    enum hws_link_event event;
+    struct hws_link_call c;
+
+    (void)state;
+    hws_link_call_init(&c, 1, HWS_LINK_SERVER, 50000);
+    for (size_t n = 100; n <= sizeof(bytes); n += sizeof(bytes) - 100) {
+        p.u.msg.bytes = bytes;
+        p.u.msg.n = n;
+        assert_code(hws_link_call_feed(&c, &p, &event, NULL), HWS_OK);
+        assert_int_equal(hws_buf_len(&c.message), n);
+        hws_link_call_taken(&c);
+        assert_true(c.message.cap <= HWS_LINK_CALL_KEPT_BYTES);
+        assert_int_equal(c.message.max, 50000);
+    }
+    hws_link_call_deinit(&c);
+}
+
 static void message_before_the_last_was_taken_is_refused(void **state)
 {
     struct hws_link_call c;
@@ -287,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fragments_join_into_one_message),
         cmocka_unit_test(message_over_the_limit_is_refused),
+        cmocka_unit_test(a_large_message_holds_no_memory_when_it_was_taken),
         cmocka_unit_test(message_before_the_last_was_taken_is_refused),
         cmocka_unit_test(message_without_credit_is_refused_until_more_is_given),
         cmocka_unit_test(state_table_is_kept),
