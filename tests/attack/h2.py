@@ -16,6 +16,7 @@ END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 REFUSED, CANCEL, CALM = 7, 8, 0xB
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 INFO, CHECK = "/hawser.v1.AgentService/Info", "/grpc.health.v1.Health/Check"
+STREAM_WINDOW, CONN_WINDOW = 65536, 65535  # stream_window_bytes, and RFC 9113's own until the agent has opened it
 TAKEN_BYTES = 4 << 20  # in one go: an agent without its limits answers as fast as it is asked
 
 
@@ -169,6 +170,7 @@ class Peer:
         self.goaway, self.goaway_text, self.resets, self.headers, self.data = None, b"", [], {}, {}
         self.done, self.n_acks, self.next_stream, self.buffer, self.eof = set(), 0, 1, bytearray(), False
         self.hpack, self.goaways = Hpack(), []  # goaways: (last stream, code) of each
+        self.granted, self.spent = {}, 0  # by WINDOW_UPDATE, {stream: bytes}; of the connection's window
 
     def __enter__(self):
         return self
@@ -252,6 +254,8 @@ class Peer:
             self.done.add(stream)
         elif kind == HEADERS:
             self.headers.setdefault(stream, []).extend(self.hpack.decode(payload))
+        elif kind == WINDOW_UPDATE:
+            self.granted[stream] = self.granted.get(stream, 0) + int.from_bytes(payload, "big")
         elif kind == DATA:
             self.data[stream] = self.data.get(stream, b"") + payload
         elif flags & ACK:
@@ -291,6 +295,18 @@ class Peer:
         s = self.stream()
         self.send(frame(HEADERS, flags, s, block(path, *more, **how)))
         return s
+
+    def pour(self, stream, data, seconds=20.0):
+        """Sends data and the end of the stream as the agent's windows allow."""
+        at = 0
+
+        def room():
+            return min(STREAM_WINDOW + self.granted.get(stream, 0) - at, CONN_WINDOW + self.granted.get(0, 0) - self.spent)
+        while at < len(data):
+            n = min(16384, len(data) - at, self.until(lambda: max(0, room()), seconds))
+            self.send(frame(DATA, END_STREAM if at + n == len(data) else 0, stream, data[at:at + n]))
+            at += n
+            self.spent += n
 
     def status_of(self, stream):
         for name, value in self.headers.get(stream, ()):

@@ -5,7 +5,7 @@ import re
 import struct
 import time
 
-from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, INFO, Peer, block, fields, frame, message, varint
+from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, INFO, Peer, block, fields, frame, message, settings, varint
 from rows import row
 from world import GOOD, Failure, check, harness, until
 
@@ -69,6 +69,36 @@ def gzip_bombs(a):
     return f"RESOURCE_EXHAUSTED three times, +{max(0, said[-1])} KiB, peak +{peak} KiB"
 
 
+ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878, section 3.1.1
+RUN_BYTES = 1 << 17  # of a block at most
+
+
+def runs(n):
+    """n blocks that each repeat one byte."""
+    return b"".join(struct.pack("<I", (i == n - 1) | 1 << 1 | RUN_BYTES << 3)[:3] + b"\0" for i in range(n))
+
+
+ZSTD_BOMBS = {
+    "100 MiB in runs": ZSTD + b"\x00\x38" + runs(800),  # no length, a window of 128 KiB
+    "a length of 100 MiB": ZSTD + b"\xe0" + struct.pack("<Q", 100 << 20) + runs(800),
+    "a window of 1 GiB": ZSTD + b"\x00\xa0" + runs(1),
+}
+
+
+@row("max_recv_message_bytes", "over_message_limit inflated", {"max_recv_message_bytes": 4294967295}, fails="100 MiB in runs: the peak was .* KiB more")
+def zstd_bombs(a):
+    """100 MiB in 3 KB, with and without its length said before, and a frame that wants much memory for little."""
+    said = []
+    for what, bomb in ZSTD_BOMBS.items():
+        a.reset_peak()
+        before = a.peak_kb()
+        one_message(a, message(bomb, 1), 8, ("grpc-encoding", "zstd"), most_kb=512, seconds=30)
+        peak = a.peak_kb() - before
+        check(peak <= 10 * 1024, f"{what}: the peak was {peak} KiB more")
+        said.append(f"{what}: peak +{peak} KiB")
+    return "RESOURCE_EXHAUSTED, " + ", ".join(said)
+
+
 @row("", "calls_bad_request")
 def compression_that_is_none(a):
     """Unknown encodings, a flag without an encoding, flags above 1, broken gzip: the call's own failure."""
@@ -78,6 +108,25 @@ def compression_that_is_none(a):
     one_message(a, message(b"not gzip", 1), 13, ("grpc-encoding", "gzip"))
     one_message(a, message(gzip.compress(b"x")[:-4], 1), 13, ("grpc-encoding", "gzip"))
     return "5 forms"
+
+
+MOST_KB, N_ASKED = 64 * 1024, 20
+
+
+@row("", "calls_ended", memory_kb=6144)
+def answers_that_nobody_takes(a):
+    """Requests of 4 MB, whole and answered, whose answers find shut windows: the calls stay, what they asked does not."""
+    a.reset_peak()
+    ask = message(varint(15 << 3 | 2) + varint(4000000) + bytes(4000000))  # a field that nobody knows
+    with a.attacker(who=a.places.more[0], first=settings(window=0)) as p:
+        for _ in range(N_ASKED):
+            s = p.stream()
+            p.send(frame(HEADERS, END_HEADERS, s, block(INFO)))
+            p.pour(s, ask)
+        p.until(lambda: len(p.headers) == N_ASKED, 20)
+        peak = a.peak_kb()
+    check(peak <= MOST_KB, f"the peak is {peak} KiB")
+    return f"{N_ASKED} calls answered, {N_ASKED - len(p.done)} of them open, peak {peak} KiB"
 
 
 # ---- metadata and paths ---------------------------------------------------------------------------------------------
