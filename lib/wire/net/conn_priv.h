@@ -65,10 +65,6 @@ void hws_net__conn_linger(struct hws_net_conn *conn);
 /* The same when its descriptor goes. */
 void hws_net__listener_hung_up(struct hws_net_conn *conn);
 
-/* There may be room in the gate again: accepts the peer that waits in the kernel, and those behind.
- */
-void hws_net__listener_resume(struct hws_net_listener *l);
-
 /* The listener's bookkeeping when a connection has gone. */
 void hws_net__listener_forget(struct hws_net_conn *conn);
 

@@ -7,6 +7,7 @@
  */
 #include <poll.h>
 
+#include "net/accept_priv.h"
 #include "net/conn_priv.h"
 #include "net/gate_priv.h"
 #include "net/listen.h"
@@ -190,7 +191,7 @@ static void on_timer(uv_timer_t *timer)
     struct hws_net_listener *l = (struct hws_net_listener *)timer->data;
 
     turn(l);
-    hws_net__listener_resume(l);
+    hws_net__accept_resume(l);
 }
 
 bool hws_net__gate_is_full(const struct hws_net_gate *gate)

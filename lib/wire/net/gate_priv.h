@@ -1,4 +1,4 @@
-/* The gate's functions, for listen. */
+/* The gate's functions, for listen and accept. */
 #ifndef HWS_NET_GATE_PRIV_H
 #define HWS_NET_GATE_PRIV_H
 
@@ -15,7 +15,7 @@ void hws_net__gate_init(struct hws_net_listener *l);
 /* Nobody is accepted any more: those who wait are let go. */
 void hws_net__gate_close(struct hws_net_listener *l);
 
-/* Must the next peer wait in the kernel? hws_net__listener_resume comes when there is room. */
+/* Must the next peer wait in the kernel? hws_net__accept_resume comes when there is room. */
 bool hws_net__gate_is_full(const struct hws_net_gate *gate);
 
 /* A pending connection of a known address comes: begins at once, or waits. */

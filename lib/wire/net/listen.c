@@ -1,15 +1,13 @@
 /*
- * Accepting connections.
+ * A listener: its socket, the accounts of its connections, its end.
  *
- * Happy path: open (bind, listen) -> accept -> the connection identifies its peer -> admit ->
- * on_open. Failures: address in use or malformed; accept without descriptors (the reserve is spent
- * to turn the peer away) or failing otherwise (a pause); caps (the connection is closed at once and
- * counted). accept is called here and not by libuv, which calls it again and again while it fails.
+ * Happy path: open (bind, listen) -> accept.c's turn -> the connection identifies its peer -> admit
+ * -> on_open. Failures: address in use or malformed; a peer that the bundle of today refuses, or
+ * whose identity has too many connections.
  */
 #include "net/listen.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/str.h"
+#include "net/accept_priv.h"
 #include "net/address_priv.h"
 #include "net/conn_priv.h"
 #include "net/gate_priv.h"
@@ -36,10 +35,6 @@ static void maybe_closed(struct hws_net_listener *l)
         void (*closed)(struct hws_net_listener *) = l->closed;
         hws_tls_bundle_unref(l->bundle);
         l->bundle = NULL;
-        if (l->reserve_fd >= 0) {
-            (void)close(l->reserve_fd);
-            l->reserve_fd = -1;
-        }
         l->closing = false;
         hws_net_book_deinit(&l->by_address);
         hws_net_book_deinit(&l->by_identity);
@@ -136,249 +131,6 @@ void hws_net__listener_accounts(struct hws_net_conn *conn,
     out[2] = &conn->listener->all;
 }
 
-/* ---- limits before anything is read ---- */
-
-static void count_refused(struct hws_net_conn *conn, uint64_t *counter)
-{
-    (*counter)++;
-    conn->net->stats.over_limit++;
-    if (conn->address != NULL) {
-        conn->address->n_refused++;
-    }
-}
-
-/* Someone who has not said who he is goes at once, so that the newest may stay; false if there is
- * none. */
-static bool make_room(struct hws_net_listener *l, const struct hws_net_conn *newest)
-{
-    struct hws_net_conn *victim = hws_net__gate_victim(l, newest);
-    struct hws_err err;
-
-    if (victim == NULL) {
-        return false;
-    }
-    count_refused(victim, &victim->net->stats.over_handshakes);
-    (void)hws_err_set(&err, HWS_E_BUSY, "made room for a newer one before it said who it is");
-    hws_net__conn_fail(victim, &err);
-    return true;
-}
-
-/* Has the peer, or everybody, begun too many handshakes lately? */
-static bool over_rate(struct hws_net_listener *l, struct hws_net_account *address)
-{
-    uint64_t now_ms = hws_net_now_ms(l->net);
-
-    /* The address first: what is refused for its own sake takes nothing from the others. */
-    return address != NULL && (!hws_grpc_rate_take(&address->attempts, now_ms) ||
-                               !hws_grpc_rate_take(&l->attempts, now_ms));
-}
-
-/* The caps of a connection that has just been accepted; the counter of the one that it breaks. */
-static uint64_t *over_cap(struct hws_net_listener *l, const struct hws_net_conn *conn,
-                          struct hws_err *err)
-{
-    struct hws_net_account *a = conn->address;
-
-    if (a != NULL && a->n_conns > l->limits.max_conns_per_address) {
-        (void)hws_err_set(err, HWS_E_BUSY, "its address has %u connections, the limit",
-                          l->limits.max_conns_per_address);
-        return &l->net->stats.over_conns_address;
-    }
-    if (over_rate(l, conn->address)) {
-        (void)hws_err_set(err, HWS_E_BUSY, "too many handshakes in a short time");
-        return &l->net->stats.over_handshake_rate;
-    }
-    /* Last: it may cost a stranger its place. */
-    if (l->n_open > l->limits.max_conns && !make_room(l, conn)) {
-        (void)hws_err_set(err, HWS_E_BUSY, "there are %u connections, the limit",
-                          l->limits.max_conns);
-        return &l->net->stats.over_conns;
-    }
-    return NULL;
-}
-
-/* Takes the connection into account; false when it is refused. */
-static bool may_stay(struct hws_net_listener *l, struct hws_net_conn *conn)
-{
-    struct hws_err err;
-    uint64_t *count = over_cap(l, conn, &err);
-
-    if (count != NULL) {
-        count_refused(conn, count);
-        hws_net__conn_fail(conn, &err);
-        return false;
-    }
-    return true;
-}
-
-/* Where the peer is, and its account there; from here on the connection is pending. */
-static bool know_address(struct hws_net_listener *l, struct hws_net_conn *conn, struct hws_err *err)
-{
-    char key[HWS_NET_PEER_BYTES];
-    bool tcp = conn->peer.transport == HWS_NET_TLS;
-
-    hws_net__peer_address(&conn->io.tcp, tcp, key, conn->peer.address, sizeof(conn->peer.address));
-    if (tcp) {
-        conn->address = hws_net_book_open(&l->by_address, key, hws_net_now_ms(l->net));
-        if (conn->address == NULL) {
-            (void)hws_err_set(err, HWS_E_NOMEM, "account of the address");
-            return false;
-        }
-        conn->address->n_pending++;
-    }
-    conn->pending = true;
-    l->n_handshakes++;
-    return true;
-}
-
-/* The peer's connection begins; without memory for one it is closed. */
-static void welcome(struct hws_net_listener *l, int peer)
-{
-    bool tcp = l->io.handle.type == UV_TCP;
-    struct hws_net_conn *conn = NULL;
-    struct hws_err err;
-
-    if (hws_net__conn_new(l->net, tcp ? HWS_NET_TLS : HWS_NET_UNIX, true, l->config.ops,
-                          l->config.owner, &conn, &err) != HWS_OK) {
-        l->net->stats.accept_failed++;
-        (void)close(peer);
-        return;
-    }
-    conn->listener = l;
-    hws_list_push(&l->conns, &conn->link);
-    l->n_conns++;
-    l->n_open++;
-    int status = tcp ? uv_tcp_open(&conn->io.tcp, peer) : uv_pipe_open(&conn->io.pipe, peer);
-    if (status != 0) {
-        l->net->stats.accept_failed++;
-        (void)close(peer);
-        (void)hws_net_fail(&err, status, "accept");
-        hws_net__conn_fail(conn, &err);
-        return;
-    }
-    l->net->stats.accepted++;
-    if (!know_address(l, conn, &err)) {
-        hws_net__conn_fail(conn, &err);
-        return;
-    }
-    if (!may_stay(l, conn)) {
-        return;
-    }
-    if (tcp) {
-        hws_net__gate_join(conn);
-    } else {
-        hws_net__conn_start(conn, NULL, NULL, NULL); /* a Unix socket: no handshake */
-    }
-}
-
-/* ---- who comes ---- */
-
-static void readable(uv_poll_t *ready, int status, int events);
-
-/* Hears of the next peer, unless it must wait in the kernel. */
-static void watch(struct hws_net_listener *l)
-{
-    if (!l->held && !uv_is_active((uv_handle_t *)&l->pause)) {
-        (void)uv_poll_start(&l->ready, UV_READABLE, readable); /* cannot fail */
-    }
-}
-
-static void keep_reserve(struct hws_net_listener *l)
-{
-    if (l->reserve_fd < 0) {
-        l->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    }
-}
-
-static int next_peer(const struct hws_net_listener *l)
-{
-    return accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-}
-
-/* Without descriptors: gives up the reserve, takes the peer, drops it, takes the reserve back;
- * false if that did not help. */
-static bool shed(struct hws_net_listener *l)
-{
-    if (l->reserve_fd < 0) {
-        return false;
-    }
-    (void)close(l->reserve_fd);
-    l->reserve_fd = -1;
-    int peer = next_peer(l);
-    if (peer >= 0) {
-        (void)close(peer);
-    }
-    keep_reserve(l);
-    return peer >= 0;
-}
-
-static void pause_over(uv_timer_t *pause)
-{
-    struct hws_net_listener *l = (struct hws_net_listener *)pause->data;
-
-    keep_reserve(l);
-    watch(l);
-}
-
-static void rest(struct hws_net_listener *l)
-{
-    (void)uv_poll_stop(&l->ready);
-    (void)uv_timer_start(&l->pause, pause_over, HWS_NET_ACCEPT_PAUSE_MS, 0);
-}
-
-/* After accept has failed with this errno: is there more to take in this turn? */
-static bool go_on_after(struct hws_net_listener *l, int error)
-{
-    if (error == EAGAIN) {
-        return false;
-    }
-    if (error == EINTR || error == ECONNABORTED) {
-        return true;
-    }
-    l->net->stats.accept_failed++;
-    if ((error == EMFILE || error == ENFILE) && shed(l)) {
-        return true;
-    }
-    rest(l);
-    return false;
-}
-
-static bool accept_next(struct hws_net_listener *l)
-{
-    if (hws_net__gate_is_full(&l->gate)) {
-        l->held = true;
-        (void)uv_poll_stop(&l->ready);
-        return false;
-    }
-    int peer = next_peer(l);
-    if (peer < 0) {
-        return go_on_after(l, errno);
-    }
-    welcome(l, peer);
-    return true;
-}
-
-static void readable(uv_poll_t *ready, int status, int events)
-{
-    struct hws_net_listener *l = (struct hws_net_listener *)ready->data;
-    (void)events;
-
-    if (status != 0) { /* libuv watches no more */
-        rest(l);
-        return;
-    }
-    for (uint32_t n = 0; n < HWS_NET_ACCEPTS && !l->closer.closing && accept_next(l); n++) {
-    }
-}
-
-void hws_net__listener_resume(struct hws_net_listener *l)
-{
-    if (l->held && !l->closer.closing && !hws_net__gate_is_full(&l->gate)) {
-        l->held = false;
-        watch(l);
-    }
-}
-
 /* True for a TCP socket that listens. */
 static bool is_listening_tcp(int fd)
 {
@@ -410,20 +162,13 @@ static int bind_address(struct hws_net_listener *l, enum hws_code *rc, struct hw
 /* From here on a readable socket is a peer. */
 static int start(struct hws_net_listener *l)
 {
-    int status = uv_fileno(&l->io.handle, &l->fd);
+    uv_os_fd_t fd;
+    int status = uv_fileno(&l->io.handle, &fd);
 
-    if (status == 0 && listen(l->fd, HWS_NET_BACKLOG) != 0) {
+    if (status == 0 && listen(fd, HWS_NET_BACKLOG) != 0) {
         status = uv_translate_sys_error(errno);
     }
-    if (status == 0) {
-        status = uv_poll_init(l->net->loop, &l->ready, l->fd);
-    }
-    if (status == 0) {
-        l->ready.data = l;
-        hws_net_closer_hold(&l->closer);
-        watch(l);
-    }
-    return status;
+    return status == 0 ? hws_net__accept_start(l, fd) : status;
 }
 
 static int listen_tcp(struct hws_net_listener *l)
@@ -539,6 +284,14 @@ static void take_limits(struct hws_net_listener *l)
     hws_net_book_init(&l->by_identity, &identity);
 }
 
+static void close_handles(struct hws_net_listener *l, void (*closed)(struct hws_net_closer *closer))
+{
+    hws_net__accept_close(l); /* watches io's descriptor, so before it */
+    hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
+    hws_net_closer_handle(&l->closer, &l->io.handle);
+    hws_net_closer_close(&l->closer, closed);
+}
+
 static void failed_open_closed(struct hws_net_closer *closer)
 {
     (void)closer;
@@ -564,21 +317,14 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *l, struct hws_net *
     }
     l->io.handle.data = l;
     hws_net_closer_hold(&l->closer);
-    (void)uv_timer_init(net->loop, &l->pause); /* cannot fail */
-    l->pause.data = l;
-    hws_net_closer_hold(&l->closer);
+    hws_net__accept_init(l);
     hws_net__gate_init(l);
     enum hws_code rc = is_unix(config) ? open_unix(l, err) : open_tcp(l, err);
     if (rc != HWS_OK) {
-        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->pause);
-        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
-        hws_net_closer_handle(&l->closer, &l->io.handle);
-        hws_net_closer_close(&l->closer, failed_open_closed);
+        close_handles(l, failed_open_closed);
         return rc;
     }
     l->bundle = config->bundle == NULL ? NULL : hws_tls_bundle_ref(config->bundle);
-    l->reserve_fd = -1;
-    keep_reserve(l);
     return HWS_OK;
 }
 
@@ -615,11 +361,7 @@ void hws_net_listener_stop(struct hws_net_listener *l)
         if (l->io.handle.type == UV_NAMED_PIPE) {
             (void)unlink(l->bound);
         }
-        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->pause);
-        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->gate.timer);
-        hws_net_closer_handle(&l->closer, (uv_handle_t *)&l->ready); /* before its descriptor */
-        hws_net_closer_handle(&l->closer, &l->io.handle);
-        hws_net_closer_close(&l->closer, handles_gone);
+        close_handles(l, handles_gone);
         hws_net__gate_close(l);
     }
 }

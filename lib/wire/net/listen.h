@@ -1,14 +1,11 @@
 /*
- * Accepting connections: TCP with mutual TLS, or a Unix socket with peer credentials. There is no
- * third kind: no flag makes TCP plain.
+ * A listener: TCP with mutual TLS, or a Unix socket with peer credentials. There is no third kind:
+ * no flag makes TCP plain.
  *
  * Limits (net/limits.def) are kept early and counted: connections in all, of an address and of an
  * identity; handshakes begun in a second; handshakes under way, for which peers queue (net/gate.h)
  * so that slow strangers keep nobody out and many who come at once are all served. Connections
- * never take the process's last descriptors; should others take them, one kept in reserve is given
- * up to accept and close the next peer. Where that does not help, or accept fails for want of
- * memory, the next is tried after HWS_NET_ACCEPT_PAUSE_MS: peers wait in the kernel, those who are
- * connected are served, and the loop does not spin on a readable listener.
+ * never take the process's last descriptors (should others take them: net/accept.h).
  *
  * Rotation: hws_net_listener_set_bundle swaps a pointer; connections keep the bundle they began
  * with.
@@ -23,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "net/accept.h"
 #include "net/account.h"
 #include "net/conn.h"
 #include "net/gate.h"
@@ -30,9 +28,7 @@
 #include "net/net.h"
 #include "tls/bundle.h"
 
-#define HWS_NET_BACKLOG         1024 /* who waits in the kernel; the system may lower it */
-#define HWS_NET_ACCEPTS         64u  /* in one turn of the loop */
-#define HWS_NET_ACCEPT_PAUSE_MS 100u /* after accept has failed */
+#define HWS_NET_BACKLOG 1024 /* who waits in the kernel; the system may lower it */
 
 struct hws_net_listen_config {
     const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
@@ -56,11 +52,7 @@ struct hws_net_listener {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } io;
-    uv_os_fd_t fd;         /* of io */
-    uv_poll_t ready;       /* fd has a peer */
-    uv_timer_t pause;      /* runs while nobody is accepted because accept has failed */
-    bool held;             /* nobody is accepted because the gate is full */
-    int reserve_fd;        /* given up to shed load when descriptors run out; -1 = none */
+    struct hws_net_accept accept;
     struct hws_list conns; /* hws_net_conn.link, all */
     struct hws_net_gate gate;
     uint32_t n_conns;

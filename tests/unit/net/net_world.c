@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <time.h>
 
 static struct hws_pki s_pki;
@@ -197,6 +198,27 @@ void hang_up(struct end *e)
         run_until(&e->closed);
     }
     hws_buf_deinit(&e->answer);
+}
+
+/* ---- strangers ---- */
+
+int silent_stranger_from(const char *source)
+{
+    struct sockaddr_in addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(uv_ip4_addr(source, 0, &addr), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(uv_ip4_addr("127.0.0.1", port_of(hws_net_listener_address(&world.tcp)), &addr),
+                     0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+int silent_stranger(void)
+{
+    return silent_stranger_from("127.0.0.1");
 }
 
 /* ---- the resolver ---- */

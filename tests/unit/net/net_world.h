@@ -67,6 +67,12 @@ void dial(struct end *e, const char *target, struct hws_tls_bundle *bundle, cons
 void start_echo(struct end *e, const void *bytes, size_t n);
 void call_echo(struct end *e, const void *bytes, size_t n);
 void hang_up(struct end *e);
+
+/* A socket of somebody who connects to the TCP listener, from that address, and says nothing; the
+ * kernel has him until the loop turns. */
+int silent_stranger_from(const char *source);
+int silent_stranger(void);
+
 /* The callback of a unary call whose data is a struct end. */
 void answered(struct hws_grpc_unary *unary, const struct hws_grpc_outcome *outcome);
 

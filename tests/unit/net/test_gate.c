@@ -1,34 +1,10 @@
 /* Handshakes in their turn: strangers who say nothing, many who come at once, scarce descriptors.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net_world.h"
-
-/* Somebody who connects from that address and says nothing. */
-static int silent_stranger_from(const char *source)
-{
-    struct sockaddr_in addr;
-    uint64_t port = 0;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(uv_ip4_addr(source, 0, &addr), 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    assert_code(
-        hws_str_to_u64(strrchr(hws_net_listener_address(&world.tcp), ':') + 1, 65535, &port, NULL),
-        HWS_OK);
-    assert_int_equal(uv_ip4_addr("127.0.0.1", (int)port, &addr), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    return fd;
-}
-
-static int silent_stranger(void)
-{
-    return silent_stranger_from("127.0.0.1");
-}
 
 static bool ended_by_peer(int fd)
 {
@@ -178,7 +154,7 @@ static void nobody_is_accepted_while_too_many_wait(void **state)
     for (size_t i = 0; i < N; i++) {
         fds[i] = silent_stranger();
     }
-    while (!world.tcp.held) {
+    while (!world.tcp.accept.held) {
         (void)uv_run(&world.loop, UV_RUN_ONCE);
     }
     assert_int_equal(world.net.stats.accepted - accepted, HWS_NET_WAITING + 2);
@@ -233,31 +209,6 @@ static void strangers_go_when_descriptors_are_scarce_but_not_for_their_own_kind(
     close_all(fds, 4);
 }
 
-static void handshakes_in_a_short_time_are_bounded(void **state)
-{
-    struct hws_net_stats *stats = &world.net.stats;
-    uint64_t before = stats->over_handshake_rate;
-    enum { N = 40 };
-    int fds[N];
-    (void)state;
-
-    hws_grpc_rate_init(&world.tcp.attempts, N / 2, 1, hws_net_now_ms(&world.net));
-    for (size_t i = 0; i < N; i++) {
-        fds[i] = silent_stranger();
-    }
-    for (unsigned i = 0; i < 1000 && stats->over_handshake_rate == before; i++) {
-        (void)uv_run(&world.loop, UV_RUN_NOWAIT);
-    }
-
-    assert_true(stats->over_handshake_rate > before);
-    for (size_t i = 0; i < N; i++) {
-        (void)close(fds[i]);
-    }
-    while (world.tcp.n_conns > 0) {
-        (void)uv_run(&world.loop, UV_RUN_ONCE);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,7 +218,6 @@ int main(void)
         cmocka_unit_test(who_left_while_waiting_is_not_begun),
         cmocka_unit_test(nobody_is_accepted_while_too_many_wait),
         cmocka_unit_test(strangers_go_when_descriptors_are_scarce_but_not_for_their_own_kind),
-        cmocka_unit_test(handshakes_in_a_short_time_are_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,8 +1,6 @@
-/* A listener: sockets that it is given, whom it refuses, its end. Its queue of handshakes:
- * test_gate.c. */
-#include <fcntl.h>
+/* A listener: sockets that it is given, whom it refuses, its end. How it accepts: test_accept.c;
+ * its queue of handshakes: test_gate.c. */
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -158,97 +156,6 @@ static void a_listener_closes_while_a_peer_waits(void **state)
     }
 }
 
-/* A stranger beyond the loop, who has connected: the kernel has it. */
-static int stranger(void)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port =
-                                 htons((uint16_t)port_of(hws_net_listener_address(&world.tcp)))};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-    return fd;
-}
-
-static void without_any_descriptor_callers_are_served_and_strangers_wait(void **state)
-{
-    const struct hws_net_stats *stats = &world.net.stats;
-    struct rlimit before;
-    struct rlimit none;
-    struct end e;
-    (void)state;
-    dial(&e, hws_net_listener_address(&world.tcp), world.olga, NULL);
-    run_until(&e.opened);
-    int waiting = stranger();
-    uint64_t accepted = stats->accepted;
-    uint64_t failed = stats->accept_failed;
-    uint64_t began_ms = uv_now(&world.loop);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = 0; /* not even the reserve's number is free */
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-
-    limit_begin();
-    while (stats->accept_failed < failed + 3) { /* twice the pause is over */
-        call_echo(&e, "x", 1);
-        assert_int_equal(e.code, HWS_GRPC_OK);
-    }
-    uint64_t took_ms = uv_now(&world.loop) - began_ms;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_true(took_ms >= 2 * (uint64_t)HWS_NET_ACCEPT_PAUSE_MS - 2);
-    assert_int_equal(stats->accepted, accepted);
-    while (stats->accepted == accepted) {
-        (void)uv_run(&world.loop, UV_RUN_ONCE);
-    }
-    limit_end();
-    assert_true(world.tcp.reserve_fd >= 0);
-
-    (void)close(waiting);
-    hang_up(&e);
-}
-
-static void with_the_reserve_only_a_stranger_is_turned_away(void **state)
-{
-    const struct hws_net_stats *stats = &world.net.stats;
-    struct rlimit before;
-    struct rlimit few;
-    char byte;
-    (void)state;
-    int waiting = stranger();
-    uint64_t accepted = stats->accepted;
-    uint64_t failed = stats->accept_failed;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    few = before;
-    few.rlim_cur = (rlim_t)world.tcp.reserve_fd + 1;
-    int filler = 0;
-    int fillers[64];
-    size_t n = 0;
-    while ((filler = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && /* holes below it */
-           filler < world.tcp.reserve_fd) {
-        assert_true(n < sizeof(fillers) / sizeof(fillers[0]));
-        fillers[n++] = filler;
-    }
-    (void)close(filler);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-
-    limit_begin();
-    while (stats->accept_failed == failed) {
-        (void)uv_run(&world.loop, UV_RUN_ONCE);
-    }
-    limit_end();
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_int_equal(read(waiting, &byte, 1), 0);
-    assert_int_equal(stats->accepted, accepted);
-    assert_true(world.tcp.reserve_fd >= 0);
-
-    (void)close(waiting);
-    while (n > 0) {
-        (void)close(fillers[--n]);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,8 +164,6 @@ int main(void)
         cmocka_unit_test(a_passed_socket_is_served_where_it_listens),
         cmocka_unit_test(one_identity_cannot_take_all_connections),
         cmocka_unit_test(a_listener_closes_while_a_peer_waits),
-        cmocka_unit_test(without_any_descriptor_callers_are_served_and_strangers_wait),
-        cmocka_unit_test(with_the_reserve_only_a_stranger_is_turned_away),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
