@@ -13,18 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "common/build.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "counters.h"
+#include "listening.h"
 #include "net/conn.h"
 #include "sandbox/sandbox.h"
 
 #define HURRY_TICK_MS 50u
-#define LOCAL_MODE    0666u /* who may do what is the policy's; the folder may be stricter */
 
 extern const unsigned char hws_proto_descriptors[];
 extern const unsigned long hws_proto_descriptors_bytes;
@@ -119,7 +117,7 @@ static void on_refused(void *owner, const char *peer, const char *reason, const 
     }
 }
 
-static const struct hws_net_conn_ops conn_ops = {
+const struct hws_net_conn_ops hws_service_conn_ops = {
     .on_open = on_open,
     .on_closed = on_closed,
     .on_refused = on_refused,
@@ -228,88 +226,16 @@ static void close_all(struct hws_service *s)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* With port 0 the address of the last run is tried first, so that clients find a restarted process
- * where it was. */
-static void last_address(const struct hws_service *s, char *dst, size_t cap)
-{
-    char path[512];
-    struct hws_buf text;
-    const char *listen = s->options->listen;
-    const char *colon = strrchr(listen, ':');
-
-    dst[0] = '\0';
-    if (colon == NULL || !hws_str_eq(colon, ":0") ||
-        !hws_str_print(path, sizeof(path), "%s/listen", s->options->run_dir)) {
-        return;
-    }
-    hws_buf_init(&text, 0);
-    if (hws_file_read(path, cap - 1, &text, NULL) == HWS_OK) {
-        const char *last = hws_buf_cstr(&text);
-        if (last != NULL && strncmp(last, listen, (size_t)(colon - listen) + 1) == 0) {
-            hws_str_copy_n(dst, cap, last, strcspn(last, "\n"));
-        }
-    }
-    hws_buf_deinit(&text);
-}
-
-static enum hws_code write_address(const struct hws_service *s, struct hws_err *err)
-{
-    char path[512];
-    char line[HWS_NET_PEER_BYTES + 2];
-
-    if (!hws_str_print(path, sizeof(path), "%s/listen", s->options->run_dir)) {
-        return hws_err_set(err, HWS_E_INVALID, "--run-dir is too long");
-    }
-    hws_str_print(line, sizeof(line), "%s\n", hws_net_listener_address(&s->tcp));
-    return hws_file_replace(path, line, strlen(line), err);
-}
-
-static enum hws_code open_tcp(struct hws_service *s, struct hws_err *err)
-{
-    char last[HWS_NET_PEER_BYTES];
-    struct hws_net_listen_config c = {
-        .bundle = s->certs.bundle, .ops = &conn_ops, .owner = s, .limits = &s->limits->listener};
-    enum hws_code code = HWS_E_EXISTS;
-
-    last_address(s, last, sizeof(last));
-    c.has_fd = s->options->listener >= 0;
-    c.fd = s->options->listener;
-    if (last[0] != '\0' && !c.has_fd) {
-        c.address = last;
-        code = hws_net_listener_open(&s->tcp, &s->net, &c, err);
-        if (code != HWS_OK) {
-            (void)uv_run(&s->loop, UV_RUN_NOWAIT); /* lets the failed listener's handle close */
-        }
-    }
-    if (code != HWS_OK) {
-        c.address = s->options->listen;
-        code = hws_net_listener_open(&s->tcp, &s->net, &c, err);
-    }
-    if (code != HWS_OK) {
-        return code;
-    }
-    s->has_tcp = true;
-    hws_log("listening", "address=%s", hws_net_listener_address(&s->tcp));
-    return HWS_OK;
-}
-
-/* DIR/listen says where calls are answered, so it is written when hawserd is there to answer. */
 static void up(void *data)
 {
-    struct hws_service *s = data;
-    struct hws_err err;
-
-    if (s->has_tcp && write_address(s, &err) != HWS_OK) {
-        struct hws_log_q q;
-        hws_log("address_not_written", "reason=%s", hws_log_q(&q, err.msg));
-    }
+    hws_listening_publish(data);
 }
 
 /* The TLS files load at last: what start() has left out. */
 static void end_wait(struct hws_service *s)
 {
     struct hws_err err;
-    enum hws_code code = s->has_tcp ? HWS_OK : open_tcp(s, &err);
+    enum hws_code code = s->has_tcp ? HWS_OK : hws_listening_open_tcp(s, &err);
 
     code = code == HWS_OK ? hws_sandbox_settle(HWS_SANDBOX_WIRE, &err) : code;
     if (code != HWS_OK) {
@@ -319,7 +245,7 @@ static void end_wait(struct hws_service *s)
     }
     s->waiting = false;
     hws_notify_say(&s->notify, "STATUS=");
-    up(s);
+    hws_listening_publish(s);
 }
 
 /* A new bundle, or revocation lists of another age. */
@@ -349,32 +275,6 @@ static void begin_wait(struct hws_service *s, const struct hws_err *why)
     if (hws_str_print(status, sizeof(status), "STATUS=not listening: %s", why->msg)) {
         hws_notify_say(&s->notify, status);
     }
-}
-
-static enum hws_code open_local(struct hws_service *s, struct hws_err *err)
-{
-    struct hws_net_listen_config c = {
-        .address = s->options->local_socket,
-        .unix_mode = LOCAL_MODE,
-        .limits = &s->limits->listener,
-        .ops = &conn_ops,
-        .owner = s,
-    };
-    char whole[512];
-
-    /* Only a path that starts with "/" is a Unix socket here. */
-    if (c.address[0] != '/') {
-        char cwd[256];
-        size_t n = sizeof(cwd);
-        if (uv_cwd(cwd, &n) != 0 ||
-            !hws_str_print(whole, sizeof(whole), "%s/%s", cwd, s->options->local_socket)) {
-            return hws_err_set(err, HWS_E_INVALID, "--local-socket is too long");
-        }
-        c.address = whole;
-    }
-    enum hws_code code = hws_net_listener_open(&s->local, &s->net, &c, err);
-    s->has_local = code == HWS_OK;
-    return code;
 }
 
 static enum hws_code build_server(struct hws_service *s, struct hws_err *err)
@@ -463,9 +363,9 @@ static enum hws_code start(struct hws_service *s, struct hws_err *err)
     s->alive.data = s;
     watch_signals(s);
     s->handles_open = true;
-    code = open_local(s, err);
+    code = hws_listening_open_local(s, err);
     if (code == HWS_OK && s->options->listen != NULL) {
-        code = s->waiting ? HWS_OK : open_tcp(s, err);
+        code = s->waiting ? HWS_OK : hws_listening_open_tcp(s, err);
     }
     if (code == HWS_OK && (s->has_tcp || s->waiting)) {
         hws_certs_watch(&s->certs, on_certs, s);

@@ -58,6 +58,9 @@ struct hws_service {
     bool closing;
 };
 
+/* Of the connections of both listeners; their owner is the service. */
+extern const struct hws_net_conn_ops hws_service_conn_ops;
+
 /* Serves until told to end; returns the exit status for main. notify is taken over. */
 int hws_service_run(const struct hws_wire_options *options, const struct hws_wire_limits *limits,
                     const struct hws_notify *notify);
