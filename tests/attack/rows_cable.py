@@ -6,17 +6,15 @@ import json
 import os
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
 
 from cable import Cable
 from h2 import (CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, INFO, PREFACE, Peer, block, context, frame, literal, message, settings, text)
-from relay import Relay
 from rows import HEALTH_WATCH, row
 from rows_still import pull
-from world import LONG, Failure, Neighbour, at_once, check, crowded, harness, until
+from world import LONG, Failure, Loopback, Neighbour, Relay, at_once, check, crowded, harness, reset_when_closed, until
 
 RNG = harness.RNG
 SILENCE_S = 30 + 10  # keepalive_ms and keepalive_timeout_ms; of a client HWS_NET_SILENCE_MS and HWS_NET_SILENCE_TIMEOUT_MS
@@ -74,7 +72,7 @@ def forget(sockets):
         if isinstance(s, Peer):
             s.close()
         else:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset_when_closed(s)
             s.close()
 
 
@@ -290,7 +288,7 @@ def packets_lost_at_random(a):
 @row("", "calls_ended")
 def segments_of_one_byte(a):
     """Each byte of a whole connection, both ways, in a segment of its own: served, by the agent and to our client."""
-    with Relay(("127.0.0.1", a.port), piece=1) as relay:
+    with Relay(a.address, piece=1) as relay:
         with Program(a, relay.address, "device", "list", "-o", "json") as run:
             until(run.ended, "the list comes", 60)
         check(run.run.returncode == 0, f"status {run.run.returncode}: {run.err()}")
@@ -307,7 +305,7 @@ def resets_within_a_record(a):
     ends, path = [], os.path.join(a.places.root, "reset.jsonl")
     for i in range(CUTS):
         cut = ("caller", RNG.randrange(1, 3000)) if i % 3 == 0 else ("agent", RNG.choice((RNG.randrange(1, 3000), RNG.randrange(3000, 100000))))
-        with Relay(("127.0.0.1", a.port), cut=cut) as relay:
+        with Relay(a.address, cut=cut, reset=True) as relay:
             with Program(a, relay.address, "dump", "pull", "-d", harness.NIC0, path) as run:
                 until(run.ended, f"the dump ends after a reset at {cut}", 60)
             code = run.run.returncode
@@ -327,47 +325,31 @@ def kinds(data):
         at += 9 + int.from_bytes(data[at:at + 3], "big")
 
 
-class Resetting:
+class Resetting(Loopback):
     """A server with the agent's certificate that answers each connection with half a frame in a whole record, and a reset."""
 
     def __init__(self, a):
+        super().__init__()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.set_alpn_protocols(["h2"])
         files = a.places.pki.files(f"agent-{a.host.name}")
         self.context.load_cert_chain(files["cert"], files["key"])
         self.context.load_verify_locations(files["ca"])
         self.context.verify_mode = ssl.CERT_REQUIRED
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self.serve, daemon=True)
         self.said, self.n_reset = b"", 0
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join(20)
-        self.listener.close()
-
-    def serve(self):
-        while True:
-            try:
-                raw = self.listener.accept()[0]
-            except OSError:
-                return
-            with contextlib.suppress(OSError), self.context.wrap_socket(raw, server_side=True) as tls:
-                tls.settimeout(20)
-                got = b""
-                while HEADERS not in kinds(got[len(PREFACE):]):  # the request has come: it may have been processed
-                    more = tls.recv(65536)
-                    if not more:
-                        break
-                    got += more
-                tls.sendall(self.said)
-                tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.n_reset += 1
+    def talk(self, caller):
+        with contextlib.suppress(OSError), self.context.wrap_socket(caller, server_side=True) as tls:
+            tls.settimeout(20)
+            got = b""
+            while HEADERS not in kinds(got[len(PREFACE):]):  # the request has come: it may have been processed
+                more = tls.recv(65536)
+                if not more:
+                    break
+                got += more
+            tls.sendall(self.said)
+            reset_when_closed(tls)
+            self.n_reset += 1
 
 
 @row("", "calls_ended")

@@ -10,7 +10,7 @@ import time
 
 from h2 import CHECK, DATA, END_HEADERS, HEADERS, PREFACE, Closed, block, context, frame, message, settings
 from rows import row
-from world import BIG, GOOD, LONG, Failure, Neighbour, at_once, check, crowded, harness, p99, until
+from world import BIG, GOOD, LONG, Failure, Neighbour, at_once, check, crowded, harness, p99, reset_when_closed, until
 
 RNG = harness.RNG
 OFF_CONNS = {"max_conns": 100000, "max_conns_per_address": 100000, "max_handshakes": 100000, "max_handshakes_per_address": 100000,
@@ -305,7 +305,7 @@ def garbage_instead_of_tls(a):
     for i in range(n):
         s = socket.socket()
         s.bind(("127.%d.%d.%d" % (RNG.randrange(16, 250), RNG.randrange(256), RNG.randrange(1, 250)), 0))
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_when_closed(s)
         s.settimeout(5)
         s.connect((host, int(port)))
         s.send(mutate(hello))

@@ -15,6 +15,7 @@ import harness  # noqa: E402
 from cable import Namespace  # noqa: E402
 from h2 import CHECK, INFO, Closed, Peer, fields  # noqa: E402
 from harness import until  # noqa: E402
+from relay import Loopback, Relay, reset_when_closed  # noqa: E402
 
 BIG = 4000000000  # a limit that is none
 GOOD = "127.0.0.9"  # where the well-behaved caller comes from

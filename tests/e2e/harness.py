@@ -7,13 +7,10 @@ import json
 import os
 import random
 import re
-import select
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
@@ -240,51 +237,6 @@ class Host:
                 return f.read()
         except OSError:
             return ""
-
-
-class Cutter:
-    """A relay on loopback in front of an agent that cuts its first connection after `limit` bytes from the agent."""
-
-    def __init__(self, target, limit):
-        host, port = target.rsplit(":", 1)
-        self.target, self.limit, self.n_connections = (host, int(port)), limit, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)  # accept returns
-        self.thread.join(10)
-        self.listener.close()
-
-    def serve(self):
-        while True:
-            try:
-                client = self.listener.accept()[0]
-            except OSError:
-                return
-            self.n_connections += 1
-            with client, socket.create_connection(self.target) as agent:
-                self.relay(client, agent, self.limit if self.n_connections == 1 else None)
-
-    @staticmethod
-    def relay(client, agent, left):
-        while True:
-            for s in select.select([client, agent], [], [], 30)[0]:
-                try:
-                    data = s.recv(4096)
-                    if s is agent and left is not None:
-                        data = data[:left]
-                        left -= len(data)
-                    (agent if s is client else client).sendall(data)
-                except OSError:
-                    return
-                if not data:
-                    return
 
 
 def default_policy():

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import time
 
-from harness import BIN, NIC0, NIC1, RNG, Cutter, FleetCase, Host
+from harness import BIN, NIC0, NIC1, RNG, FleetCase, Host
+from relay import Relay
 
 VALUE_COLUMNS = ["HOST", "NAME", "DEFAULT", "STORED", "NEXT-BOOT", "RUNNING", "PENDING"]
 CHANGE_COLUMNS = ["HOST", "NAME", "RUNNING", "NEXT-BOOT", "WANTED", "CHANGES", "RESET"]
@@ -310,9 +311,9 @@ class MainJob(FleetCase):
 
     def test_dump_goes_on_after_a_lost_connection(self):
         path = os.path.join(self.root, "resumed.jsonl")
-        with Cutter(self.hosts[1].address, 20000) as cutter:  # past the handshake and the manifest, short of the end
-            r = self.js("dump", "pull", "-t", cutter.address, "-d", NIC0, path)
-        self.assertEqual(cutter.n_connections, 2)
+        with Relay(self.hosts[1].address, cut=("agent", 20000)) as relay:  # past the handshake and the manifest, short of the end
+            r = self.js("dump", "pull", "-t", relay.address, "-d", NIC0, path)
+        self.assertEqual(relay.n_connections, 2)
         with open(path, "rb") as f:
             self.assertEqual(r["sha256"], hashlib.sha256(f.read()).hexdigest())
 
