@@ -94,7 +94,7 @@ def main(n):
         for t in loads:
             t.join()
         Kills.tearDownClass()
-        print(f"{verdict} SIGKILLs under load")
+        print(f"{verdict} SIGKILLs_under_load")
     return 0 if verdict == "pass" else 1
 
 

@@ -6,11 +6,4 @@ need_packages $BUILD_PACKAGES python3 openssl iproute2 || { fail "$why"; return 
 build dev hawserd hawser-wire hawser-emu hawser || return 0
 limit=600
 [ "$HAWSER_LONG" = 1 ] && limit=9000
-while read -r verdict name reason; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    skip) skip "$name" "$reason" ;;
-    *) echo "$verdict $name $reason" ;;
-  esac
-done < <(HAWSER_BIN=$TOP/build/dev/bin timeout "$limit" python3 tests/attack/run.py 2>&1)
+verdicts "attack" "$limit" env HAWSER_BIN="$TOP/build/dev/bin" python3 tests/attack/run.py

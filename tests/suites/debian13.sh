@@ -75,18 +75,10 @@ if ! grep -q '100% tests passed' "$log"; then
 fi
 # Clients of one system against agents of the other; the tree sees this machine's /tmp, where the tests keep their files.
 build dev hawserd hawser-wire hawser-emu hawser-dev hawser || return 0
-while read -r verdict name; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    *) echo "$verdict $name" ;;
-  esac
-done < <(timeout 120 unshare --mount --fork bash -c '
-  mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
-  exec python3 tests/debian13/across.py build/dev/bin "$1"' _ "$tree" 2>&1
-  timeout 600 unshare --mount --fork bash -c '
-  mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
-  exec /usr/bin/python3 tests/tlsscan/probes.py build/dev/bin 1.3 "$1"' _ "$tree" 2>&1 || echo "fail the probes of TLS 1.3 as a whole")
+# "${beside_tree[@]}" COMMAND...: here, with the tree's /proc, /dev and /tmp mounted for as long as it runs.
+beside_tree=(unshare --mount --fork bash -c 'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && mount --bind /tmp "$0/tmp" && exec "$@"' "$tree")
+verdicts "across" 120 "${beside_tree[@]}" python3 tests/debian13/across.py build/dev/bin "$tree"
+verdicts "probes" 600 "${beside_tree[@]}" /usr/bin/python3 tests/tlsscan/probes.py build/dev/bin 1.3 "$tree"
 # gRPC's interop cases: the tree's client and server, over TLS 1.3, against the stock ones of this machine.
 . tests/interop/venv.sh
 . tests/interop/peers.sh
@@ -102,16 +94,7 @@ else
     chmod 755 "$work/$program"
   done
   certs/hawser-ca init "$work/ca" --days 2 && certs/hawser-ca agent "$work/ca" host --days 1 && certs/hawser-ca operator "$work/ca" olga --days 1
-  while read -r verdict name; do
-    case $verdict in
-      pass) pass "interop.$name" ;;
-      fail) fail "interop.$name" ;;
-      *) echo "$verdict $name" ;;
-    esac
-  done < <(timeout 600 unshare --mount --fork bash -c '
-    mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind /tmp "$1/tmp" &&
-    exec "$2" tests/interop/matrix.py --bin "$3" --ca "$3/ca" --peers "$4" --calls 60 --rpcs 10 --dials 5' _ "$tree" "$python" "$work" "$stacks" 2>&1 ||
-    echo "fail the matrix as a whole")
+  verdicts "interop" 600 "${beside_tree[@]}" "$python" tests/interop/matrix.py --bin "$work" --ca "$work/ca" --peers "$stacks" --calls 60 --rpcs 10 --dials 5
   rm -rf "$work"
 fi
 # The bar of the storm is for mbedTLS 3.6; a busy machine does not meet it.

@@ -5,11 +5,4 @@
 need_packages $BUILD_PACKAGES python3 openssl procps || { fail "$why"; return 0; }
 build asan hawserd hawser-wire hawser-emu hawser-dev hawser-dev-scripted hawser || return 0
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-while read -r verdict name reason; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    skip) skip "$name" "$reason" ;;
-    *) echo "$verdict $name $reason" ;;
-  esac
-done < <(HAWSER_BIN=$TOP/build/asan/bin timeout 900 python3 tests/e2e/run.py 2>&1)
+verdicts "e2e" 900 env HAWSER_BIN="$TOP/build/asan/bin" python3 tests/e2e/run.py

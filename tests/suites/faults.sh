@@ -15,10 +15,4 @@ esac
 build dev hawserd hawser-wire hawser-emu hawser || return 0
 limit=400
 [ "$HAWSER_LONG" = 1 ] && limit=20000
-while read -r verdict name reason; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    *) echo "$verdict $name $reason" ;;
-  esac
-done < <(HAWSER_BIN=$TOP/build/dev/bin timeout "$limit" python3 tests/faults/run.py 2>&1 || echo "fail all: run.py ended with status $?")
+verdicts "faults" "$limit" env HAWSER_BIN="$TOP/build/dev/bin" python3 tests/faults/run.py

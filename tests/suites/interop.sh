@@ -10,24 +10,7 @@ python=$(interop_python) || { skip "all" "the Python packages of tests/interop/r
 build asan hawser-interop hawser-interop-client hawserd hawser-wire hawser-emu || return
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
-# report NAME SECONDS COMMAND...: its "pass NAME" and "fail NAME: why" lines become cases, others are shown as they are. One that ends
-# badly, or not in time, without having said what failed, is a failure.
-report() {
-  local line status="" failed="" name=$1 seconds=$2
-  shift 2
-  while IFS= read -r line; do
-    case $line in
-      "pass "*) pass "${line#pass }" ;;
-      "fail "*) fail "${line#fail }" && failed=1 ;;
-      "ended "*) status=${line#ended } ;;
-      "took "* | "") ;;
-      *) printf '%s\n' "$line" ;;
-    esac
-  done < <(timeout "$seconds" "$@" 2>&1; printf '\nended %s\n' $?)
-  [ "$status" = 0 ] || [ "$failed" = 1 ] || fail "$name: it ended with status $status (124: not within $seconds s) and named no case that failed"
-}
-
-report "agent" 900 tests/interop/run.sh build/asan/bin
+verdicts "agent" 900 tests/interop/run.sh build/asan/bin
 
 # HTTP/2 by hand: our server against a client that breaks its rules, our client against a server that misbehaves.
 work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-http2.XXXXXX")
@@ -37,15 +20,15 @@ for _ in $(seq 200); do
   grep -q listening "$work/out" && break
   sleep 0.05
 done
-report "http2" 200 python3 tests/interop/conformance.py "$work/sock"
-report "negative" 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client
+verdicts "http2" 200 python3 tests/interop/conformance.py "$work/sock"
+verdicts "negative" 200 python3 tests/interop/negative.py --client build/asan/bin/hawser-interop-client
 if [ "$HAWSER_LONG" = 1 ]; then
   if ! command -v go >/dev/null; then
     skip "h2spec" "there is no go to build it"
   elif ! need_packages nghttp2-server; then
     skip "h2spec" "$why"
   elif at=$(interop_h2spec); then
-    report "h2spec" 1300 python3 tests/interop/h2spec.py --h2spec "$at/h2spec" --socket "$work/sock"
+    verdicts "h2spec" 1300 python3 tests/interop/h2spec.py --h2spec "$at/h2spec" --socket "$work/sock"
   else
     skip "h2spec" "it does not come through the Go module proxy: $(tail -n 1 "$interop_cache"/h2spec-*.log)"
   fi
@@ -97,7 +80,7 @@ else
   work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-matrix-ca.XXXXXX")
   certs/hawser-ca init "$work/ca" --days 2 && certs/hawser-ca agent "$work/ca" host --days 1 && certs/hawser-ca operator "$work/ca" olga --days 1
   # shellcheck disable=SC2086
-  report "matrix" 5400 "$python" tests/interop/matrix.py --bin build/asan/bin --ca "$work/ca" --peers "$stacks" $sizes
+  verdicts "matrix" 5400 "$python" tests/interop/matrix.py --bin build/asan/bin --ca "$work/ca" --peers "$stacks" $sizes
   # A thousand large calls on one channel: what they cost the server, in a build without sanitizers.
   build dev hawser-interop hawser-interop-client || return
   identity() { printf '%s\n' --cert "$work/ca/$1.crt" --key "$work/ca/$1.key" --ca "$work/ca/ca.crt"; }

@@ -6,12 +6,4 @@ need_packages $BUILD_PACKAGES python3 busybox-static || { fail "$why"; return 0;
 build dev hawserd hawser-wire hawser-dev hawser fwctl-probe || return 0
 build asan hawser-emu || return 0
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-while read -r verdict name reason; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    skip) skip "$name" "$reason" ;;
-    *) echo "$verdict $name $reason" ;;
-  esac
-done < <(HAWSER_BIN=$TOP/build/dev/bin HAWSER_EMU=$TOP/build/asan/bin/hawser-emu timeout 5400 python3 tests/kernel/run.py 2>&1 ||
-  { status=$?; [ "$status" = 4 ] || echo "fail run.py ended early, status $status"; })
+verdicts "kernel" 5400 env HAWSER_BIN="$TOP/build/dev/bin" HAWSER_EMU="$TOP/build/asan/bin/hawser-emu" python3 tests/kernel/run.py

@@ -68,6 +68,34 @@ build() {
   return 1
 }
 
+# verdicts NAME SECONDS COMMAND...: its lines "pass CASE", "fail CASE: why" and "skip CASE why" (a CASE is one word) become cases, others are
+# shown. One that ends badly, or not in time, without having said what failed, or that names no case, is a failure.
+verdicts() {
+  local name=$1 seconds=$2 line verdict which why cases=0 failed=0 status
+  shift 2
+  while IFS= read -r line; do
+    case $line in
+      "pass "* | "fail "* | "skip "*)
+        read -r verdict which why <<<"$line"
+        cases=$((cases + 1))
+        which=${which%:}
+        case $verdict in
+          pass) pass "$which" ;;
+          fail) fail "$which${why:+: $why}" && failed=1 ;;
+          skip) skip "$which" "$why" ;;
+        esac
+        ;;
+      "took "* | "") ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done < <(timeout "$seconds" "$@" 2>&1)
+  wait $!
+  status=$?
+  if [ "$failed" = 0 ] && { [ "$status" != 0 ] || [ "$cases" = 0 ]; }; then
+    fail "$name: it ended with status $status (124: not within $seconds s), and of its $cases cases named none that failed"
+  fi
+}
+
 # run_ctest PRESET LABELS-REGEX [extra ctest arguments]: one case per ctest entry.
 run_ctest() {
   local preset=$1 labels=$2 log name verdict

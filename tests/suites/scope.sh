@@ -16,13 +16,7 @@ if [ "$HAWSER_LONG" = 1 ]; then
   kills=300
   if HAWSER_KILLS=10000 timeout 1800 build/dev/tests/unit_store_kill; then pass "10,000 deaths at failpoints"; else fail "10,000 deaths at failpoints"; fi
 fi
-while read -r verdict name; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    *) echo "   $verdict $name" ;;
-  esac
-done < <(HAWSER_BIN=$TOP/build/dev/bin timeout 3600 python3 tests/scope/kills.py $kills 2>&1 || echo "fail SIGKILLs: the test ended badly")
+verdicts "SIGKILLs" 3600 env HAWSER_BIN="$TOP/build/dev/bin" python3 tests/scope/kills.py $kills
 
 # exposure UNIT LIMIT-IN-TENTHS [FOLDER WORDS]: the offline score of systemd-analyze security; lower is better.
 exposure() {

@@ -4,12 +4,6 @@
 
 need_packages $BUILD_PACKAGES python3 python3-cryptography openssl sslscan testssl.sh bsdmainutils || { fail "$why"; return 0; }
 build dev hawserd hawser-wire hawser-emu hawser-dev hawser || return 0
+verdicts "scans" 1200 python3 tests/tlsscan/run.py build/dev/bin sslscan testssl
 # python3-cryptography is Debian's, for Debian's python.
-while read -r verdict name; do
-  case $verdict in
-    pass) pass "$name" ;;
-    fail) fail "$name" ;;
-    *) echo "$verdict $name" ;;
-  esac
-done < <(timeout 1200 python3 tests/tlsscan/run.py build/dev/bin sslscan testssl 2>&1 || echo "fail the scans as a whole"
-  timeout 600 /usr/bin/python3 tests/tlsscan/probes.py build/dev/bin 1.2 2>&1 || echo "fail the probes of TLS 1.2 as a whole")
+verdicts "probes" 600 /usr/bin/python3 tests/tlsscan/probes.py build/dev/bin 1.2
