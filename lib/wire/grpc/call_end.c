@@ -282,15 +282,22 @@ void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, co
     send_end(call);
 }
 
-void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error)
+/* The call has a stream no longer, and what it had to send goes nowhere; a call that was finishing
+ * is done. False: its end is known already. */
+static bool lose_stream(struct hws_grpc_call *call)
 {
     call->stream_id = -1;
     drop_unsent(call);
     if (call->state == HWS_GRPC_CALL_FINISHING) {
         hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
-        return;
+        return false;
     }
-    if (call->state != HWS_GRPC_CALL_OPEN) {
+    return call->state == HWS_GRPC_CALL_OPEN;
+}
+
+void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error)
+{
+    if (!lose_stream(call)) {
         return;
     }
     if (call->server) {
@@ -302,9 +309,7 @@ void hws_grpc__call_stream_gone(struct hws_grpc_call *call, uint32_t h2_error)
     if (call->peer_done) {
         return; /* the status is there; messages may still wait for credit */
     }
-    if (call->from_peer) { /* trailers without END_STREAM: nghttp2 refused them */
-        call->from_peer = false;
-    }
+    call->from_peer = false; /* trailers without END_STREAM: nghttp2 refused them */
     call->unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
     if (h2_error == NGHTTP2_CANCEL && call->deadline_ms <= call->conn->now_ms) {
         /* The server's clock was a little ahead of our timer. */
@@ -322,14 +327,8 @@ void hws_grpc__call_conn_gone(struct hws_grpc_call *call, const char *why)
 {
     if (call->stream_id >= 0) {
         (void)nghttp2_session_set_stream_user_data(call->conn->h2, call->stream_id, NULL);
-        call->stream_id = -1;
     }
-    drop_unsent(call);
-    if (call->state == HWS_GRPC_CALL_FINISHING) {
-        hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
-        return;
-    }
-    if (call->state != HWS_GRPC_CALL_OPEN) {
+    if (!lose_stream(call)) {
         return;
     }
     hws_grpc__call_set_end(call, HWS_GRPC_UNAVAILABLE, why);
