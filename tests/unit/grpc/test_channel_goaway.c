@@ -42,9 +42,21 @@ static void begin(struct end *calls)
     w.hold = false;
 }
 
-/* The first n_below calls are the server's, the others end OK elsewhere. */
-static void assert_replayed_above(const struct end *calls, unsigned n_below)
+static void assert_all_ended(const struct end *calls, unsigned n, enum hws_grpc_code code)
 {
+    for (unsigned i = 0; i < n; i++) {
+        assert_ended(&calls[i], code);
+    }
+}
+
+/* Host 0 keeps the first n_below calls of those that it has; the others end OK on host 1. */
+static void begin_and_divide(struct end *calls, unsigned n_below)
+{
+    begin(calls);
+    goaway(stream_of(n_below));
+    run();
+    up(1);
+    run();
     for (unsigned i = 0; i < N_CALLS; i++) {
         if (i < n_below) {
             assert_int_equal(calls[i].n_closed, 0);
@@ -64,20 +76,13 @@ static void calls_above_the_last_stream_go_elsewhere_and_the_others_end_where_th
 
     (void)state;
     for (unsigned n_below = 0; n_below <= N_CALLS; n_below++) {
-        begin(calls);
-        goaway(stream_of(n_below));
-        run();
-        up(1);
-        run();
-        assert_replayed_above(calls, n_below);
+        begin_and_divide(calls, n_below);
         for (unsigned i = 0; i < n_below; i++) {
             assert_code(hws_grpc_call_send(assert_got(w.held[i]), "ho", 2, NULL), HWS_OK);
             hws_grpc_call_finish_text(w.held[i], HWS_GRPC_OK, NULL);
         }
         run();
-        for (unsigned i = 0; i < n_below; i++) {
-            assert_ended(&calls[i], HWS_GRPC_OK);
-        }
+        assert_all_ended(calls, n_below, HWS_GRPC_OK);
         assert_int_equal(w.hosts[1].n_calls, N_CALLS - n_below);
         (void)teardown(state);
     }
@@ -89,17 +94,12 @@ static void calls_at_or_below_it_are_lost_with_the_connection_and_not_asked_agai
 
     (void)state;
     for (unsigned n_below = 1; n_below <= N_CALLS; n_below++) {
-        begin(calls);
-        goaway(stream_of(n_below));
-        run();
-        up(1);
-        run();
-        assert_replayed_above(calls, n_below);
+        begin_and_divide(calls, n_below);
         lose(0);
         run();
         advance(HWS_GRPC_CHANNEL_RETRY_MAX_MS);
+        assert_all_ended(calls, n_below, HWS_GRPC_UNAVAILABLE);
         for (unsigned i = 0; i < n_below; i++) {
-            assert_ended(&calls[i], HWS_GRPC_UNAVAILABLE);
             assert_false(calls[i].unprocessed);
         }
         assert_int_equal(w.hosts[1].n_calls, N_CALLS - n_below);
