@@ -9,7 +9,7 @@
 #define HWS_NORETURN           __attribute__((noreturn))
 #define HWS_UNUSED             __attribute__((unused))
 #define HWS_NOINLINE           __attribute__((noinline))    /* what a profiler counts by its name */
-#define HWS_CONSTRUCTOR        __attribute__((constructor)) /* before main; preloaded tests only */
+#define HWS_CONSTRUCTOR        __attribute__((constructor)) /* before main; in tests only */
 #define HWS_EXPORT             __attribute__((visibility("default"))) /* libhawser's public symbols */
 
 #endif
