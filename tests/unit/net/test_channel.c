@@ -1,29 +1,8 @@
 /* A channel on sockets: it resolves its name, connects, connects again, and ends. */
+#include "asked.h"
 #include "net_world.h"
 
-struct asked { /* a channel's call, as its caller sees it */
-    struct hws_grpc_channel_call call;
-    enum hws_grpc_code code;
-    size_t n_bytes;
-    bool closed;
-};
-
 static bool s_channel_closed;
-
-static void channel_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
-{
-    struct asked *a = call->data;
-    (void)bytes;
-    a->n_bytes += n;
-}
-
-static void channel_close(struct hws_grpc_channel_call *call,
-                          const struct hws_grpc_outcome *outcome)
-{
-    struct asked *a = call->data;
-    a->closed = true;
-    a->code = outcome->code;
-}
 
 static void channel_closed(struct hws_net_channel *channel)
 {
@@ -31,19 +10,10 @@ static void channel_closed(struct hws_net_channel *channel)
     s_channel_closed = true;
 }
 
-static void channel_ask(struct hws_net_channel *channel, struct asked *a, bool wait_for_ready)
+/* Asks, which always begins. */
+static void ask(struct hws_net_channel *channel, struct asked *a, bool wait_for_ready)
 {
-    struct hws_err err;
-    memset(a, 0, sizeof(*a));
-    a->call = (struct hws_grpc_channel_call){.path = "/t.Echo/Once",
-                                             .request = "hello",
-                                             .n_request = 5,
-                                             .timeout_ms = 15000,
-                                             .wait_for_ready = wait_for_ready,
-                                             .on_message = channel_message,
-                                             .on_close = channel_close,
-                                             .data = a};
-    assert_ok(hws_net_channel_start(channel, &a->call, &err), &err);
+    assert_code(channel_ask(channel, a, wait_for_ready), HWS_OK);
 }
 
 static void channel_open(struct hws_net_channel *channel, const char *target)
@@ -71,10 +41,10 @@ static void a_channel_resolves_its_name_and_connects_again_after_a_loss(void **s
     channel_open(&channel, "several.test:7");
     for (int i = 0; i < 3; i++) {
         uint32_t n_closed = world.n_server_closed;
-        channel_ask(&channel, &a, true);
+        ask(&channel, &a, true);
         run_until(&a.closed);
         assert_int_equal(a.code, HWS_GRPC_OK);
-        assert_int_equal(a.n_bytes, 5);
+        assert_int_equal(a.n_bytes, ASKED_BYTES);
         HWS_LIST_FOREACH (it, tmp, &world.tcp.conns) {
             hws_net_conn_close(hws_container_of(it, struct hws_net_conn, link));
         }
@@ -93,7 +63,7 @@ static void look_again(struct hws_net_channel *channel)
 
     channel->stale = true;
     channel->resolved_at_ms = 1;
-    channel_ask(channel, &a, true);
+    ask(channel, &a, true);
     run_until(&a.closed);
     assert_int_equal(a.code, HWS_GRPC_OK);
     while (channel->resolving || channel->resolved_at_ms == 1) {
@@ -111,7 +81,7 @@ static void an_address_that_the_name_keeps_keeps_its_connection(void **state)
     answer_with((const char *const[]){"127.0.0.2", "127.0.0.1", "127.0.0.2"},
                 (const int[]){port, port, port}, 3);
     channel_open(&channel, "several.test:7");
-    channel_ask(&channel, &a, true);
+    ask(&channel, &a, true);
     run_until(&a.closed);
     assert_int_equal(channel.n_addresses, 2);
     uint64_t n_dialed = world.net.stats.dialed;
@@ -136,7 +106,7 @@ static void the_rest_of_an_unknown_name_has_the_ceiling_that_was_asked_for(void 
     struct hws_err err;
     (void)state;
     assert_ok(hws_net_channel_open(&channel, &world.net, &config, &err), &err);
-    channel_ask(&channel, &a, true);
+    ask(&channel, &a, true);
     while (channel.unknown_ms < 5) {
         (void)uv_run(&world.loop, UV_RUN_ONCE);
     }
@@ -155,7 +125,7 @@ static void a_channel_on_a_unix_socket_needs_no_name(void **state)
     (void)state;
     assert_true(hws_str_print(target, sizeof(target), "unix:%s", world.socket_path));
     channel_open(&channel, target);
-    channel_ask(&channel, &a, false);
+    ask(&channel, &a, false);
     run_until(&a.closed);
     assert_int_equal(a.code, HWS_GRPC_OK);
     channel_end(&channel);
@@ -171,7 +141,7 @@ static void try_channel(const char *target)
     if (hws_net_channel_open(&channel, &world.net, &config, NULL) != HWS_OK) {
         return;
     }
-    channel_ask(&channel, &a, false);
+    ask(&channel, &a, false);
     /* Without a connection all of it may happen in timers, behind which a loop that may wait would.
      */
     limit_begin();
@@ -209,8 +179,8 @@ static void a_channel_that_nobody_answers_says_so_or_waits_as_told(void **state)
     struct asked patient;
     (void)state;
     channel_open(&channel, "127.0.0.1:1");
-    channel_ask(&channel, &patient, true);
-    channel_ask(&channel, &hasty, false);
+    ask(&channel, &patient, true);
+    ask(&channel, &hasty, false);
     run_until(&hasty.closed);
     assert_int_equal(hasty.code, HWS_GRPC_UNAVAILABLE);
     assert_false(patient.closed);
@@ -238,7 +208,7 @@ static void a_channel_may_be_closed_by_the_end_of_a_call(void **state)
 
     (void)state;
     channel_open(&channel, "127.0.0.1:1");
-    channel_ask(&channel, &a, false);
+    ask(&channel, &a, false);
     a.call.on_close = close_its_channel;
     run_until(&a.closed);
     assert_int_equal(a.code, HWS_GRPC_UNAVAILABLE);
@@ -254,7 +224,7 @@ static void a_channel_that_looks_at_its_name_again_lets_the_loop_turn(void **sta
 
     (void)state;
     channel_open(&channel, "127.0.0.1:1");
-    channel_ask(&channel, &patient, true);
+    ask(&channel, &patient, true);
     run_until(&channel.stale); /* refused once */
     channel.resolved_at_ms = 1;
     while (channel.resolved_at_ms == 1) {
@@ -296,7 +266,7 @@ static void a_channel_is_freed_when_its_last_connection_has_gone(void **state)
         assert_true(
             hws_str_print(target, sizeof(target), "%s%s", i == 0 ? "" : "unix:", targets[i]));
         channel_open(channel, target);
-        channel_ask(channel, &a, true);
+        ask(channel, &a, true);
         a.call.on_close = free_its_channel;
         s_channel_closed = false;
         run_until(&s_channel_closed);
@@ -317,7 +287,7 @@ static void a_server_that_is_not_who_was_expected_is_named_with_its_address(void
     (void)state;
     answer_with((const char *const[]){"127.0.0.1"}, &port, 1);
     assert_ok(hws_net_channel_open(&channel, &world.net, &config, &err), &err);
-    channel_ask(&channel, &a, false);
+    ask(&channel, &a, false);
     run_until(&a.closed);
     assert_int_equal(a.code, HWS_GRPC_UNAVAILABLE);
     assert_true(hws_str_starts(channel.calls.why, address));

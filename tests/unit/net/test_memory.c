@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asked.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "grpc/client.h"
@@ -274,28 +275,6 @@ static enum hws_code run(void *arg)
 
 /* ---- a channel ------------------------------------------------------------------------------- */
 
-struct asked {
-    struct hws_grpc_channel_call call;
-    enum hws_grpc_code code;
-    size_t n_bytes;
-    bool closed;
-};
-
-static void channel_message(struct hws_grpc_channel_call *call, const uint8_t *bytes, size_t n)
-{
-    struct asked *a = call->data;
-    (void)bytes;
-    a->n_bytes += n;
-}
-
-static void channel_close(struct hws_grpc_channel_call *call,
-                          const struct hws_grpc_outcome *outcome)
-{
-    struct asked *a = call->data;
-    a->closed = true;
-    a->code = outcome->code;
-}
-
 static void channel_closed(struct hws_net_channel *channel)
 {
     struct world *w = channel->data;
@@ -304,15 +283,9 @@ static void channel_closed(struct hws_net_channel *channel)
 
 static enum hws_code ask(struct world *w, struct hws_net_channel *channel)
 {
-    struct asked a = {.call = {.path = "/t.Echo/Once",
-                               .request = "hello",
-                               .n_request = 5,
-                               .timeout_ms = LIMIT_MS / 2,
-                               .on_message = channel_message,
-                               .on_close = channel_close}};
+    struct asked a;
+    enum hws_code code = channel_ask(channel, &a, false);
 
-    a.call.data = &a;
-    enum hws_code code = hws_net_channel_start(channel, &a.call, NULL);
     if (code != HWS_OK) {
         return code;
     }
@@ -321,7 +294,7 @@ static enum hws_code ask(struct world *w, struct hws_net_channel *channel)
         a.code != HWS_GRPC_UNAVAILABLE) {
         fail_msg("the call ended %s", hws_grpc_code_name(a.code));
     }
-    return a.code == HWS_GRPC_OK && a.n_bytes == 5 ? HWS_OK : HWS_E_NOMEM;
+    return a.code == HWS_GRPC_OK && a.n_bytes == ASKED_BYTES ? HWS_OK : HWS_E_NOMEM;
 }
 
 /* A call, the loss of the connection, and a call again. */
