@@ -131,6 +131,9 @@ void hws_rig_assert_overdue(const struct hws_rig_reply *reply);
 /* Turns the loop for so long. */
 void hws_rig_idle(struct hws_rig *rig, uint64_t ms);
 
+/* The call ended OK; what it said fails the test otherwise. */
+void hws_rig_expect_ok(const struct hws_rig_reply *reply);
+
 void hws_rig_reply_free(struct hws_rig_reply *reply);
 
 /* The pid of a process of the agent by AgentService.Info: "hawserd", "hawser-wire", "hawser-emu".
@@ -144,6 +147,9 @@ uint64_t hws_rig_counter(struct hws_rig *rig, const char *name);
 /* Calls until it is OK or ms have passed; returns how long it took, UINT64_MAX if never. */
 uint64_t hws_rig_until_ok(struct hws_rig *rig, const char *path, const ProtobufCMessage *request,
                           uint64_t ms);
+
+/* Until both adapters are READY: identity is read right after the device process came. */
+void hws_rig_wait_ready(struct hws_rig *rig);
 
 uint64_t hws_rig_now_ms(void);
 

@@ -37,37 +37,6 @@ static int stop(void **state)
     return 0;
 }
 
-static void expect_ok(const struct hws_rig_reply *r)
-{
-    if (r->code != HWS_GRPC_OK) {
-        fail_msg("%s: %s", hws_grpc_code_name(r->code), r->message);
-    }
-}
-
-/* Both adapters READY: identity is read right after the device process came. */
-static void wait_ready(void)
-{
-    for (int i = 0; i < 200; i++) {
-        Hawser__V1__ListDevicesRequest q = HAWSER__V1__LIST_DEVICES_REQUEST__INIT;
-        struct hws_rig_reply r;
-        size_t n_ready = 0;
-        hws_rig_call(&rig, "/hawser.v1.DeviceService/List", &q.base, 2000, &r);
-        expect_ok(&r);
-        Hawser__V1__ListDevicesResponse *list = hawser__v1__list_devices_response__unpack(
-            NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
-        for (size_t k = 0; k < list->n_devices; k++) {
-            n_ready += list->devices[k]->state == HAWSER__V1__DEVICE_STATE__DEVICE_STATE_READY;
-        }
-        hawser__v1__list_devices_response__free_unpacked(list, NULL);
-        hws_rig_reply_free(&r);
-        if (n_ready == 2) {
-            return;
-        }
-        hws_rig_idle(&rig, 10);
-    }
-    fail_msg("adapters do not become ready");
-}
-
 static Hawser__V1__Fence fence = HAWSER__V1__FENCE__INIT;
 
 static Hawser__V1__Mutation mutation(const char *request_id)
@@ -98,11 +67,11 @@ static void list_shows_both_adapters_in_pci_order(void **state)
     Hawser__V1__ListDevicesRequest q = HAWSER__V1__LIST_DEVICES_REQUEST__INIT;
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
 
     hws_rig_call(&rig, "/hawser.v1.DeviceService/List", &q.base, 2000, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__ListDevicesResponse *list = hawser__v1__list_devices_response__unpack(
         NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_string_equal(list->host, "host-a");
@@ -123,7 +92,7 @@ static void unknown_device_names_the_ones_there_are(void **state)
     Hawser__V1__GetDeviceRequest q = HAWSER__V1__GET_DEVICE_REQUEST__INIT;
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     q.device = "0000:99:00.0";
 
     hws_rig_call(&rig, "/hawser.v1.DeviceService/Get", &q.base, 2000, &r);
@@ -152,7 +121,7 @@ static void watch_lists_then_says_synced(void **state)
     struct hws_rig_reply r;
     int n = 0;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
 
     hws_rig_stream(&rig, "/hawser.v1.DeviceService/Watch", &q.base, 3000, until_synced, &n, &r);
 
@@ -176,7 +145,7 @@ static Hawser__V1__PlanConfigResponse *plan(const char *name, const char *value)
     q.settings = settings;
     q.n_settings = 1;
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, 5000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__PlanConfigResponse *p = hawser__v1__plan_config_response__unpack(
         NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     hws_rig_reply_free(&r);
@@ -206,14 +175,14 @@ static void setting_is_planned_applied_repeated_and_reset(void **state)
 {
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     Hawser__V1__PlanConfigResponse *p = plan("NUM_OF_VFS", "16");
     assert_int_equal(p->n_changes, 1);
     assert_true(p->n_writes >= 1);
 
     apply(p, "NUM_OF_VFS", "16", "apply-0001", &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__ApplyConfigResponse *a = hawser__v1__apply_config_response__unpack(
         NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_int_equal(a->n_values, 1);
@@ -223,7 +192,7 @@ static void setting_is_planned_applied_repeated_and_reset(void **state)
     hws_rig_reply_free(&r);
 
     apply(p, "NUM_OF_VFS", "16", "apply-0001", &r); /* the same again: the first answer */
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__ApplyConfigResponse *again = hawser__v1__apply_config_response__unpack(
         NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_true(again->repeated_request);
@@ -244,7 +213,7 @@ static void setting_is_planned_applied_repeated_and_reset(void **state)
     q.n_names = 1;
     q.mutation = &m;
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Reset", &q.base, 5000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     hawser__v1__apply_config_response__free_unpacked(a, NULL);
     hawser__v1__apply_config_response__free_unpacked(again, NULL);
@@ -264,7 +233,7 @@ static void bad_settings_are_refused_with_the_field(void **state)
         {"NUM_OF_VFS", "99999999", HWS_GRPC_INVALID_ARGUMENT, "NUM_OF_VFS"},
     };
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
@@ -291,7 +260,7 @@ static void info_says_how_each_process_is_confined(void **state)
     (void)hws_rig_pid(&rig, "hawser-emu"); /* waits for it */
 
     hws_rig_call(&rig, "/hawser.v1.AgentService/Info", &q.base, 2000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__InfoResponse *info =
         hawser__v1__info_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_non_null(info);
@@ -350,7 +319,7 @@ static void value_over_the_adapters_maximum_is_refused_without_a_command(void **
     Hawser__V1__Setting *settings[] = {&s};
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     uint64_t before = wait_quiet();
 
     plan_is_refused("9999", "0..127");
@@ -373,7 +342,7 @@ static void limits_are_read_again_when_the_card_comes_back(void **state)
 {
     (void)state;
     uint64_t until_ms = hws_rig_now_ms() + 10000;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     uint64_t before = wait_quiet();
 
     pid_t emu = hws_rig_pid(&rig, "hawser-emu");
@@ -381,7 +350,7 @@ static void limits_are_read_again_when_the_card_comes_back(void **state)
     while (hws_rig_pid(&rig, "hawser-emu") == emu && hws_rig_now_ms() < until_ms) {
         hws_rig_idle(&rig, 5);
     }
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     uint64_t after = wait_quiet();
 
     assert_true(after > before);
@@ -394,7 +363,7 @@ static void change_without_mutation_or_with_an_old_fence_is_refused(void **state
 {
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     Hawser__V1__ResetConfigRequest q = HAWSER__V1__RESET_CONFIG_REQUEST__INIT;
     q.device = PCI_B;
 
@@ -406,7 +375,7 @@ static void change_without_mutation_or_with_an_old_fence_is_refused(void **state
     Hawser__V1__Mutation m = mutation("fence-0001");
     q.mutation = &m;
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Reset", &q.base, 5000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     fence.election_low = HWS_RIG_FENCE - 1;
     m.request_id = "fence-0002";
@@ -423,7 +392,7 @@ static void register_is_read_by_name(void **state)
     Hawser__V1__RegisterAccess a = HAWSER__V1__REGISTER_ACCESS__INIT;
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     a.register_ = "MGIR";
     q.device = "MT2334T00A17";
     q.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_REGISTER;
@@ -431,7 +400,7 @@ static void register_is_read_by_name(void **state)
 
     hws_rig_call(&rig, "/hawser.v1.CommandService/Execute", &q.base, 5000, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__ExecuteResponse *x =
         hawser__v1__execute_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_string_equal(x->name, "ACCESS_REG MGIR read");
@@ -450,19 +419,19 @@ static void raw_command_must_agree_with_its_inbox(void **state)
     uint8_t inbox[16] = {0x01, 0x01}; /* QUERY_ADAPTER */
     struct hws_rig_reply r;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     q.device = PCI_A;
     q.what_case = HAWSER__V1__EXECUTE_REQUEST__WHAT_RAW;
     q.raw = &c;
     c.command = "QUERY_ADAPTER";
 
     hws_rig_call(&rig, "/hawser.v1.CommandService/Execute", &q.base, 5000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     c.inbox.data = inbox;
     c.inbox.len = sizeof(inbox);
     hws_rig_call(&rig, "/hawser.v1.CommandService/Execute", &q.base, 5000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     c.command = "NOP";
     hws_rig_call(&rig, "/hawser.v1.CommandService/Execute", &q.base, 5000, &r);
@@ -483,7 +452,7 @@ static void table_is_described(void **state)
 
     hws_rig_call(&rig, "/hawser.v1.CommandService/Describe", &q.base, 2000, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__DescribeResponse *d =
         hawser__v1__describe_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_int_equal(d->n_rows, 1);
@@ -497,7 +466,7 @@ static void stream_answers_every_item_by_tag(void **state)
 {
     struct hws_rig_async call;
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     hws_rig_begin(&rig, "/hawser.v1.CommandService/ExecuteStream", HWS_GRPC_BIDI, NULL, 10000,
                   &call);
     assert_non_null(call.call);
@@ -519,7 +488,7 @@ static void stream_answers_every_item_by_tag(void **state)
     hws_grpc_call_half_close(call.call);
 
     assert_true(hws_rig_wait(&rig, &call, 10000));
-    expect_ok(&call.reply);
+    hws_rig_expect_ok(&call.reply);
     assert_int_equal(call.reply.n_messages, 40);
     hws_rig_reply_free(&call.reply);
 }
@@ -572,14 +541,14 @@ static void dump_is_pulled_whole_and_can_be_resumed(void **state)
     struct hws_digest digest;
     char hex[HWS_DIGEST_HEX_BYTES];
     (void)state;
-    wait_ready();
+    hws_rig_wait_ready(&rig);
     q.device = PCI_A;
     q.source = "registers";
     assert_code(hws_sha256_init(&p.sha), HWS_OK);
 
     hws_rig_stream(&rig, "/hawser.v1.DumpService/Pull", &q.base, 10000, on_dump, &p, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     assert_true(p.ended);
     assert_int_equal(p.got, p.total);
@@ -592,7 +561,7 @@ static void dump_is_pulled_whole_and_can_be_resumed(void **state)
     q.offset = rest.got;
     assert_code(hws_sha256_init(&rest.sha), HWS_OK);
     hws_rig_stream(&rig, "/hawser.v1.DumpService/Pull", &q.base, 10000, on_dump, &rest, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     hws_sha256_deinit(&rest.sha);
     assert_true(rest.ended);
@@ -614,7 +583,7 @@ static void caller_is_mapped_and_may_probe(void **state)
 
     hws_rig_call(&rig, "/hawser.v1.AgentService/WhoAmI", &q.base, 2000, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__WhoAmIResponse *w =
         hawser__v1__who_am_iresponse__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_string_equal(w->principal, "spiffe://unit.test/operator/local");
@@ -626,7 +595,7 @@ static void caller_is_mapped_and_may_probe(void **state)
     pq.method = "/hawser.v1.CommandService/Execute";
     pq.effect = HAWSER__V1__EFFECT__EFFECT_READ;
     hws_rig_call(&rig, "/hawser.v1.AgentService/Probe", &pq.base, 2000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     Hawser__V1__ProbeResponse *p =
         hawser__v1__probe_response__unpack(NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_false(p->allowed);
@@ -655,7 +624,7 @@ static void bad_policy_is_refused_and_the_old_one_stays(void **state)
     assert_non_null(strstr(r.message, "policy.yaml:2"));
     hws_rig_reply_free(&r);
     hws_rig_call(&rig, "/hawser.v1.AgentService/Info", &info.base, 2000, &r);
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
     assert_int_equal(rename(keep, path), 0);
 }
@@ -681,7 +650,7 @@ static void audit_tells_who_did_what(void **state)
 
     hws_rig_stream(&rig, "/hawser.v1.AuditService/Tail", &q.base, 5000, on_record, &phases, &r);
 
-    expect_ok(&r);
+    hws_rig_expect_ok(&r);
     assert_int_equal(phases, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4);
     hws_rig_reply_free(&r);
 }
