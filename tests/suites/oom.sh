@@ -12,7 +12,7 @@ programs=$(for f in tests/unit/{tls,grpc,net,wire}/test_*.c; do
   printf 'unit_%s\n' "${stem%%/*}_$(basename "$f" .c | cut -c 6-)"
 done)
 # The whole agent's: one drawn case of two drawn programs, all of all with --long.
-agents=$(printf 'integration_%s\n' agent agent_idle agent_kill agent_recover authz lock rotation)
+agents=$(printf 'integration_%s\n' agent agent_settings agent_idle agent_kill agent_recover authz lock rotation)
 [ "$HAWSER_LONG" = 1 ] || agents=$(printf '%s\n' "$agents" | shuf -n 2)
 wire=build/asan/tests/failing/hawser-wire
 # shellcheck disable=SC2086 # lists
