@@ -65,9 +65,7 @@ timeout 1500 unshare --mount --fork bash -c '
     ctest --test-dir build/dev -L \"unit|trace|integration|fuzz\" -j \$(nproc) --timeout 120 --output-on-failure
     ./quickstart && echo QUICKSTART PASSED"' _ "$tree" >"$log" 2>&1
 grep -q '^QUICKSTART PASSED$' "$log" && pass "quickstart" || { tail -n 20 "$log"; fail "quickstart"; }
-while read -r name verdict; do
-  [ "$verdict" = Passed ] && pass "$name" || fail "$name"
-done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+ *(Passed|\*\*\*[A-Za-z ]+|.*) .*/\1 \2/p' "$log" | awk '{print $1, ($2 == "Passed" ? $2 : "Failed")}')
+ctest_cases "$log"
 if ! grep -q '100% tests passed' "$log"; then
   grep -E 'error:|FAILED|undefined' "$log" | head -n 20
   grep -vE 'Passed|^ *Start' "$log" | tail -n 60

@@ -96,9 +96,21 @@ verdicts() {
   fi
 }
 
+# ctest_cases LOG: what ctest said of each entry becomes a case.
+ctest_cases() {
+  local name verdict
+  while read -r name verdict; do
+    case $verdict in
+      Passed) pass "$name" ;;
+      *Skipped*) skip "$name" "reported by the test" ;;
+      *) fail "$name" ;;
+    esac
+  done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+ *(Passed|\*\*\*[A-Za-z ]+|Subprocess aborted\*\*\*.*|.*Exception.*) .*/\1 \2/p' "$1")
+}
+
 # run_ctest PRESET LABELS-REGEX [extra ctest arguments]: one case per ctest entry.
 run_ctest() {
-  local preset=$1 labels=$2 log name verdict
+  local preset=$1 labels=$2 log
   shift 2
   log=$(mktemp "${TMPDIR:-/tmp}/hawser-ctest.XXXXXX")
   ctest --test-dir "build/$preset" -L "$labels" -j "$JOBS" --timeout 120 --output-on-failure "$@" >"$log" 2>&1
@@ -108,13 +120,7 @@ run_ctest() {
     rm -f "$log"
     return
   fi
-  while read -r name verdict; do
-    case $verdict in
-      Passed) pass "$name" ;;
-      *Skipped*) skip "$name" "reported by the test" ;;
-      *) fail "$name" ;;
-    esac
-  done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+ *(Passed|\*\*\*[A-Za-z ]+|Subprocess aborted\*\*\*.*|.*Exception.*) .*/\1 \2/p' "$log")
+  ctest_cases "$log"
   grep -q '100% tests passed' "$log" || grep -vE 'Passed|^ *Start' "$log" | head -n 120
   rm -f "$log"
 }
