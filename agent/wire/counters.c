@@ -127,6 +127,10 @@ void hws_counters_write(const struct hws_service *s, char *dst, size_t cap)
     add(&w, "calls_refused_keeper_away", s->relay.n_refused);
     add(&w, "calls_cut_off", s->relay.n_lost);
     add(&w, "calls_refused_lists_overdue", s->relay.n_reads_only);
+    add(&w, "tls_waiting", s->waiting);
+    if (s->certs.bundle != NULL) { /* seconds since 1970 */
+        add(&w, "certificate_ends_s", hws_tls_bundle_self(s->certs.bundle)->not_after_s);
+    }
     add(&w, "certificates_loaded", s->certs.n_loaded);
     add(&w, "certificates_refused", s->certs.n_refused);
     for (unsigned i = 0; i < HWS_CERTS_N_TRIGGERS; i++) {

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from harness import BIN, FleetCase, Host, until
 
@@ -101,12 +102,16 @@ class TlsFiles(FleetCase):
         self.assertEqual(len(said), 1, said)
         self.assertRegex(said[0], r"tls/agent\.key: No such file or directory; put it there")
         self.assertNotIn("hawser-wire: listening", h.log_text())
+        until(lambda: self.counters(local).get("wire.tls_waiting") == 1, "it says that it waits", 60)
+        self.assertNotIn("wire.certificate_ends_s", self.counters(local))
         p = self.cli("agent", "reload", "-t", local)  # refused, and nobody falls over it
         self.assertEqual(p.code, 6, p)
         self.assertIn("tls/agent.key", p.err)
         self.write(h, "agent.key", h.good["agent.key"])
         h.address = until(lambda: re.search(r"hawser-wire: listening address=(\S+)\n", h.log_text()), "it listens", 60)[1]
         until(lambda: self.cli("device", "list", "-t", h.address, "--server-identity", f"spiffe://e2e.test/agent/{h.name}").code == 0, "it serves", 60)
+        until(lambda: "wire.tls_waiting" not in self.counters(local), "it says that it does not wait", 60)
+        self.assertGreater(self.counters(local)["wire.certificate_ends_s"], time.time())
         self.assertEqual(h.pids()["hawser-wire"], [pid], "the process that waited is the one that listens")
         self.assertNotIn("process_ended", h.log_text())
         self.assertEqual(len(re.findall("not_listening", h.log_text())), 1)
