@@ -252,6 +252,12 @@ void hws_rig_stop(struct hws_rig *rig)
     hws_rig_drop(rig);
 }
 
+int hws_rig_teardown(void **state)
+{
+    hws_rig_stop(*state);
+    return 0;
+}
+
 void hws_rig_drop(struct hws_rig *rig)
 {
     hws_rig_disconnect(rig);

@@ -87,6 +87,9 @@ bool hws_rig_has_findings(const struct hws_rig *rig);
 /* SIGTERM; the exit status must be 0. Removes the folder. */
 void hws_rig_stop(struct hws_rig *rig);
 
+/* The same as a group's teardown; its setup has set *state to the rig. */
+int hws_rig_teardown(void **state);
+
 /* Sends SIGTERM and returns the exit status, without removing anything. */
 int hws_rig_terminate(struct hws_rig *rig);
 

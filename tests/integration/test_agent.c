@@ -21,17 +21,9 @@ static struct hws_rig rig;
 static int start(void **state)
 {
     struct hws_rig_options options = {0};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -412,5 +404,5 @@ int main(void)
         cmocka_unit_test(bad_policy_is_refused_and_the_old_one_stays),
         cmocka_unit_test(unknown_method_is_unimplemented),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

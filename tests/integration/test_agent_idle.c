@@ -27,17 +27,9 @@ static const char *const processes[] = {"hawserd", "hawser-wire", "hawser-emu"};
 static int start(void **state)
 {
     struct hws_rig_options options = {.tls = true};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -225,5 +217,5 @@ int main(void)
         cmocka_unit_test(one_list_is_quick),
         cmocka_unit_test(stalled_readers_hold_nobody_up),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

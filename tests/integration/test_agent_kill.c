@@ -12,6 +12,7 @@
 #include "hawser/v1/command.pb-c.h"
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
+#include "rig_settings.h"
 #include "rig_sweep.h"
 #include "test.h"
 
@@ -29,17 +30,9 @@ static struct hws_rig rig;
 static int start(void **state)
 {
     struct hws_rig_options options = {.tls = true, .faults = {faults_a, NULL}};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -156,69 +149,32 @@ static void killed_device_process_ends_commands_unknown_and_comes_back(void **st
     assert_int_equal(hws_rig_pid(&rig, "hawserd"), keeper);
 }
 
-static void plan_and_apply(const char *value, const char *request_id, struct hws_rig_reply *r)
-{
-    static Hawser__V1__PlanConfigResponse *p; /* one plan for all tries of an id */
-    Hawser__V1__Setting s = HAWSER__V1__SETTING__INIT;
-    Hawser__V1__Setting *settings[] = {&s};
-    Hawser__V1__Fence fence = HAWSER__V1__FENCE__INIT;
-    Hawser__V1__Mutation m = HAWSER__V1__MUTATION__INIT;
-
-    s.name = "NUM_OF_VFS";
-    s.value = (char *)value;
-    if (p == NULL) {
-        Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
-        struct hws_rig_reply pr;
-        q.device = PCI_A;
-        q.settings = settings;
-        q.n_settings = 1;
-        hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, 5000, &pr);
-        assert_int_equal(pr.code, HWS_GRPC_OK);
-        p = hawser__v1__plan_config_response__unpack(NULL, hws_buf_len(&pr.bytes),
-                                                     hws_buf_peek(&pr.bytes));
-        hws_rig_reply_free(&pr);
-    }
-    Hawser__V1__ApplyConfigRequest q = HAWSER__V1__APPLY_CONFIG_REQUEST__INIT;
-    fence.role = "operator";
-    fence.election_low = HWS_RIG_FENCE;
-    m.fence = &fence;
-    m.request_id = (char *)request_id;
-    q.device = PCI_A;
-    q.settings = settings;
-    q.n_settings = 1;
-    q.plan_hash = p->plan_hash;
-    q.expected_revision = p->revision;
-    q.mutation = &m;
-    hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &q.base, 5000, r);
-    if (request_id[0] == 'l') { /* the last use */
-        hawser__v1__plan_config_response__free_unpacked(p, NULL);
-        p = NULL;
-    }
-}
-
 static void repeated_request_gets_the_same_answer_after_a_kill(void **state)
 {
     struct hws_rig_reply first;
     struct hws_rig_reply again;
     (void)state;
     wait_card();
-    plan_and_apply("24", "kill-0001", &first);
-    assert_int_equal(first.code, HWS_GRPC_OK);
+    Hawser__V1__PlanConfigResponse *plan = hws_rig_plan(&rig, PCI_A, "NUM_OF_VFS", "24");
+    hws_rig_apply(&rig, PCI_A, "NUM_OF_VFS", "24", plan, "kill-0001", &first);
+    hws_rig_expect_ok(&first);
 
     assert_int_equal(kill(hws_rig_pid(&rig, "hawserd"), SIGKILL), 0);
 
     wait_card();
-    plan_and_apply("24", "kill-0001", &again);
-    assert_int_equal(again.code, HWS_GRPC_OK);
+    hws_rig_apply(&rig, PCI_A, "NUM_OF_VFS", "24", plan, "kill-0001", &again);
+    hws_rig_expect_ok(&again);
     /* The same bytes, and `repeated_request = true` (field 5) behind them. */
     size_t n = hws_buf_len(&first.bytes);
     assert_int_equal(hws_buf_len(&again.bytes), n + 2);
     assert_memory_equal(hws_buf_peek(&again.bytes), hws_buf_peek(&first.bytes), n);
     hws_rig_reply_free(&first);
     hws_rig_reply_free(&again);
-    plan_and_apply("24", "last-0001", &again); /* the card is not as the plan saw it any more */
+    /* The card is not as the plan saw it any more. */
+    hws_rig_apply(&rig, PCI_A, "NUM_OF_VFS", "24", plan, "kill-0002", &again);
     assert_int_equal(again.code, HWS_GRPC_ABORTED);
     hws_rig_reply_free(&again);
+    hawser__v1__plan_config_response__free_unpacked(plan, NULL);
 }
 
 static void hung_command_ends_on_time_and_the_adapter_is_stuck(void **state)
@@ -351,5 +307,5 @@ int main(void)
         cmocka_unit_test(restart_keeps_port_database_and_answers),
         cmocka_unit_test(lost_database_on_an_enrolled_host_means_reads_only),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

@@ -35,17 +35,9 @@ static struct hws_rig rig;
 static int start(void **state)
 {
     struct hws_rig_options options = {.faults = {faults_a, faults_b}};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -440,5 +432,5 @@ int main(void)
         cmocka_unit_test(sighup_reads_the_policy_again),
         cmocka_unit_test(drain_ends_followers_and_exits_in_time),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "hawser/v1/audit.pb-c.h"
 #include "hawser/v1/command.pb-c.h"
-#include "hawser/v1/config.pb-c.h"
+#include "rig_settings.h"
 #include "rig_sweep.h"
 #include "test.h"
 
@@ -19,91 +19,27 @@ static struct hws_rig rig;
 static int start(void **state)
 {
     struct hws_rig_options options = {0};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
-    return 0;
-}
-
-static Hawser__V1__Fence fence = HAWSER__V1__FENCE__INIT;
-
-static Hawser__V1__Mutation mutation(const char *request_id)
-{
-    Hawser__V1__Mutation m = HAWSER__V1__MUTATION__INIT;
-
-    fence.role = "operator";
-    fence.election_low = HWS_RIG_FENCE;
-    m.fence = &fence;
-    m.request_id = (char *)request_id;
-    m.reason = "test";
-    return m;
-}
-
 /* ---- settings -------------------------------------------------------------------------------- */
 
-static void ask_plan(const char *name, const char *value, struct hws_rig_reply *r)
-{
-    Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
-    Hawser__V1__Setting s = HAWSER__V1__SETTING__INIT;
-    Hawser__V1__Setting *settings[] = {&s};
-
-    s.name = (char *)name;
-    s.value = (char *)value;
-    q.device = PCI_A;
-    q.settings = settings;
-    q.n_settings = 1;
-    hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, 5000, r);
-}
-
-static Hawser__V1__PlanConfigResponse *plan(const char *name, const char *value)
-{
-    struct hws_rig_reply r;
-
-    ask_plan(name, value, &r);
-    hws_rig_expect_ok(&r);
-    Hawser__V1__PlanConfigResponse *p = hawser__v1__plan_config_response__unpack(
-        NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
-    hws_rig_reply_free(&r);
-    return p;
-}
-
-static void apply(const Hawser__V1__PlanConfigResponse *p, const char *name, const char *value,
-                  const char *request_id, struct hws_rig_reply *r)
-{
-    Hawser__V1__ApplyConfigRequest q = HAWSER__V1__APPLY_CONFIG_REQUEST__INIT;
-    Hawser__V1__Setting s = HAWSER__V1__SETTING__INIT;
-    Hawser__V1__Setting *settings[] = {&s};
-    Hawser__V1__Mutation m = mutation(request_id);
-
-    s.name = (char *)name;
-    s.value = (char *)value;
-    q.device = PCI_A;
-    q.settings = settings;
-    q.n_settings = 1;
-    q.plan_hash = p->plan_hash;
-    q.expected_revision = p->revision;
-    q.mutation = &m;
-    hws_rig_call(&rig, "/hawser.v1.ConfigService/Apply", &q.base, 5000, r);
-}
+#define APPLY(plan, value, id, reply)                                                              \
+    hws_rig_apply(&rig, PCI_A, "NUM_OF_VFS", value, plan, id, reply)
 
 static void setting_is_planned_applied_repeated_and_reset(void **state)
 {
     struct hws_rig_reply r;
     (void)state;
     hws_rig_wait_ready(&rig);
-    Hawser__V1__PlanConfigResponse *p = plan("NUM_OF_VFS", "16");
+    Hawser__V1__PlanConfigResponse *p = hws_rig_plan(&rig, PCI_A, "NUM_OF_VFS", "16");
     assert_int_equal(p->n_changes, 1);
     assert_true(p->n_writes >= 1);
 
-    apply(p, "NUM_OF_VFS", "16", "apply-0001", &r);
+    APPLY(p, "16", "apply-0001", &r);
 
     hws_rig_expect_ok(&r);
     Hawser__V1__ApplyConfigResponse *a = hawser__v1__apply_config_response__unpack(
@@ -114,27 +50,27 @@ static void setting_is_planned_applied_repeated_and_reset(void **state)
     assert_false(a->repeated_request);
     hws_rig_reply_free(&r);
 
-    apply(p, "NUM_OF_VFS", "16", "apply-0001", &r); /* the same again: the first answer */
+    APPLY(p, "16", "apply-0001", &r); /* the same again: the first answer */
     hws_rig_expect_ok(&r);
     Hawser__V1__ApplyConfigResponse *again = hawser__v1__apply_config_response__unpack(
         NULL, hws_buf_len(&r.bytes), hws_buf_peek(&r.bytes));
     assert_true(again->repeated_request);
     assert_string_equal(again->operation_id, a->operation_id);
     hws_rig_reply_free(&r);
-    apply(p, "NUM_OF_VFS", "17", "apply-0001", &r); /* the same id for something else */
+    APPLY(p, "17", "apply-0001", &r); /* the same id for something else */
     assert_int_equal(r.code, HWS_GRPC_ALREADY_EXISTS);
     hws_rig_reply_free(&r);
-    apply(p, "NUM_OF_VFS", "16", "apply-0002", &r); /* the card is no longer as the plan saw it */
+    APPLY(p, "16", "apply-0002", &r); /* the card is no longer as the plan saw it */
     assert_int_equal(r.code, HWS_GRPC_ABORTED);
     hws_rig_reply_free(&r);
 
     Hawser__V1__ResetConfigRequest q = HAWSER__V1__RESET_CONFIG_REQUEST__INIT;
-    Hawser__V1__Mutation m = mutation("reset-0001");
+    struct hws_rig_mutation m;
     char *names[] = {"NUM_OF_VFS"};
     q.device = PCI_A;
     q.names = names;
     q.n_names = 1;
-    q.mutation = &m;
+    q.mutation = hws_rig_mutate(&m);
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Reset", &q.base, 5000, &r);
     hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
@@ -160,7 +96,7 @@ static void bad_settings_are_refused_with_the_field(void **state)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct hws_rig_reply r;
-        ask_plan(rows[i].name, rows[i].value, &r);
+        hws_rig_ask_plan(&rig, PCI_A, rows[i].name, rows[i].value, &r);
         assert_int_equal(r.code, rows[i].code);
         assert_non_null(strstr(r.message, rows[i].text));
         hws_rig_reply_free(&r);
@@ -186,7 +122,7 @@ static void plan_is_refused(const char *value, const char *text)
 {
     struct hws_rig_reply r;
 
-    ask_plan("NUM_OF_VFS", value, &r);
+    hws_rig_ask_plan(&rig, PCI_A, "NUM_OF_VFS", value, &r);
     assert_int_equal(r.code, HWS_GRPC_INVALID_ARGUMENT);
     if (strstr(r.message, text) == NULL) {
         fail_msg("%s", r.message);
@@ -204,7 +140,7 @@ static void value_over_the_adapters_maximum_is_refused_without_a_command(void **
     uint64_t before = wait_quiet();
 
     plan_is_refused("9999", "0..127");
-    apply(&made_up, "NUM_OF_VFS", "128", "limit-0001", &r);
+    APPLY(&made_up, "128", "limit-0001", &r);
     assert_int_equal(r.code, HWS_GRPC_INVALID_ARGUMENT);
     assert_non_null(strstr(r.message, "0..127"));
     hws_rig_reply_free(&r);
@@ -246,13 +182,13 @@ static void change_without_mutation_or_with_an_old_fence_is_refused(void **state
     assert_non_null(strstr(r.message, "mutation"));
     hws_rig_reply_free(&r);
 
-    Hawser__V1__Mutation m = mutation("fence-0001");
-    q.mutation = &m;
+    struct hws_rig_mutation m;
+    q.mutation = hws_rig_mutate(&m);
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Reset", &q.base, 5000, &r);
     hws_rig_expect_ok(&r);
     hws_rig_reply_free(&r);
-    fence.election_low = HWS_RIG_FENCE - 1;
-    m.request_id = "fence-0002";
+    q.mutation = hws_rig_mutate(&m);
+    m.fence.election_low = HWS_RIG_FENCE - 1;
     hws_rig_call(&rig, "/hawser.v1.ConfigService/Reset", &q.base, 5000, &r);
     assert_int_equal(r.code, HWS_GRPC_PERMISSION_DENIED);
     hws_rig_reply_free(&r);
@@ -333,5 +269,5 @@ int main(void)
         cmocka_unit_test(audit_tells_who_did_what),
         cmocka_unit_test(tail_follows),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

@@ -368,17 +368,9 @@ static void file_and_agent_agree_on_ten_thousand_cases(void **state)
 static int start(void **state)
 {
     struct hws_rig_options options = {0};
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -387,5 +379,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_and_agent_agree_on_ten_thousand_cases),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

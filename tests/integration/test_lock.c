@@ -15,6 +15,7 @@
 #include "hawser/v1/config.pb-c.h"
 #include "hawser/v1/device.pb-c.h"
 #include "hawser/v1/lock.pb-c.h"
+#include "rig_settings.h"
 #include "rig_sweep.h"
 #include "test.h"
 
@@ -363,24 +364,14 @@ static enum hws_grpc_code unkill(uint64_t id, char *message, size_t cap)
 /* Plans a setting and applies the plan. */
 static enum hws_grpc_code apply(char *message, size_t cap)
 {
-    Hawser__V1__PlanConfigRequest q = HAWSER__V1__PLAN_CONFIG_REQUEST__INIT;
     Hawser__V1__ApplyConfigRequest r = HAWSER__V1__APPLY_CONFIG_REQUEST__INIT;
     Hawser__V1__Setting setting = HAWSER__V1__SETTING__INIT;
     Hawser__V1__Setting *settings[] = {&setting};
-    struct hws_rig_reply reply;
     struct hws_rig_mutation m;
 
+    Hawser__V1__PlanConfigResponse *plan = hws_rig_plan(&rig, PCI_A, "NUM_OF_VFS", "4");
     setting.name = hws_rig_text("NUM_OF_VFS");
     setting.value = hws_rig_text("4");
-    q.device = hws_rig_text(PCI_A);
-    q.settings = settings;
-    q.n_settings = 1;
-    hws_rig_call(&rig, "/hawser.v1.ConfigService/Plan", &q.base, CALL_MS, &reply);
-    assert_int_equal(reply.code, HWS_GRPC_OK);
-    Hawser__V1__PlanConfigResponse *plan = hawser__v1__plan_config_response__unpack(
-        NULL, hws_buf_len(&reply.bytes), hws_buf_peek(&reply.bytes));
-    assert_non_null(plan);
-    hws_rig_reply_free(&reply);
     r.mutation = hws_rig_mutate(&m);
     r.device = hws_rig_text(PCI_A);
     r.settings = settings;
@@ -482,8 +473,8 @@ static int start(void **state)
     struct hws_rig_mutation m;
     char message[512];
     char policy[1024];
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
     (void)snprintf(policy, sizeof(policy), s_policy, (unsigned)getuid());
     hws_rig_write(&rig, "policy.yaml", policy);
@@ -492,14 +483,6 @@ static int start(void **state)
                      HWS_GRPC_OK);
     /* The principal changed: the calls to come are the new one's. */
     hws_rig_disconnect(&rig);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -513,5 +496,5 @@ int main(void)
         cmocka_unit_test(kill_reaches_the_device_process_and_outlives_hawserd),
         cmocka_unit_test(locked_device_ends_the_streams_that_touched_it),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

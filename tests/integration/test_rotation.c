@@ -339,20 +339,12 @@ static int start(void **state)
     struct hws_rig_options options = {0};
     char first[512];
     char message[512];
-    (void)state;
 
+    *state = &rig;
     hws_rig_start(&rig, &options);
     policy(first, sizeof(first), "first", "observe, admin, audit");
     hws_rig_write(&rig, "policy.yaml", first);
     assert_int_equal(reload(NULL, 0, message, sizeof(message)), HWS_GRPC_OK);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-
-    hws_rig_stop(&rig);
     return 0;
 }
 
@@ -365,5 +357,5 @@ int main(void)
         cmocka_unit_test(trial_survives_a_restart_and_ends_after_it),
         cmocka_unit_test(what_waits_is_judged_by_the_policy_of_its_turn),
     };
-    return hws_rig_run_group(tests, start, stop);
+    return hws_rig_run_group(tests, start, hws_rig_teardown);
 }

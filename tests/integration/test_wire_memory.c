@@ -291,17 +291,10 @@ static void run_failing(void *arg, uint64_t k, bool sticky)
 static int start(void **state)
 {
     struct hws_rig_options options = {.tls = true};
-    (void)state;
 
+    *state = &s_rig;
     hws_rig_start(&s_rig, &options);
     s_rig.dial_ms = CALL_MS;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    hws_rig_stop(&s_rig); /* its status, and what its sanitizer said */
     return 0;
 }
 
@@ -507,7 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_call_ends_with_a_status_and_the_next_is_served, start,
-                                        stop),
+                                        hws_rig_teardown),
         cmocka_unit_test_setup_teardown(it_starts_or_ends_with_a_status, make_folder,
                                         remove_folder),
     };
