@@ -115,12 +115,39 @@ bool hws_relay__queue(struct hws_list *list, const uint8_t *bytes, size_t n)
     return true;
 }
 
+static size_t bytes_of(const struct hws_list *list)
+{
+    size_t n = 0;
+
+    for (const struct hws_list *it = list->next; it != list; it = it->next) {
+        n += hws_buf_len(&hws_container_of(it, const struct hws_relay__message, link)->bytes);
+    }
+    return n;
+}
+
+bool hws_relay__charge(struct hws_relay__call *c)
+{
+    return c->grpc == NULL || hws_grpc_call_hold(c->grpc, bytes_of(&c->up) + bytes_of(&c->down));
+}
+
+/* Ends a call whose caller holds too much already. */
+static void too_much(struct hws_relay__call *c)
+{
+    if (c->grpc != NULL) {
+        hws_grpc_call_abort(c->grpc, HWS_GRPC_RESOURCE_EXHAUSTED,
+                            "too many bytes are held for this caller");
+    }
+    hws_relay__finish(c, HWS_GRPC_RESOURCE_EXHAUSTED, "");
+    hws_relay__cancel(c, HWS_GRPC_RESOURCE_EXHAUSTED);
+}
+
 /* Ends the client's side; what is left is the link's. */
 void hws_relay__finish(struct hws_relay__call *c, enum hws_grpc_code code, const char *message)
 {
     if (c->grpc != NULL) {
         struct hws_grpc_call *grpc = c->grpc;
         c->grpc = NULL;
+        (void)!hws_grpc_call_hold(grpc, 0);
         hws_grpc_call_set_data(grpc, NULL);
         hws_grpc_call_finish(grpc, code, message, hws_buf_peek(&c->details),
                              hws_buf_len(&c->details), NULL);
@@ -195,6 +222,10 @@ static void on_message(struct hws_grpc_call *grpc, const uint8_t *bytes, size_t 
         hws_relay__cancel(c, HWS_GRPC_RESOURCE_EXHAUSTED);
         return;
     }
+    if (!hws_relay__charge(c)) {
+        too_much(c);
+        return;
+    }
     hws_relay__make_ready(c);
 }
 
@@ -261,6 +292,9 @@ void hws_relay__deliver(struct hws_relay__call *c)
         enum hws_code code =
             hws_grpc_call_send(c->grpc, hws_buf_peek(&m->bytes), hws_buf_len(&m->bytes), &err);
         if (code == HWS_E_BUSY) {
+            if (!hws_relay__charge(c)) {
+                too_much(c);
+            }
             return; /* on_writable comes */
         }
         if (code != HWS_OK) {
@@ -278,6 +312,7 @@ void hws_relay__deliver(struct hws_relay__call *c)
             hws_relay__make_ready(c);
         }
     }
+    (void)!hws_relay__charge(c); /* less than before */
     if (c->ended) {
         hws_relay__finish(c, (enum hws_grpc_code)c->status, c->message == NULL ? "" : c->message);
         hws_relay__free_call(c);

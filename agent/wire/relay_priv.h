@@ -47,6 +47,10 @@ void hws_relay__make_ready(struct hws_relay__call *c);
 /* Appends a copy of n bytes; false when out of memory. */
 bool hws_relay__queue(struct hws_list *list, const uint8_t *bytes, size_t n);
 
+/* Tells the accounts of the caller what is queued for it and from it; false when that is too much
+ * (hws_grpc_call_hold). */
+bool hws_relay__charge(struct hws_relay__call *c) HWS_MUST_USE;
+
 /* Ends the client's side; what is left is the link's. */
 void hws_relay__finish(struct hws_relay__call *c, enum hws_grpc_code code, const char *message);
 

@@ -141,6 +141,7 @@ static void fragment_sent(struct hws_relay__call *c)
         hws_buf_deinit(&m->bytes);
         hws_mem_free(m);
         c->sending = false;
+        (void)!hws_relay__charge(c); /* less than before */
     }
 }
 

@@ -39,8 +39,8 @@ void hws_grpc__account_give_call(struct hws_grpc_conn *conn)
 
 void hws_grpc__account_sync(struct hws_grpc_conn *conn)
 {
-    size_t holds =
-        conn->recv_bytes + conn->unsent_bytes + conn->out.n_bytes + conn->transport_bytes;
+    size_t holds = conn->recv_bytes + conn->unsent_bytes + conn->app_bytes + conn->out.n_bytes +
+                   conn->transport_bytes;
 
     if (holds == conn->charged_bytes) {
         return;
@@ -60,7 +60,7 @@ bool hws_grpc__account_full(const struct hws_grpc_call *call)
 {
     const struct hws_grpc_conn *conn = call->conn;
 
-    if (call->counted + call->tx.n_bytes <= conn->cfg.limits.call_free_bytes) {
+    if (call->counted + call->tx.n_bytes + call->app_bytes <= conn->cfg.limits.call_free_bytes) {
         return false;
     }
     for (unsigned i = 0; i < HWS_GRPC_MAX_ACCOUNTS; i++) {

@@ -6,7 +6,8 @@
  * A call that would exceed a cap of calls is refused (REFUSED_STREAM: nothing was processed). Bytes
  * are what the peer made us buffer: messages being put together or waiting for their handler, and
  * messages that the peer does not take, from where they were made down to the transport's buffers
- * (hws_grpc_conn_transport_holds). Over the cap a call that already holds more than
+ * (hws_grpc_conn_transport_holds), and what the application says it holds beside that
+ * (hws_grpc_call_hold). Over the cap a call that already holds more than
  * call_free_bytes may hold no more: a request ends RESOURCE_EXHAUSTED, a send answers HWS_E_BUSY.
  *
  * Plain data, one thread; it outlives its connections.

@@ -74,6 +74,23 @@ size_t hws_grpc_call_unsent(const struct hws_grpc_call *call)
     return call->tx.n_bytes;
 }
 
+/* ---- what the application holds ---- */
+
+bool hws_grpc_call_hold(struct hws_grpc_call *call, size_t n)
+{
+    struct hws_grpc_conn *conn = call->conn;
+    bool more = n > call->app_bytes;
+
+    conn->app_bytes = conn->app_bytes - call->app_bytes + n;
+    call->app_bytes = n;
+    hws_grpc__account_sync(conn);
+    if (!more || !hws_grpc__account_full(call)) {
+        return true;
+    }
+    conn->stats->over_account++;
+    return false;
+}
+
 /* ---- sending ---- */
 
 /* Lets nghttp2 ask for data again. */

@@ -156,6 +156,13 @@ void hws_grpc_call_finish_text(struct hws_grpc_call *call, enum hws_grpc_code co
                                const char *message);
 
 /*
+ * Server: drops unsent messages and ends the call by this status, or, where that would wait behind
+ * the peer's window, by the reset that means it; then finish is due as after on_cancel, which is
+ * not called. No effect when the call has ended.
+ */
+void hws_grpc_call_abort(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message);
+
+/*
  * Client: resets the stream; on_close comes with CANCELLED unless the call ended otherwise before.
  * Server: drops unsent messages and resets the stream (an abort without status); then finish is due
  * as after on_cancel, which is not called.
@@ -181,6 +188,15 @@ enum hws_grpc_encoding hws_grpc_call_encoding(const struct hws_grpc_call *call);
 
 /* True if the message handed out last came compressed. */
 bool hws_grpc_call_was_compressed(const struct hws_grpc_call *call);
+
+/*
+ * Server: what the application itself holds of the call's messages, those that it took and has not
+ * dealt with and those that send did not take yet, is n bytes now. Charged to the connection's
+ * accounts (grpc/account.h) until it says otherwise or the call is closed. False when it is more
+ * than before, an account holds its most and this call more than call_free_bytes: then the
+ * application should let go of it, and abort the call with RESOURCE_EXHAUSTED.
+ */
+bool hws_grpc_call_hold(struct hws_grpc_call *call, size_t n) HWS_MUST_USE;
 
 /* Message bytes queued and not yet in a frame. */
 size_t hws_grpc_call_unsent(const struct hws_grpc_call *call);

@@ -122,6 +122,8 @@ void hws_grpc__call_close(struct hws_grpc_call *call)
 {
     call->conn->recv_bytes -= call->counted;
     call->counted = 0;
+    call->conn->app_bytes -= call->app_bytes;
+    call->app_bytes = 0;
     if (call->ops != NULL && call->ops->on_close != NULL) {
         struct hws_grpc_outcome outcome = outcome_of(call);
         call->ops->on_close(call, &outcome);
@@ -261,25 +263,44 @@ static bool window_shut(const struct hws_grpc_call *call)
            nghttp2_session_get_remote_window_size(h2) <= 0;
 }
 
+/* The server's end of a call whose unsent messages are not to be waited for. */
+static void cut_short(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message)
+{
+    hws_grpc__call_set_end(call, code, message);
+    call->from_peer = false;
+    drop_unsent(call);
+    if (call->headers_out && call->stream_id >= 0 && window_shut(call)) {
+        hws_grpc__call_reset(
+            call, hws_grpc_code_to_rst(code)); /* trailers would wait behind the window */
+    }
+}
+
 void hws_grpc__call_fail(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message)
 {
     if (call->state != HWS_GRPC_CALL_OPEN) {
         return;
     }
-    hws_grpc__call_set_end(call, code, message);
-    call->from_peer = false;
     if (!call->server) {
+        hws_grpc__call_set_end(call, code, message);
+        call->from_peer = false;
         hws_grpc__call_move(call, HWS_GRPC_CALL_DONE);
         return;
     }
-    drop_unsent(call);
-    bool shut = call->headers_out && call->stream_id >= 0 && window_shut(call);
-    if (shut) {
-        hws_grpc__call_reset(
-            call, hws_grpc_code_to_rst(code)); /* trailers would wait behind the window */
-    }
+    cut_short(call, code, message);
     tell_cancel(call);
     send_end(call);
+}
+
+void hws_grpc_call_abort(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message)
+{
+    hws_assert(call->server);
+    if (call->state != HWS_GRPC_CALL_OPEN) {
+        return;
+    }
+    cut_short(call, code, message);
+    hws_grpc__call_move(call, HWS_GRPC_CALL_ORPHAN);
+    send_end(call);
+    hws_grpc__conn_wake(call->conn);
 }
 
 /* The call has a stream no longer, and what it had to send goes nowhere; a call that was finishing

@@ -99,6 +99,7 @@ struct hws_grpc_conn {
     size_t unsent_bytes;               /* message bytes queued by all calls */
     size_t transport_bytes;            /* output that the transport holds, as it says */
     size_t recv_bytes;    /* message bytes of all calls that no handler has taken yet */
+    size_t app_bytes;     /* that the application holds of all calls (hws_grpc_call_hold) */
     size_t charged_bytes; /* of all, as the accounts have them */
     uint64_t retry_ms;    /* when calls that an account keeps from sending try again */
 

@@ -79,6 +79,7 @@ struct hws_grpc_call {
     size_t moved;      /* bytes since the last judgement */
     bool undated;      /* check_ms counts from an old time: the next turn has the true one */
     size_t counted;    /* of conn->recv_bytes */
+    size_t app_bytes;  /* of conn->app_bytes */
     uint32_t n_sent;
 
     /* how it ended */

@@ -156,6 +156,39 @@ static void server_abort_resets_without_status(void **state)
     assert_int_equal(p->server_stats.resets_provoked, 0);
 }
 
+static void server_abort_with_a_status_tells_it_or_resets_where_that_would_wait(void **state)
+{
+    struct pair *p = *state;
+    static const uint8_t message[5000];
+    struct seen s;
+    p->client_limits.stream_window_bytes = 1000;
+    assert_ok(pair_open(p), NULL);
+
+    for (unsigned shut = 0; shut < 2; shut++) {
+        assert_ok(seen_start(p, &s, PAIR_HANG, 0, NULL), NULL);
+        hws_grpc_call_set_credit(assert_got(s.call), 0);
+        (void)pair_run(p);
+        if (shut != 0) {
+            assert_ok(hws_grpc_call_send(assert_got(p->hanging), message, sizeof(message), NULL),
+                      NULL);
+            (void)pair_run(p);
+            assert_int_equal(p->server.unsent_bytes, sizeof(message) + 5 - 1000);
+        }
+        hws_grpc_call_abort(assert_got(p->hanging), HWS_GRPC_RESOURCE_EXHAUSTED, "too much");
+        assert_int_equal(p->server.unsent_bytes, 0);
+        (void)pair_run(p);
+        assert_true(s.closed);
+        assert_int_equal(s.outcome.code, HWS_GRPC_RESOURCE_EXHAUSTED);
+        assert_int_equal(s.outcome.from_peer, shut == 0);
+        assert_string_equal(s.message, shut == 0 ? "too much" : "stream reset by the server");
+        hws_grpc_call_finish_text(assert_got(p->hanging), HWS_GRPC_OK, NULL);
+        (void)pair_run(p);
+        assert_int_equal(p->n_server_closed, shut + 1);
+    }
+    assert_int_equal(p->n_cancelled, 0);
+    assert_int_equal(p->server_stats.resets_provoked, 0);
+}
+
 static void early_status_ends_a_client_that_still_sends(void **state)
 {
     struct pair *p = *state;
@@ -231,6 +264,7 @@ int main(void)
         T(deadline_behind_a_shut_window_resets),
         T(client_cancel_reaches_the_handler),
         T(server_abort_resets_without_status),
+        T(server_abort_with_a_status_tells_it_or_resets_where_that_would_wait),
         T(early_status_ends_a_client_that_still_sends),
         T(lost_connection_ends_every_call_once),
         T(a_reset_after_the_deadline_is_the_deadline),

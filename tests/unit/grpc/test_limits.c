@@ -713,6 +713,32 @@ static void full_account_keeps_a_slow_reader_from_sending_until_there_is_room(vo
     assert_code(hws_grpc_call_send(assert_got(s_call), chunk, sizeof(chunk), NULL), HWS_OK);
 }
 
+static void what_the_application_holds_is_charged_until_it_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, 1, 0);
+    request(f, 3, 0);
+    flush(f);
+    f->account.max_held_bytes = 1000000;
+    assert_true(hws_grpc_call_hold(assert_got(s_call), 1000000));
+    assert_int_equal(f->account.held_bytes, 1000000);
+    assert_false(hws_grpc_call_hold(assert_got(s_call), 1000001));
+    assert_int_equal(f->stats.over_account, 1);
+    assert_true(hws_grpc_call_hold(assert_got(s_call), 1000001)); /* no more than before */
+    assert_code(hws_grpc_call_send(assert_got(s_call), "x", 1, NULL), HWS_E_BUSY);
+    assert_true(hws_grpc_call_hold(assert_got(s_call), 0));
+    assert_int_equal(f->account.held_bytes, 0);
+
+    f->account.held_bytes = 2000000; /* of others: what is always free still is */
+    assert_true(hws_grpc_call_hold(assert_got(s_call), f->limits.call_free_bytes));
+    assert_false(hws_grpc_call_hold(assert_got(s_call), f->limits.call_free_bytes + 1));
+    hws_grpc_call_finish_text(assert_got(s_call), HWS_GRPC_OK, NULL);
+    flush(f);
+    assert_int_equal(f->account.held_bytes, 2000000);
+    assert_int_equal(f->stats.over_account, 2);
+}
+
 static void what_the_transport_holds_is_charged_until_it_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -760,6 +786,7 @@ int main(void)
         T(account_bounds_the_calls_of_many_connections),
         T(account_bounds_the_bytes_of_many_connections),
         T(what_the_transport_holds_is_charged_until_it_is_gone),
+        T(what_the_application_holds_is_charged_until_it_is_gone),
         T(a_message_that_was_taken_holds_no_memory),
         T(bytes_that_waited_for_credit_hold_no_memory_when_they_are_read),
         T(a_request_is_no_longer_held_when_its_handler_has_it),
