@@ -87,8 +87,10 @@ struct hws_rpc *hws_rpc_new(struct hws_wire *wire, uint64_t id, const struct hws
     return rpc;
 }
 
-static void free_out(struct hws_rpc_out *out)
+static void free_out(struct hws_rpc *rpc, struct hws_rpc_out *out)
 {
+    rpc->wire->out_bytes -= hws_buf_len(&out->bytes);
+    rpc->n_out--;
     hws_buf_deinit(&out->bytes);
     hws_mem_free(out);
 }
@@ -99,9 +101,8 @@ static void drop_messages(struct hws_rpc *rpc)
     struct hws_list *it;
 
     while ((it = hws_list_pop(&rpc->out)) != NULL) {
-        free_out(hws_container_of(it, struct hws_rpc_out, link));
+        free_out(rpc, hws_container_of(it, struct hws_rpc_out, link));
     }
-    rpc->n_out = 0;
     rpc->sending = false;
 }
 
@@ -131,13 +132,38 @@ enum hws_code hws_rpc_send(struct hws_rpc *rpc, struct hws_buf *bytes)
     memset(bytes, 0, sizeof(*bytes));
     hws_list_push(&rpc->out, &out->link);
     rpc->n_out++;
+    rpc->wire->out_bytes += hws_buf_len(&out->bytes);
     hws_wire_ready(rpc->wire, rpc);
     return HWS_OK;
 }
 
-bool hws_rpc_has_room(const struct hws_rpc *rpc)
+bool hws_rpc_has_room(struct hws_rpc *rpc)
 {
-    return !rpc->ended && rpc->n_out < HWS_RPC_MAX_OUT;
+    size_t n_unpaid = rpc->n_out - (rpc->sending ? 1 : 0);
+
+    if (rpc->ended || rpc->n_out >= HWS_RPC_MAX_OUT || n_unpaid >= rpc->call.credit.send) {
+        return false;
+    }
+    rpc->wire->starved = rpc->wire->starved || rpc->wire->out_bytes >= HWS_RPC_MAX_OUT_BYTES;
+    return rpc->wire->out_bytes < HWS_RPC_MAX_OUT_BYTES;
+}
+
+void hws_rpc_resume(struct hws_rpc *rpc)
+{
+    if (rpc->task != NULL && rpc->task->state == HWS_TASK_RUNNING &&
+        rpc->row->kind == HWS_METHOD_KIND_SERVER_STREAM && rpc->handler->resume != NULL) {
+        rpc->handler->resume(rpc->task);
+    }
+}
+
+void hws_rpc_sent(struct hws_rpc *rpc)
+{
+    free_out(rpc, hws_container_of(hws_list_pop(&rpc->out), struct hws_rpc_out, link));
+    rpc->sending = false;
+    hws_rpc_resume(rpc);
+    if (rpc->stream != NULL) {
+        rpc->handler->item_sent(rpc);
+    }
 }
 
 void hws_rpc_give(struct hws_rpc *rpc)

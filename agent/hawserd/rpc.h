@@ -22,8 +22,10 @@
 #include "link/methods.h"
 #include "link/packet.h"
 
-#define HWS_RPC_MAX_OUT          4u  /* messages a stream may have waiting; see hws_rpc_has_room */
-#define HWS_RPC_MARGIN_MS        30u /* the answer leaves this long before the deadline */
+#define HWS_RPC_MAX_OUT       4u /* messages a stream may have waiting; see hws_rpc_has_room */
+#define HWS_RPC_MAX_OUT_BYTES ((size_t)8 * 1024 * 1024) /* waiting of all; then no stream goes on  \
+                                                         */
+#define HWS_RPC_MARGIN_MS        30u     /* the answer leaves this long before the deadline */
 #define HWS_RPC_UNARY_MAX_MS     300000u /* a unary call without a deadline gets this one */
 #define HWS_RPC_MAX_CALLS        1200u   /* live rpcs; more are refused RESOURCE_EXHAUSTED */
 #define HWS_RPC_REPEATED_MESSAGE "request answered before"
@@ -93,8 +95,15 @@ void hws_rpc_free(struct hws_rpc *rpc);
 /* Queues a message; takes *bytes (also when it fails, or when the rpc has ended). HWS_E_NOMEM. */
 enum hws_code hws_rpc_send(struct hws_rpc *rpc, struct hws_buf *bytes) HWS_MUST_USE;
 
-/* True while a stream may queue another message. */
-bool hws_rpc_has_room(const struct hws_rpc *rpc);
+/* True while a stream may queue another message: its caller has granted it, and neither the stream
+ * nor all calls together have too much waiting. After a false the handler's resume comes. */
+bool hws_rpc_has_room(struct hws_rpc *rpc);
+
+/* There may be room again: the handler of a stream that runs goes on. */
+void hws_rpc_resume(struct hws_rpc *rpc);
+
+/* The oldest message has left. */
+void hws_rpc_sent(struct hws_rpc *rpc);
 
 /* Lets the caller send one more message. */
 void hws_rpc_give(struct hws_rpc *rpc);

@@ -293,6 +293,7 @@ static void feed(struct hws_wire *w, const struct hws_link_packet *p)
         break;
     case HWS_LINK_EV_CREDIT:
         hws_wire_ready(w, rpc);
+        hws_rpc_resume(rpc);
         break;
     case HWS_LINK_EV_NONE:
     case HWS_LINK_EV_STATUS:

@@ -50,6 +50,8 @@ struct hws_wire {
     struct hws_list table[HWS_WIRE_BUCKETS]; /* rpcs by id */
     struct hws_list ready;                   /* rpcs with something to send */
     size_t n_rpcs;
+    size_t out_bytes;          /* of messages that wait to leave, of all rpcs */
+    bool starved;              /* a stream found them too many */
     uint64_t next_deadline_ms; /* earliest of any rpc; may be too early, never too late */
     uv_timer_t timer;          /* for deadlines */
     bool open;                 /* timer is initialised */

@@ -94,22 +94,6 @@ static void begin_message(struct hws_rpc *rpc)
     rpc->sending = true;
 }
 
-static void end_message(struct hws_rpc *rpc)
-{
-    struct hws_rpc_out *out = hws_container_of(hws_list_pop(&rpc->out), struct hws_rpc_out, link);
-
-    hws_buf_deinit(&out->bytes);
-    hws_mem_free(out);
-    rpc->n_out--;
-    rpc->sending = false;
-    if (rpc->task != NULL && rpc->handler->resume != NULL) {
-        rpc->handler->resume(rpc->task);
-    }
-    if (rpc->stream != NULL) {
-        rpc->handler->item_sent(rpc);
-    }
-}
-
 /* The next packet of one rpc; false when it has nothing (more) to send now. */
 static bool next_packet(struct hws_rpc *rpc, struct hws_link_packet *p, bool *out_last)
 {
@@ -143,7 +127,7 @@ static enum sent flush_rpc(struct hws_wire *w, struct hws_rpc *rpc)
             return LOST;
         }
         if (last) {
-            end_message(rpc);
+            hws_rpc_sent(rpc);
         }
         if (s == BLOCKED) {
             return BLOCKED;
@@ -181,6 +165,21 @@ static enum sent flush_control(struct hws_wire *w)
     return s;
 }
 
+/* Streams that stood still since others had too much waiting go on; false if none did. */
+static bool feed_starved(struct hws_wire *w)
+{
+    if (!w->starved || w->out_bytes > HWS_RPC_MAX_OUT_BYTES / 2) {
+        return false;
+    }
+    w->starved = false;
+    for (size_t i = 0; i < HWS_WIRE_BUCKETS; i++) {
+        HWS_LIST_FOREACH (it, tmp, &w->table[i]) {
+            hws_rpc_resume(hws_container_of(it, struct hws_rpc, link));
+        }
+    }
+    return !hws_list_empty(&w->ready);
+}
+
 void hws_wire_turn(struct hws_wire *w)
 {
     if (w->reset_due) {
@@ -191,10 +190,12 @@ void hws_wire_turn(struct hws_wire *w)
     if (w->fd < 0 || flush_control(w) != SENT) {
         return;
     }
-    while (!hws_list_empty(&w->ready)) {
-        struct hws_rpc *rpc = hws_container_of(w->ready.next, struct hws_rpc, ready);
-        if (flush_rpc(w, rpc) != SENT) {
-            return;
+    do {
+        while (!hws_list_empty(&w->ready)) {
+            struct hws_rpc *rpc = hws_container_of(w->ready.next, struct hws_rpc, ready);
+            if (flush_rpc(w, rpc) != SENT) {
+                return;
+            }
         }
-    }
+    } while (feed_starved(w));
 }

@@ -8,8 +8,9 @@ import struct
 import threading
 import time
 
-from h2 import CHECK, DATA, END_HEADERS, HEADERS, PREFACE, Closed, block, context, frame, message, settings
+from h2 import CHECK, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, Closed, block, context, fields, frame, message, settings, text
 from rows import row
+from rows_still import PULL, pull
 from world import BIG, GOOD, LONG, Failure, Neighbour, at_once, check, crowded, harness, p99, reset_when_closed, until
 
 RNG = harness.RNG
@@ -200,6 +201,49 @@ def hostile_connections_fill_memory(a):
     check(max(took) <= at_once(), f"a good caller needs {max(took):.2f} s")
     return (f"{len(peers)} connections (max_conns = {256 + 4}), peak {rss} KiB, of all processes together {together} KiB, "
             f"held at most {counters.get('wire.tcp.most_held_bytes', 0)} bytes, good caller at most {max(took) * 1000:.0f} ms")
+
+
+def grown(a):
+    """The most memory of hawser-wire, and of all processes, once neither has grown for a second."""
+    was, since, began = None, time.monotonic(), time.monotonic()
+    while time.monotonic() - since < 1.0 and time.monotonic() - began < 20:
+        now = a.peak_kb(), a.all_peak_kb()
+        since = since if now == was else time.monotonic()
+        was = now
+        time.sleep(0.1)
+    return was
+
+
+HELD_OFF = {"total_held_bytes": BIG, "held_bytes_per_identity": BIG, "held_bytes_per_address": BIG}
+
+
+@row("total_held_bytes held_bytes_per_identity held_bytes_per_address call_free_bytes total_calls", "over_account", HELD_OFF,
+     fails="the peak is", memory_kb=6144)
+def dumps_that_nobody_reads(a):
+    """One dump is taken, and pulled again a thousand times at once, by four identities through windows that are shut."""
+    with a.good() as p:
+        s = pull(p)
+        check(p.end(s, 60) == 0, "a dump can be pulled")
+        first = p.data[s][5:5 + int.from_bytes(p.data[s][1:5], "big")]
+        dump = dict(fields(dict(fields(first))[1]))[1]
+    ask = message(text(1, harness.NIC0) + text(2, "registers") + text(3, dump))
+    before = a.counter("calls_started")
+    a.reset_peak()
+    with contextlib.ExitStack() as peers:
+        everybody = [peers.enter_context(a.attacker(who=a.places.more[i % 4], source=f"127.9.0.{1 + i % 8}", first=settings(window=0))) for i in range(32)]
+        for p in everybody:
+            streams = [p.stream() for _ in range(32)]
+            p.send(b"".join(frame(HEADERS, END_HEADERS, s, block(PULL)) + frame(DATA, END_STREAM, s, ask) for s in streams))
+        until(lambda: a.counter("calls_started") - before >= 1024, "the pulls have begun", 30)
+        took = served(a, 5, GOOD)
+        rss, together = grown(a)
+        for p in everybody:
+            p.take()
+        ended = sum(len(p.done) for p in everybody)
+    check(rss <= 64 * 1024, f"the peak is {rss} KiB")
+    check(together <= MEMORY_MAX_KB, f"the peak of all processes together is {together} KiB")
+    check(max(took) <= at_once(), f"a good caller needs {max(took):.2f} s")
+    return f"1,024 pulls, {ended} ended at once, peak {rss} KiB, of all processes together {together} KiB, good caller at most {max(took) * 1000:.0f} ms"
 
 
 @row("fd_reserve max_conns", "net.over_conns", {**OFF_CONNS, "fd_reserve": 0}, fails="a new caller needs 9.00 s", own={"descriptors": 110}, quick_off=True)
