@@ -68,6 +68,9 @@ enum hws_code hws_listening_open_tcp(struct hws_service *s, struct hws_err *err)
     }
     s->has_tcp = true;
     hws_log("listening", "address=%s", hws_net_listener_address(&s->tcp));
+    if (s->relay.up) { /* hawserd was faster */
+        hws_listening_publish(s);
+    }
     return HWS_OK;
 }
 

@@ -11,13 +11,14 @@
 
 struct hws_service;
 
-/* Open s->tcp and s->local; on success s->has_tcp and s->has_local say so. Errors as
+/* Open s->tcp and s->local; on success s->has_tcp and s->has_local say so, and the TCP address is
+ * published if hawserd is there. Errors as
  * hws_net_listener_open's, HWS_E_INVALID for a path that is too long. */
 enum hws_code hws_listening_open_tcp(struct hws_service *s, struct hws_err *err) HWS_MUST_USE;
 enum hws_code hws_listening_open_local(struct hws_service *s, struct hws_err *err) HWS_MUST_USE;
 
-/* Writes DIR/listen, if TCP is open. It says where calls are answered: to be called when hawserd is
- * there to answer. A failure is logged. */
+/* Writes DIR/listen, if TCP is open. It says where calls are answered: to be called when hawserd
+ * comes, who answers them. A failure is logged. */
 void hws_listening_publish(const struct hws_service *s);
 
 #endif

@@ -245,7 +245,6 @@ static void end_wait(struct hws_service *s)
     }
     s->waiting = false;
     hws_notify_say(&s->notify, "STATUS=");
-    hws_listening_publish(s);
 }
 
 /* A new bundle, or revocation lists of another age. */

@@ -1,4 +1,4 @@
-"""hawser-wire with a socket that its service manager listens on, as hawser-wire.socket does under systemd."""
+"""Where hawser-wire listens: a socket of its service manager's, as hawser-wire.socket is under systemd; a port of its own choice."""
 import os
 import re
 import signal
@@ -53,3 +53,30 @@ class Activation(FleetCase):
     def test_the_passed_socket_is_served_and_no_other(self):
         self.assertIn(f"listening address={self.host.address}\n", self.host.log_text())
         self.assertEqual(self.ok("reg", "get", "-t", self.host.address, "--device", NIC0, "MGIR").code, 0)
+
+
+class PortTaken(FleetCase):
+    @classmethod
+    def make_host(cls, name):
+        host = Host(cls.root, cls.pki, name)
+        cls.taker = socket.socket()
+        cls.taker.bind(("127.0.0.1", 0))
+        cls.taken = "127.0.0.1:%d\n" % cls.taker.getsockname()[1]
+        cls.told = os.path.join(host.run_dir, "wire", "listen")
+        os.makedirs(os.path.dirname(cls.told))
+        with open(cls.told, "w") as f:
+            f.write(cls.taken)
+        return host
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.taker.close()
+
+    def test_the_last_port_when_it_is_taken_is_changed_for_one_that_is_told(self):
+        def told():
+            with open(self.told) as f:
+                return f.read()
+        self.assertNotEqual(self.host.address + "\n", self.taken)
+        until(lambda: told() == self.host.address + "\n", "DIR/listen has the new address", 60)
+        self.assertEqual(self.cli("device", "list", "-t", self.host.name).code, 0)

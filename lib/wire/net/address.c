@@ -126,14 +126,15 @@ void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char key[HWS_NET_PE
     print_address(&addr, out, cap);
 }
 
-void hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap)
+int hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap)
 {
     struct sockaddr_storage addr;
     int n = sizeof(addr);
 
     memset(&addr, 0, sizeof(addr));
-    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &n) != 0) {
-        addr.ss_family = AF_UNSPEC;
+    int status = uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &n);
+    if (status == 0) {
+        print_address(&addr, out, cap);
     }
-    print_address(&addr, out, cap);
+    return status;
 }

@@ -25,12 +25,15 @@ enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *
  * socket's name may be (the system would cut it). */
 const char *hws_net__unix_path(const char *text, struct hws_err *err);
 
-/* The peer's and our own end of a TCP handle as text; "unknown" or "unix" when there is none. key
+/* The peer's end of a TCP handle as text; "unknown" or "unix" when there is none. key
  * is what the peer is counted under: its address without the port, of IPv6 the /64 it is in (a v4
  * address within v6 as itself). */
 void hws_net__peer_address(const uv_tcp_t *tcp, bool is_tcp, char key[HWS_NET_PEER_BYTES],
                            char *out, size_t cap);
 void hws_net__address_key(const struct sockaddr_storage *addr, char key[HWS_NET_PEER_BYTES]);
-void hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap);
+
+/* Our own end of it; libuv's code, also of a bind that failed before, and then out is not written.
+ */
+int hws_net__local_address(const uv_tcp_t *tcp, char *out, size_t cap);
 
 #endif

@@ -173,11 +173,10 @@ static int start(struct hws_net_listener *l)
 
 static int listen_tcp(struct hws_net_listener *l)
 {
-    struct sockaddr_storage addr;
-    int n = sizeof(addr);
-    int status = uv_tcp_getsockname(&l->io.tcp, (struct sockaddr *)&addr, &n);
+    /* A listener that cannot say where it is serves nobody; that bind failed is said here, too. */
+    int status = hws_net__local_address(&l->io.tcp, l->bound, sizeof(l->bound));
 
-    return status == 0 ? start(l) : status; /* that bind failed is said here only */
+    return status == 0 ? start(l) : status;
 }
 
 static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
@@ -198,7 +197,6 @@ static enum hws_code open_tcp(struct hws_net_listener *l, struct hws_err *err)
         return hws_net_fail(err, status,
                             l->config.has_fd ? "the passed socket" : l->config.address);
     }
-    hws_net__local_address(&l->io.tcp, l->bound, sizeof(l->bound));
     return HWS_OK;
 }
 
