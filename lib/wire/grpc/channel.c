@@ -15,8 +15,6 @@
 #define NEVER          UINT64_MAX
 #define GROW_NUMERATOR 16u /* 1.6 */
 #define GROW_DIVISOR   10u
-#define JITTER_PERCENT 20u
-#define MILLI          1000u
 
 void hws_grpc_channel_init(struct hws_grpc_channel *ch,
                            const struct hws_grpc_channel_config *config)
@@ -38,7 +36,7 @@ void hws_grpc_channel_init(struct hws_grpc_channel *ch,
     if (ch->config.throttle_milli == 0) {
         ch->config.throttle_milli = HWS_GRPC_CHANNEL_TOKEN_MILLI;
     }
-    ch->milli_tokens = ch->config.throttle_tokens * MILLI;
+    ch->milli_tokens = ch->config.throttle_tokens * HWS_GRPC__TOKEN;
     hws_list_init(&ch->waiting);
     hws_list_init(&ch->running);
     (void)hws_str_copy(ch->why, sizeof(ch->why), "not resolved yet");
@@ -56,14 +54,6 @@ static void wake(struct hws_grpc_channel *ch)
 static void take_time(struct hws_grpc_channel *ch, uint64_t now_ms)
 {
     ch->now_ms = now_ms > ch->now_ms ? now_ms : ch->now_ms;
-}
-
-/* ms, give or take 20 %. */
-static uint64_t jittered(const struct hws_grpc_channel *ch, uint64_t ms)
-{
-    uint64_t span = ms * 2 * JITTER_PERCENT / 100;
-
-    return ms - span / 2 + (span == 0 ? 0 : ch->config.random(ch->config.data) % (span + 1));
 }
 
 /* ---- addresses ---- */
@@ -128,7 +118,7 @@ static void rest(struct hws_grpc_channel *ch, struct hws_grpc_channel_address *a
     a->state = HWS_GRPC_ADDRESS_RESTING;
     a->conn = NULL;
     a->failure = ++ch->n_failures;
-    a->rest_until_ms = ch->now_ms + jittered(ch, a->backoff_ms);
+    a->rest_until_ms = ch->now_ms + hws_grpc__channel_jittered(ch, a->backoff_ms);
 }
 
 /* A connection that served has ended: another may be made at once. */
@@ -268,90 +258,6 @@ static void end_waiting(struct hws_grpc_channel_call *call, enum hws_grpc_code c
     close_call(call, &outcome);
 }
 
-/* The decimal number that the text is, without zeros in front; else, and beyond 31 bits, NEVER. */
-static uint64_t decimal(struct hws_span text)
-{
-    uint64_t v = 0;
-
-    if (text.n == 0 || text.n > 10 || (text.n > 1 && text.bytes[0] == '0')) {
-        return NEVER;
-    }
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
-            return NEVER;
-        }
-        v = v * 10 + (uint64_t)(text.bytes[i] - '0');
-    }
-    return v <= INT32_MAX ? v : NEVER;
-}
-
-/* The server's word on another attempt, if it has one: after *out_ms, or NEVER. Text that is no
- * number of milliseconds forbids it. */
-static bool pushed_back(const struct hws_grpc_outcome *outcome, uint64_t *out_ms)
-{
-    struct hws_span text;
-
-    if (!hws_grpc_meta_get(outcome->trailers, "grpc-retry-pushback-ms", 0, &text)) {
-        return false;
-    }
-    *out_ms = decimal(text);
-    return true;
-}
-
-/* Retry throttling: what the end of a call does to the tokens. */
-static void count_tokens(struct hws_grpc_channel *ch, const struct hws_grpc_outcome *outcome)
-{
-    uint32_t all = ch->config.throttle_tokens * MILLI;
-    uint64_t ms = 0;
-
-    if (outcome->code == HWS_GRPC_OK) {
-        uint32_t room = all - ch->milli_tokens;
-        ch->milli_tokens += ch->config.throttle_milli < room ? ch->config.throttle_milli : room;
-    } else if (outcome->code == HWS_GRPC_UNAVAILABLE ||
-               (pushed_back(outcome, &ms) && ms == NEVER)) {
-        ch->milli_tokens -= ch->milli_tokens < MILLI ? ch->milli_tokens : MILLI;
-    }
-}
-
-/* How long to wait before another attempt; NEVER: there is none. The server's word counts over
- * ours. */
-static uint64_t pause_of(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
-{
-    uint32_t attempts = call->max_attempts < HWS_GRPC_CHANNEL_ATTEMPTS ? call->max_attempts
-                                                                       : HWS_GRPC_CHANNEL_ATTEMPTS;
-    const struct hws_grpc_channel *ch = call->channel;
-    bool throttled = ch->milli_tokens <= ch->config.throttle_tokens * MILLI / 2;
-    uint64_t ms = HWS_GRPC_CHANNEL_RETRY_MIN_MS;
-
-    if (outcome->code != HWS_GRPC_UNAVAILABLE || call->committed || throttled ||
-        call->n_attempts >= attempts) {
-        return NEVER;
-    }
-    if (pushed_back(outcome, &ms)) {
-        call->n_pauses = 0;
-        return ms;
-    }
-    for (uint32_t i = 0; i < call->n_pauses && ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS; i++) {
-        ms *= 2;
-    }
-    call->n_pauses++;
-    return jittered(ch, ms < HWS_GRPC_CHANNEL_RETRY_MAX_MS ? ms : HWS_GRPC_CHANNEL_RETRY_MAX_MS);
-}
-
-/* A transparent retry is due. */
-static bool again_unseen(struct hws_grpc_channel_call *call, const struct hws_grpc_outcome *outcome)
-{
-    if (!outcome->unprocessed || call->committed) {
-        return false;
-    }
-    if (outcome->unsent) {
-        return call->n_transparent++ < HWS_GRPC_CHANNEL_TRANSPARENT;
-    }
-    bool first = !call->turned_away;
-    call->turned_away = true;
-    return first;
-}
-
 static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outcome *outcome)
 {
     struct hws_grpc_channel_call *call = hws_grpc_call_data(inner);
@@ -366,16 +272,16 @@ static void inner_close(struct hws_grpc_call *inner, const struct hws_grpc_outco
         close_call(call, &ours);
         return;
     }
-    if (may && again_unseen(call, outcome)) {
+    if (may && hws_grpc__channel_again_unseen(call, outcome)) {
         call->n_attempts--;
         queue(call, 0);
         return;
     }
-    count_tokens(ch, outcome);
+    hws_grpc__channel_count_tokens(ch, outcome);
     struct hws_grpc_outcome last = *outcome;
     call->seen = call->seen || !outcome->unprocessed;
     last.unprocessed = !call->seen;
-    uint64_t pause_ms = may ? pause_of(call, outcome) : NEVER;
+    uint64_t pause_ms = may ? hws_grpc__channel_pause(call, outcome) : NEVER;
     if (pause_ms != NEVER && ch->now_ms + pause_ms < call->deadline_ms) {
         queue(call, ch->now_ms + pause_ms);
         return;
