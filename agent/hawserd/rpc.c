@@ -222,9 +222,35 @@ static void refuse(struct hws_rpc *rpc, enum hws_code code, const char *why)
     hws_rpc_end(rpc, &err, NULL);
 }
 
+static size_t most_request_bytes(const struct hws_method *row)
+{
+    if (row->kind == HWS_METHOD_KIND_SERVER_STREAM) {
+        return HWS_RPC_STREAM_REQUEST_BYTES;
+    }
+    return row == hws_method_at(HWS_METHOD_AGENT_RELOAD) ? HWS_RPC_POLICY_REQUEST_BYTES
+                                                         : HWS_RPC_REQUEST_BYTES;
+}
+
+/* True, and the rpc ends: the message is larger than a request may be. */
+static bool is_too_large(struct hws_rpc *rpc, size_t n)
+{
+    char why[96];
+
+    if (n <= most_request_bytes(rpc->row)) {
+        return false;
+    }
+    (void)hws_str_print(why, sizeof(why), "a request of %zu bytes, of this method at most %zu", n,
+                        most_request_bytes(rpc->row));
+    refuse(rpc, HWS_E_BUSY, why);
+    if (rpc->stream != NULL) {
+        rpc->handler->item_stop(rpc);
+    }
+    return true;
+}
+
 void hws_rpc_message(struct hws_rpc *rpc, const uint8_t *bytes, size_t n)
 {
-    if (rpc->ended) {
+    if (rpc->ended || is_too_large(rpc, n)) {
         return;
     }
     if (rpc->row->kind == HWS_METHOD_KIND_BIDI) {
@@ -256,6 +282,7 @@ void hws_rpc_half_close(struct hws_rpc *rpc)
         return;
     }
     hws_task_begin(rpc, hws_buf_peek(&rpc->request), hws_buf_len(&rpc->request));
+    hws_buf_deinit(&rpc->request); /* what is needed of it was unpacked */
 }
 
 void hws_rpc_abandon(struct hws_rpc *rpc, enum hws_code why)

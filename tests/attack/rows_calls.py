@@ -121,7 +121,7 @@ def answers_that_nobody_takes(a):
     with a.attacker(who=a.places.more[0], first=settings(window=0)) as p:
         for _ in range(N_ASKED):
             s = p.stream()
-            p.send(frame(HEADERS, END_HEADERS, s, block(INFO)))
+            p.send(frame(HEADERS, END_HEADERS, s, block(CHECK)))
             p.pour(s, ask)
         p.until(lambda: len(p.headers) == N_ASKED, 20)
         peak = a.peak_kb()

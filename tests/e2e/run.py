@@ -28,6 +28,12 @@ class Lines(unittest.TestResult):
 
     addFailure = addError
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            print(self._exc_info_to_string(err, test))
+            print("fail", test.id(), subtest._subDescription(), flush=True)
+
 
 def run_here(name, filters):
     """The tests of one file, in this process; the exit status: 2 if no test has such a name."""

@@ -110,7 +110,8 @@ class Refusals(FleetCase):
     def call(self, path, payload, who="olga"):
         with self.peer(who) as p:
             stream = p.stream()
-            p.send(frame(HEADERS, END_HEADERS, stream, block(path)) + frame(DATA, END_STREAM, stream, message(payload)))
+            p.send(frame(HEADERS, END_HEADERS, stream, block(path)))
+            p.pour(stream, message(payload))
             p.end(stream, 60)
             return self.outcome(p, stream)
 
@@ -267,6 +268,9 @@ class Refusals(FleetCase):
             Row("bytes that are no request", "INTERNAL", "does not parse as hawser.v1.ExecuteRequest", "refused.form", "denied", call(EXECUTE, b"\xff\xff")),
             Row("a request over 4 MiB", "RESOURCE_EXHAUSTED", "4194304", "refused.form", "denied", lambda: self.too_long,
                 noted="refused before its request was whole"),
+            Row("a request over 64 KiB", "RESOURCE_EXHAUSTED", "of this method at most 65536", "refused.form", "denied", call(EXECUTE, bytes(65537))),
+            Row("a command of a stream over 64 KiB", "RESOURCE_EXHAUSTED", "of this method at most 65536", "refused.form", "denied", call(STREAM, bytes(65537))),
+            Row("a request for a stream over 16 KiB", "RESOURCE_EXHAUSTED", "of this method at most 16384", "refused.form", "denied", call(TAIL, bytes(16385))),
             Row("an inbox of another command", "INVALID_ARGUMENT", "inbox", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\0" + bytes(14)))),
             Row("an inbox that is too short", "INVALID_ARGUMENT", "an inbox has at least 16 bytes", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\1"))),
             Row("an inbox that is too long", "INVALID_ARGUMENT", "QUERY_ADAPTER", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\1" + bytes(5000)))),

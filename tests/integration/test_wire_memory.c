@@ -177,13 +177,13 @@ static void send_empty(struct hws_rig_async *call, unsigned i)
 /* More than one frame of HTTP/2 and one packet to hawserd: a field that nobody knows. */
 static void send_large(struct hws_rig_async *call, unsigned i)
 {
-    static const uint8_t head[] = {0xfa, 0x07, 0x9f, 0x8d, 0x06}; /* field 127 of 99,999 bytes */
-    uint8_t *bytes = hws_mem_zalloc(1, sizeof(head) + 99999);
+    static const uint8_t head[] = {0xfa, 0x07, 0xdf, 0xd4, 0x03}; /* field 127 of 59,999 bytes */
+    uint8_t *bytes = hws_mem_zalloc(1, sizeof(head) + 59999);
     (void)i;
 
     assert_non_null(bytes);
     memcpy(bytes, head, sizeof(head));
-    (void)!hws_grpc_call_send(call->call, bytes, sizeof(head) + 99999, NULL);
+    (void)!hws_grpc_call_send(call->call, bytes, sizeof(head) + 59999, NULL);
     hws_mem_free(bytes);
 }
 
