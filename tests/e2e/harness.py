@@ -27,6 +27,9 @@ PROFILES = os.path.join(TOP, "agent/emu/profiles")
 # Sanitized programs on a machine with other work: what is on time may be seen as late as this. The default limits of
 # the client are far above it.
 SLACK_S = 8.0
+# A read that the card does not answer ends when its command's own time, the call's and the client's are over, together:
+# each says so in its own words, and on a loaded machine any of them may be seen first.
+OVERDUE = "UNKNOWN|the deadline has passed|deadline exceeded"
 
 
 def until(condition, what, seconds=10.0):
