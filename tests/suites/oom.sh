@@ -1,6 +1,6 @@
 # what: each test program of TLS, gRPC and the network again with an allocation failing, and hawser-wire's under each of the whole agent's
 # needs: the build packages
-# time: 60-90 s; hours with --long
+# time: 60-90 s; 1-2 h with --long (a minute a test)
 
 need_packages $BUILD_PACKAGES || { fail "$why"; return 0; }
 # Programs of tests/unit/net/net_world.h are not among them: their connections share one listener, which children would share too.
@@ -11,7 +11,7 @@ programs=$(for f in tests/unit/{tls,grpc,net,wire}/test_*.c; do
   stem=${f#tests/unit/}
   printf 'unit_%s\n' "${stem%%/*}_$(basename "$f" .c | cut -c 6-)"
 done)
-# The whole agent's: one drawn case of two drawn programs, all of all with --long.
+# The whole agent's: one drawn case of two drawn programs, of all with --long.
 agents=$(printf 'integration_%s\n' agent agent_settings agent_idle agent_kill agent_recover authz lock rotation)
 [ "$HAWSER_LONG" = 1 ] || agents=$(printf '%s\n' "$agents" | shuf -n 2)
 wire=build/asan/tests/failing/hawser-wire
@@ -25,14 +25,20 @@ trap 'rm -rf "$logs"' EXIT
 sweep() {
   local samples=$1 at_once=$2
   shift 2
-  [ "$HAWSER_LONG" = 1 ] && samples=all
   printf '%s\n' "$@" | HAWSER_OOM_SWEEP=$samples xargs -P "$at_once" -I % sh -c \
     'HAWSER_FAILING='"$logs"'/%.sites build/asan/tests/% >'"$logs"'/% 2>&1 && touch '"$logs"'/%.ok'
 }
-# shellcheck disable=SC2086 # lists
-sweep 2 "$JOBS" integration_wire_memory $programs
-# shellcheck disable=SC2086
-sweep 1 1 $agents
+if [ "$HAWSER_LONG" = 1 ]; then
+  # shellcheck disable=SC2086 # lists
+  sweep 60s "$JOBS" $programs # all of a quick test
+  # shellcheck disable=SC2086
+  sweep all 1 integration_wire_memory $agents
+else
+  # shellcheck disable=SC2086
+  sweep 2 "$JOBS" integration_wire_memory $programs
+  # shellcheck disable=SC2086
+  sweep 1 1 $agents
+fi
 
 printf '%-26s %5s %11s %7s %7s %8s %4s %6s\n' program tests allocations runs passed asserted own faults
 for program in $programs $agents integration_wire_memory; do

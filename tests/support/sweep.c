@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -159,13 +160,35 @@ static void run_child(struct sweep *s, const struct CMUnitTest *test, uint64_t k
     }
 }
 
-static void sweep_test(struct sweep *s, const struct CMUnitTest *test, uint64_t samples)
+static double now_s(void)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* How many runs: text is "all", "N", or "Ns" of which one run took once_s. */
+static uint64_t samples_of(const char *text, double once_s)
+{
+    char *end = NULL;
+    uint64_t n = strtoull(text, &end, 10);
+
+    if (strcmp(text, "all") == 0) {
+        return UINT64_MAX;
+    }
+    return *end == 's' ? 1 + (uint64_t)((double)n / once_s) : n;
+}
+
+static void sweep_test(struct sweep *s, const struct CMUnitTest *test, const char *how)
 {
     static uint64_t rand;
 
     rand = rand == 0 ? hws_test_seed() : rand;
     *s->shared = (struct shared){0};
+    double began_s = now_s();
     run_child(s, test, 0, false);
+    uint64_t samples = samples_of(how, now_s() - began_s);
     uint64_t n = s->shared->n_allocs;
     if (s->shared->sweeps_itself) {
         s->n_own++;
@@ -223,9 +246,8 @@ int hws_test_run_group(const char *name, const struct CMUnitTest *tests, size_t 
     if (code == 0 && strchr(how, ':') != NULL) {
         code = run_named(&s, tests, n, how);
     } else if (code == 0) {
-        uint64_t samples = strcmp(how, "all") == 0 ? UINT64_MAX : strtoull(how, NULL, 10);
         for (size_t i = 0; i < n; i++) {
-            sweep_test(&s, &tests[i], samples);
+            sweep_test(&s, &tests[i], how);
         }
         (void)printf("oom %s %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
                      " %" PRIu64 "\n",

@@ -7,6 +7,7 @@
  *
  * HAWSER_OOM_SWEEP=all       each allocation of each test, once and for good
  * HAWSER_OOM_SWEEP=N         N of them a test, drawn from the seed
+ * HAWSER_OOM_SWEEP=Ns        as many as N seconds a test have room for: all of a quick one
  * HAWSER_OOM_SWEEP=NAME:K    test NAME with allocation K failing, here and not in a child; K+ for
  * good
  */
