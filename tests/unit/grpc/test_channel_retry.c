@@ -9,11 +9,13 @@ static void a_call_that_reached_nobody_is_placed_again_uncounted(void **state)
     w.server_limits.max_calls = 1;
     w.hold = true;
     hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
-    up(0);
     /* Two at once before the limit is known: the server refuses the second. */
     for (size_t i = 0; i < 2; i++) {
         start(&e[i], 0, true, 1);
     }
+    up(0);
+    run();
+    assert_int_equal(w.hosts[0].client.stats->resets_in, 1);
     assert_int_equal(w.n_held, 1);
     assert_int_equal(e[0].n_closed + e[1].n_closed, 0);
     w.hold = false;
@@ -181,10 +183,12 @@ static void transparent_retries_neither_count_nor_stop(void **state)
     w.server_limits.max_calls = 1;
     w.hold = true;
     hws_grpc_channel_set_addresses(&w.ch, 1, NULL);
-    up(0);
     for (size_t i = 0; i < 2; i++) { /* the second is refused before it is seen */
         start(&e[i], 0, true, 1);
     }
+    up(0);
+    run();
+    assert_int_equal(w.hosts[0].client.stats->resets_in, 1);
     assert_int_equal(e[0].n_closed + e[1].n_closed, 0);
     w.hold = false;
     hws_grpc_call_finish_text(assert_got(w.held[0]), HWS_GRPC_OK, NULL);
