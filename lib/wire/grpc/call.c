@@ -122,7 +122,8 @@ static enum hws_code check_send(struct hws_grpc_call *call, size_t n, struct hws
         return hws_err_set(err, HWS_E_STATE, "call takes no more messages");
     }
     if (n > l->max_send_message_bytes) {
-        return hws_err_set(err, HWS_E_INVALID, "message of %zu bytes is over the limit of %u", n,
+        return hws_err_set(err, HWS_E_INVALID,
+                           "a message of %zu bytes is not sent: max_send_message_bytes is %u", n,
                            l->max_send_message_bytes);
     }
     if (sends_one(call) && call->n_sent > 0) {

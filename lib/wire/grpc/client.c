@@ -17,7 +17,8 @@ static enum hws_code check_start(const struct hws_grpc_conn *conn,
 {
     if (conn->cfg.server != NULL ||
         !hws_grpc_path_ok((const uint8_t *)start->path, strlen(start->path))) {
-        return hws_err_set(err, HWS_E_INVALID, "path %.80s", start->path);
+        return hws_err_set(err, HWS_E_INVALID, "path \"%.80s\" is not /package.Service/Method",
+                           start->path);
     }
     if (start->meta != NULL && start->meta->n_entries > HWS_GRPC_META_SENT_FIELDS) {
         return hws_err_set(err, HWS_E_INVALID, "%u metadata fields, at most %u",

@@ -24,8 +24,9 @@ static enum hws_code check_prefix(struct hws_grpc_reader *r, struct hws_err *err
     }
     r->want = hws_load_be32(r->prefix + 1);
     if (r->want > r->max_bytes) {
-        return hws_err_set(err, HWS_E_BUSY, "message of %u bytes is over the limit of %u", r->want,
-                           r->max_bytes);
+        return hws_err_set(err, HWS_E_BUSY,
+                           "a message of %u bytes is not received: max_recv_message_bytes is %u",
+                           r->want, r->max_bytes);
     }
     return HWS_OK;
 }

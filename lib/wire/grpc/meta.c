@@ -121,11 +121,18 @@ enum hws_code hws_grpc_meta_add(struct hws_grpc_meta *m, const char *name, const
     size_t n_name = strlen(name);
 
     if (!name_ok(name, n_name)) {
-        return hws_err_set(err, HWS_E_INVALID, "metadata name %.40s is not allowed", name);
+        return hws_err_set(err, HWS_E_INVALID,
+                           "metadata name \"%.40s\": lower case, digits, '_', '-' and '.' are "
+                           "allowed, and no name "
+                           "of gRPC's or HTTP's own",
+                           name);
     }
     if (!hws_grpc_meta_is_bin(name, n_name) && !value_ok(value, n_value)) {
-        return hws_err_set(err, HWS_E_INVALID, "metadata value of %.40s is not printable ASCII",
-                           name);
+        return hws_err_set(
+            err, HWS_E_INVALID,
+            "metadata value of %.40s is not printable ASCII without a space at either end; "
+            "a name that ends in -bin may have any bytes",
+            name);
     }
     uint8_t *space = NULL;
     enum hws_code code = add_entry(m, name, n_name, n_value, &space, err);

@@ -98,14 +98,15 @@ enum hws_code hws_grpc_server_add(struct hws_grpc_server *server,
         const uint8_t *path = (const uint8_t *)methods[i].path;
         size_t len = strlen(methods[i].path);
         if (!hws_grpc_path_ok(path, len)) {
-            return hws_err_set(err, HWS_E_INVALID, "method path %.80s", methods[i].path);
+            return hws_err_set(err, HWS_E_INVALID, "path \"%.80s\" is not /package.Service/Method",
+                               methods[i].path);
         }
         bool taken = hws_grpc_server_find(server, path, len) != NULL;
         for (size_t k = 0; k < i; k++) {
             taken = taken || strcmp(methods[k].path, methods[i].path) == 0;
         }
         if (taken) {
-            return hws_err_set(err, HWS_E_EXISTS, "method %.80s", methods[i].path);
+            return hws_err_set(err, HWS_E_EXISTS, "the server has %.80s already", methods[i].path);
         }
     }
     if (server->cap_routes - server->n_routes < n) {

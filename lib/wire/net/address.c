@@ -25,11 +25,13 @@ enum hws_code hws_net__address_split(const char *text, char *host, size_t host_c
         first = text + 1;
         n -= 2;
     } else if (memchr(text, ':', n) != NULL) {
-        return hws_err_set(err, HWS_E_INVALID, "\"%.100s\": an IPv6 address needs brackets", text);
+        return hws_err_set(err, HWS_E_INVALID,
+                           "\"%.100s\" is not host:port (of IPv6 [address]:port)", text);
     }
     if (!hws_str_copy_n(host, host_cap, first, n) || !hws_str_copy(port, port_cap, colon + 1) ||
         hws_str_to_u64(colon + 1, 65535, &number, NULL) != HWS_OK) {
-        return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not host:port", text);
+        return hws_err_set(err, HWS_E_INVALID,
+                           "\"%.100s\" is not host:port with a port of 0 to 65535", text);
     }
     return HWS_OK;
 }
@@ -54,7 +56,8 @@ enum hws_code hws_net__address_parse(const char *text, struct sockaddr_storage *
         uv_ip6_addr(host, (int)number, (struct sockaddr_in6 *)(void *)out) == 0) {
         return HWS_OK;
     }
-    return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" is not a numeric address", text);
+    return hws_err_set(err, HWS_E_INVALID,
+                       "\"%.100s\" is not a numeric address: 127.0.0.1:0, [::]:443", text);
 }
 
 const char *hws_net__unix_path(const char *text, struct hws_err *err)

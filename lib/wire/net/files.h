@@ -15,7 +15,8 @@ struct hws_net_files {
 
 /*
  * Reads the three files and makes a bundle, judged by the system's clock. rng: borrowed, outlives
- * the bundle. HWS_E_NOT_FOUND: a file that cannot be opened; HWS_E_INVALID: one over
+ * the bundle; it may go when this returns, and so may the names. Errors name the file.
+ * HWS_E_NOT_FOUND: one that cannot be opened, whatever the reason; HWS_E_INVALID: one over
  * HWS_TLS_PEM_MAX_BYTES, or as hws_tls_bundle_new; HWS_E_IO, HWS_E_NOMEM. What was read of the key
  * is wiped.
  */

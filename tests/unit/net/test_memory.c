@@ -413,6 +413,42 @@ static void files_are_read_or_the_want_of_memory_is_said(void **state)
     assert_true(hws_test_oom_sweep(load_once, NULL) > 6);
 }
 
+/* Loads these files of the folder, which are no bundle: the error names the file, and says why. */
+static void assert_said(const char *cert, const char *key, const char *ca, enum hws_code code,
+                        const char *file, const char *what)
+{
+    const char *const names[3] = {cert, key, ca};
+    char paths[3][160];
+    char wrong[160];
+    struct hws_tls_bundle *bundle = NULL;
+    struct hws_err err;
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(hws_str_print(paths[i], sizeof(paths[i]), "%s/%s", s_pki.dir, names[i]));
+    }
+    assert_true(hws_str_print(wrong, sizeof(wrong), "%s/%s", s_pki.dir, file));
+    const struct hws_net_files files = {.cert = paths[0], .key = paths[1], .ca = paths[2]};
+    assert_code(hws_net_files_bundle(s_rng, &files, &bundle, &err), code);
+    assert_non_null(strstr(err.msg, wrong));
+    assert_non_null(strstr(err.msg, what));
+}
+
+static void a_file_that_is_wrong_is_named_with_the_reason(void **state)
+{
+    static const char cert[] = "agent-host.crt";
+    static const char key[] = "agent-host.key";
+    static const char ca[] = "ca.crt";
+    (void)state;
+
+    assert_said("none", key, ca, HWS_E_NOT_FOUND, "none", "cert: ");
+    assert_said(cert, "none", ca, HWS_E_NOT_FOUND, "none", "no such file");
+    assert_said(cert, key, "ca.crt/none", HWS_E_NOT_FOUND, "ca.crt/none", "not a directory");
+    assert_said("", key, ca, HWS_E_IO, "", "cert: ");
+    assert_said(key, key, ca, HWS_E_INVALID, key, ": cert: ");
+    assert_said(cert, "operator-olga.key", ca, HWS_E_INVALID, "operator-olga.key", ": key: ");
+    assert_said(cert, key, key, HWS_E_INVALID, key, ": ca: ");
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -440,6 +476,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_or_the_want_of_memory_is_said),
+        cmocka_unit_test(a_file_that_is_wrong_is_named_with_the_reason),
         cmocka_unit_test(a_call_over_the_unix_socket_survives),
         cmocka_unit_test(a_call_over_tls_survives),
         cmocka_unit_test(a_large_call_survives),
