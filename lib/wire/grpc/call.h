@@ -55,8 +55,9 @@ struct hws_grpc_outcome {
 struct hws_grpc_call_ops {
     /*
      * Server: a call has come; method index is hws_grpc_call_method. Returning anything but
-     * HWS_GRPC_OK ends it with that code and a generic message, and no further callback comes (do
-     * not use finish then).
+     * HWS_GRPC_OK ends it with that code and its name as the message, and no further callback
+     * comes, not even on_close (do not use finish then). To say more: finish, and return
+     * HWS_GRPC_OK.
      */
     enum hws_grpc_code (*on_call)(struct hws_grpc_call *call, void *data);
     /* Client: the initial metadata is there (not called for a trailers-only response). */
@@ -92,7 +93,7 @@ size_t hws_grpc_call_method(const struct hws_grpc_call *call);
  * from the table). */
 const char *hws_grpc_call_path(const struct hws_grpc_call *call);
 
-/* Absolute, on the connection's clock; UINT64_MAX: none. */
+/* Absolute, in ms on the connection's clock (of lib/wire/net: hws_net_now_ms); UINT64_MAX: none. */
 uint64_t hws_grpc_call_deadline(const struct hws_grpc_call *call);
 
 /* The peer's initial metadata (server: the request's), without gRPC's own fields. Borrowed for the
@@ -131,9 +132,9 @@ enum hws_code hws_grpc_call_reserve(struct hws_grpc_call *call, size_t n, uint8_
                                     struct hws_err *err) HWS_MUST_USE;
 void hws_grpc_call_commit(struct hws_grpc_call *call);
 
-/* Server: messages of hws_grpc_call_send are compressed from now on. Before the headers are out
- * only: HWS_E_STATE after. HWS_E_UNSUPPORTED: the peer does not accept this encoding (the call goes
- * on uncompressed). A client says so in struct hws_grpc_start. */
+/* Server: messages of hws_grpc_call_send and hws_grpc_pb_send are compressed from now on. Before
+ * the headers are out only: HWS_E_STATE after. HWS_E_UNSUPPORTED: the peer does not accept this
+ * encoding (the call goes on uncompressed). A client says so in struct hws_grpc_start. */
 enum hws_code hws_grpc_call_compress(struct hws_grpc_call *call, enum hws_grpc_encoding encoding,
                                      struct hws_err *err) HWS_MUST_USE;
 
@@ -142,10 +143,11 @@ void hws_grpc_call_half_close(struct hws_grpc_call *call);
 
 /*
  * Server: ends the call with a status; queued messages go out first when the code is OK, and are
- * sent as well for other codes. message (NULL = "") is cut at HWS_GRPC_MESSAGE_BYTES, details (may
- * be NULL) are dropped over HWS_GRPC_DETAILS_BYTES. trailers (may be NULL) is read before it
- * returns; of more than 64 fields or 8 KiB the last are dropped. Once only; after on_cancel it just
- * lets the call go. Never fails: without memory the stream is reset.
+ * sent as well for other codes. message (NULL = "") is UTF-8, cut at HWS_GRPC_MESSAGE_BYTES;
+ * details (may be NULL) are a serialized google.rpc.Status, whose code and message are to be the
+ * same (they are not looked at), dropped over HWS_GRPC_DETAILS_BYTES. trailers (may be NULL) is
+ * read before it returns; of more than 64 fields or 8 KiB the last are dropped. Once only; after
+ * on_cancel it just lets the call go. Never fails: without memory the stream is reset.
  */
 void hws_grpc_call_finish(struct hws_grpc_call *call, enum hws_grpc_code code, const char *message,
                           const void *details, size_t n_details,

@@ -17,9 +17,9 @@
 struct hws_grpc_start {
     const char *path; /* "/package.Service/Method"; borrowed for the call's life */
     enum hws_grpc_kind kind;
-    uint64_t timeout_ms;                 /* 0 = none; sent as grpc-timeout and kept here too */
-    const struct hws_grpc_meta *meta;    /* may be NULL; read before start returns */
-    enum hws_grpc_encoding encoding;     /* of the messages of hws_grpc_call_send */
+    uint64_t timeout_ms;              /* 0 = none; sent as grpc-timeout and kept here too */
+    const struct hws_grpc_meta *meta; /* may be NULL; read before start returns */
+    enum hws_grpc_encoding encoding;  /* of hws_grpc_call_send's and hws_grpc_pb_send's messages */
     const struct hws_grpc_call_ops *ops; /* borrowed for the call's life */
     void *data;                          /* hws_grpc_call_data */
 };

@@ -2,6 +2,7 @@
 #include "grpc/protobuf.h"
 
 #include "base/mem.h"
+#include "session_priv.h"
 
 static void *pb_alloc(void *data, size_t n)
 {
@@ -39,8 +40,8 @@ enum hws_code hws_grpc_pb_unpack(const ProtobufCMessageDescriptor *type, const u
     ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, n, bytes);
 
     if (message == NULL) {
-        return no_memory ? hws_err_set(err, HWS_E_NOMEM, "request: out of memory")
-                         : hws_err_set(err, HWS_E_PROTO, "request is no %.80s", type->name);
+        return no_memory ? hws_err_set(err, HWS_E_NOMEM, "%.80s: out of memory", type->name)
+                         : hws_err_set(err, HWS_E_PROTO, "malformed %.80s", type->name);
     }
     *out = message;
     return HWS_OK;
@@ -51,13 +52,31 @@ enum hws_grpc_code hws_grpc_pb_status(enum hws_code code)
     return code == HWS_E_NOMEM ? HWS_GRPC_RESOURCE_EXHAUSTED : HWS_GRPC_INTERNAL;
 }
 
+/* What is to be compressed cannot be packed where it goes out. */
+static enum hws_code pack_and_send(struct hws_grpc_call *call, const ProtobufCMessage *message,
+                                   size_t n, struct hws_err *err)
+{
+    uint8_t *bytes = hws_mem_alloc(n);
+
+    if (bytes == NULL) {
+        return hws_err_set(err, HWS_E_NOMEM, "message of %zu bytes", n);
+    }
+    (void)protobuf_c_message_pack(message, bytes);
+    enum hws_code code = hws_grpc_call_send(call, bytes, n, err);
+    hws_mem_free(bytes);
+    return code;
+}
+
 enum hws_code hws_grpc_pb_send(struct hws_grpc_call *call, const ProtobufCMessage *message,
                                struct hws_err *err)
 {
     size_t n = protobuf_c_message_get_packed_size(message);
     uint8_t *space = NULL;
-    enum hws_code code = hws_grpc_call_reserve(call, n, &space, err);
 
+    if (call->compress != HWS_GRPC_IDENTITY) {
+        return pack_and_send(call, message, n, err);
+    }
+    enum hws_code code = hws_grpc_call_reserve(call, n, &space, err);
     if (code == HWS_OK) {
         (void)protobuf_c_message_pack(message, space);
         hws_grpc_call_commit(call);

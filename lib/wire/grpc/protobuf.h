@@ -21,7 +21,9 @@ enum hws_code hws_grpc_pb_unpack(const ProtobufCMessageDescriptor *type, const u
 /* The status of a call whose request could not be unpacked for such a reason. */
 enum hws_grpc_code hws_grpc_pb_status(enum hws_code code);
 
-/* Packs and queues one message. Errors as hws_grpc_call_reserve; never compressed. */
+/* Packs and queues one message, compressed as the call is (hws_grpc_call_compress, or what the
+ * client's start said): in place when it is not. message: "&words.base" of a generated struct; read
+ * before it returns. Errors as hws_grpc_call_send. */
 enum hws_code hws_grpc_pb_send(struct hws_grpc_call *call, const ProtobufCMessage *message,
                                struct hws_err *err) HWS_MUST_USE;
 

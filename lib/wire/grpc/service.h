@@ -24,8 +24,9 @@
 
 struct hws_grpc_service_method {
     const char *name; /* as in the .proto file */
-    /* One request message, freed when this returns. Answer with hws_grpc_service_reply, or
-     * hws_grpc_pb_send and hws_grpc_call_finish, now or later. */
+    /* One request message, really of the method's input type, to which the handler casts it; freed
+     * when this returns. Answer with hws_grpc_service_reply, or hws_grpc_pb_send and
+     * hws_grpc_call_finish, now or later. A client stream is answered in ops' on_half_close. */
     void (*on_message)(struct hws_grpc_call *call, const ProtobufCMessage *message);
     /* The other callbacks; its on_message is not used. May be NULL: then a cancelled call is let
      * go. With it, an on_cancel of NULL does the same. */
@@ -42,7 +43,7 @@ struct hws_grpc_service_def { /* copied; what it points to lives as long as the 
     void *data; /* hws_grpc_call_data of a new call, and on_call's */
 };
 
-struct hws_grpc_service { /* the engine's; the owner embeds it, zeroed */
+struct hws_grpc_service { /* the engine's; the owner embeds it */
     struct hws_grpc_service_def def;
     struct hws_grpc_method *rows;              /* owned */
     const ProtobufCMessageDescriptor **inputs; /* owned array */
@@ -62,9 +63,10 @@ enum hws_code hws_grpc_service_add(struct hws_grpc_service *service, struct hws_
 /* Frees it, after the server. Accepts a zeroed one. */
 void hws_grpc_service_deinit(struct hws_grpc_service *service);
 
-/* Sends the one response and ends the call with OK; on a full connection it waits in its stream.
- * RESOURCE_EXHAUSTED without memory, when an account of the peer holds its most, and for a message
- * over the limit. */
+/* Sends the one response ("&words.base" of a generated struct, read before it returns; compressed
+ * if hws_grpc_call_compress said so) and ends the call with OK; on a full connection it waits in
+ * its stream. RESOURCE_EXHAUSTED without memory, when an account of the peer holds its most, and
+ * for a message over the limit. */
 void hws_grpc_service_reply(struct hws_grpc_call *call, const ProtobufCMessage *message);
 
 #endif

@@ -83,17 +83,16 @@ static bool compress(struct hws_grpc_call *call)
 static enum hws_code send_packed(struct hws_grpc_call *call, const ProtobufCMessage *message,
                                  bool compressed, struct hws_err *err)
 {
-    if (!compressed) {
+    if (compressed) {
         return hws_grpc_pb_send(call, message, err);
     }
-    size_t n = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = hws_mem_alloc(n);
-    if (bytes == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "response");
+    uint8_t *space = NULL;
+    enum hws_code code =
+        hws_grpc_call_reserve(call, protobuf_c_message_get_packed_size(message), &space, err);
+    if (code == HWS_OK) {
+        (void)protobuf_c_message_pack(message, space);
+        hws_grpc_call_commit(call);
     }
-    (void)protobuf_c_message_pack(message, bytes);
-    enum hws_code code = hws_grpc_call_send(call, bytes, n, err);
-    hws_mem_free(bytes);
     return code;
 }
 

@@ -18,8 +18,9 @@ extern const unsigned long hws_proto_external_descriptors_bytes;
 struct world {
     struct pair pair;
     struct hws_grpc_service service;
-    char asked[NAME_CAP]; /* the service of the latest Check */
-    unsigned n_sent;      /* by Watch */
+    char asked[NAME_CAP];            /* the service of the latest Check */
+    enum hws_grpc_encoding encoding; /* of Check's answers */
+    unsigned n_sent;                 /* by Watch */
 };
 
 static void check(struct hws_grpc_call *call, const ProtobufCMessage *message)
@@ -32,6 +33,7 @@ static void check(struct hws_grpc_call *call, const ProtobufCMessage *message)
     assert_true(strlen(request->service) < NAME_CAP);
     memcpy(w->asked, request->service, strlen(request->service) + 1);
     response.status = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+    assert_code(hws_grpc_call_compress(call, w->encoding, NULL), HWS_OK);
     hws_grpc_service_reply(call, &response.base);
 }
 
@@ -81,6 +83,7 @@ struct asked {
     enum hws_grpc_code code;
     char message[HWS_GRPC_MESSAGE_BYTES + 1];
     unsigned n_messages;
+    unsigned n_compressed; /* of them */
     bool closed;
 };
 
@@ -91,6 +94,7 @@ static void count_message(struct hws_grpc_call *call, const uint8_t *bytes, size
     (void)bytes;
     (void)n;
     a->n_messages++;
+    a->n_compressed += hws_grpc_call_was_compressed(call);
 }
 
 static void note_close(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
@@ -142,6 +146,22 @@ static void listed_methods_are_served_with_parsed_messages(void **state)
 
     a = ask(&w, "/grpc.health.v1.Health/List", HWS_GRPC_UNARY, "", 0);
     assert_int_equal(a.code, HWS_GRPC_UNIMPLEMENTED);
+    close_world(&w);
+}
+
+static void a_compressed_call_has_its_reply_compressed(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_world(&w);
+    for (unsigned i = HWS_GRPC_IDENTITY; i < HWS_GRPC_N_ENCODINGS; i++) {
+        w.encoding = (enum hws_grpc_encoding)i;
+        struct asked a = ask(&w, "/grpc.health.v1.Health/Check", HWS_GRPC_UNARY, "", 0);
+        assert_int_equal(a.code, HWS_GRPC_OK);
+        assert_int_equal(a.n_messages, 1);
+        assert_int_equal(a.n_compressed, i != HWS_GRPC_IDENTITY);
+    }
     close_world(&w);
 }
 
@@ -266,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listed_methods_are_served_with_parsed_messages),
+        cmocka_unit_test(a_compressed_call_has_its_reply_compressed),
         cmocka_unit_test(a_reply_waits_in_its_stream_while_the_connection_is_full),
         cmocka_unit_test(a_request_that_does_not_parse_is_internal),
         cmocka_unit_test(kinds_come_from_the_descriptor_set),
