@@ -23,10 +23,13 @@
 #include "net/conn_priv.h"
 #include "net/gate_priv.h"
 
+#define UNIX_SCHEME "unix:"
+
 /* For open only, since the address is borrowed during open; later the handle's type tells. */
 static bool is_unix(const struct hws_net_listen_config *config)
 {
-    return !config->has_fd && config->address[0] == '/';
+    return !config->has_fd &&
+           (config->address[0] == '/' || hws_str_starts(config->address, UNIX_SCHEME "/"));
 }
 
 static void maybe_closed(struct hws_net_listener *l)
@@ -219,7 +222,7 @@ static bool path_answers(const char *path)
 
 static enum hws_code open_unix(struct hws_net_listener *l, struct hws_err *err)
 {
-    const char *path = l->config.address;
+    const char *path = strchr(l->config.address, '/'); /* behind "unix:", if that is there */
 
     if (!hws_str_copy(l->bound, sizeof(l->bound), path)) {
         return hws_err_set(err, HWS_E_INVALID, "%.60s...: a socket path has at most 107 bytes",
@@ -364,13 +367,30 @@ void hws_net_listener_stop(struct hws_net_listener *l)
     }
 }
 
-void hws_net_listener_close(struct hws_net_listener *l,
-                            void (*closed)(struct hws_net_listener *listener))
+void hws_net_listener_finish(struct hws_net_listener *l, uint64_t grace_ms,
+                             void (*closed)(struct hws_net_listener *listener))
 {
     if (l->closing) {
         return;
     }
     l->closing = true;
+    l->finishing = true;
+    l->closed = closed;
+    hws_net_listener_stop(l);
+    hws_net_listener_drain(l, grace_ms);
+    if (l->handles_closed) {
+        maybe_closed(l);
+    }
+}
+
+void hws_net_listener_close(struct hws_net_listener *l,
+                            void (*closed)(struct hws_net_listener *listener))
+{
+    if (l->closing && !l->finishing) {
+        return;
+    }
+    l->closing = true;
+    l->finishing = false;
     l->closed = closed;
     hws_net_listener_stop(l);
     HWS_LIST_FOREACH (it, tmp, &l->conns) {

@@ -31,8 +31,8 @@
 #define HWS_NET_BACKLOG 1024 /* who waits in the kernel; the system may lower it */
 
 struct hws_net_listen_config {
-    const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or a path that
-                            starts with "/" for a Unix socket; borrowed during open */
+    const char *address; /* "127.0.0.1:0", "[::1]:7654" (port 0: the kernel picks), or for a Unix
+                            socket "unix:/path" or "/path"; borrowed during open */
     bool has_fd;         /* TCP: fd listens already, address is not looked at */
     int fd;              /* taken on success */
     struct hws_tls_bundle *bundle;       /* TCP: required; a reference is taken */
@@ -64,7 +64,8 @@ struct hws_net_listener {
     struct hws_grpc_account all;    /* what all connections hold together */
     struct hws_grpc_rate attempts;  /* handshakes */
     char bound[HWS_NET_PEER_BYTES]; /* "127.0.0.1:41234" or the path */
-    bool closing;
+    bool closing;                   /* closed is due when nothing is left */
+    bool finishing;                 /* the same, and connections may take their time */
     bool handles_closed;
     void (*closed)(struct hws_net_listener *listener);
     void *data; /* the owner's, for closed */
@@ -80,21 +81,34 @@ enum hws_code hws_net_listener_open(struct hws_net_listener *listener, struct hw
                                     const struct hws_net_listen_config *config, struct hws_err *err)
     HWS_MUST_USE;
 
-/* The real address, with the port that the kernel picked. */
+/* The real address, with the port that the kernel picked, or the path. Borrowed for the listener's
+ * life. */
 const char *hws_net_listener_address(const struct hws_net_listener *listener);
 
 /* New connections use this bundle (a reference is taken) from now on. Those that are open keep
  * theirs, but end at once if the new bundle's lists name their peer (hws_tls_bundle_judge). */
 void hws_net_listener_set_bundle(struct hws_net_listener *listener, struct hws_tls_bundle *bundle);
 
-/* Drains every connection (hws_net_conn_drain); still accepts unless close follows. */
+/*
+ * The orderly end of a server: stops accepting, drains every connection (hws_net_conn_drain:
+ * calls that run may take grace_ms more, then they end UNAVAILABLE; 0: no limit), and calls closed
+ * (may be NULL) once when the last has gone, never inside unless nothing is left of a listener that
+ * was stopped. Then nothing refers to the listener, which may be freed in closed. A server with
+ * health says hws_grpc_health_shutdown first. close may follow, for those who cannot wait: then its
+ * closed is the one that comes.
+ */
+void hws_net_listener_finish(struct hws_net_listener *listener, uint64_t grace_ms,
+                             void (*closed)(struct hws_net_listener *listener));
+
+/* Drains every connection of now (hws_net_conn_drain); still accepts. */
 void hws_net_listener_drain(struct hws_net_listener *listener, uint64_t grace_ms);
 
-/* Stops accepting, closes every connection, then calls closed (may be NULL) once, never inside. */
+/* Stops accepting, closes every connection (hws_net_conn_close: calls end UNAVAILABLE), then calls
+ * closed as finish does. Once only. */
 void hws_net_listener_close(struct hws_net_listener *listener,
                             void (*closed)(struct hws_net_listener *listener));
 
-/* Stops accepting; connections live on. close may follow. */
+/* Stops accepting; connections live on. finish or close may follow. */
 void hws_net_listener_stop(struct hws_net_listener *listener);
 
 #endif

@@ -156,6 +156,153 @@ static void a_listener_closes_while_a_peer_waits(void **state)
     }
 }
 
+/* What is wrong with an address, and what is allowed, is in the error. */
+static void an_address_of_another_form_says_what_is_allowed(void **state)
+{
+    static const char *const rows[][2] = {
+        {"7777", "\"7777\" is not host:port"},
+        {"::1:80", "[address]:port"},
+        {"dns:///a:80", "\"dns:///a:80\" is not host:port"},
+        {"127.0.0.1:65536", "0 to 65535"},
+        {"localhost:80", "is not a numeric address: 127.0.0.1:0"},
+    };
+    static struct hws_net_listener l;
+    struct hws_net_listen_config config = {.bundle = world.host, .ops = &server_ops};
+    struct hws_err err;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        config.address = rows[i][0];
+        assert_code(hws_net_listener_open(&l, &world.net, &config, &err), HWS_E_INVALID);
+        assert_non_null(strstr(err.msg, rows[i][1]));
+        (void)uv_run(&world.loop, UV_RUN_NOWAIT);
+    }
+}
+
+static void a_unix_socket_is_named_as_a_client_names_it(void **state)
+{
+    static struct hws_net_listener l;
+    char name[128];
+    struct hws_net_listen_config config = {.address = name, .ops = &server_ops, .owner = &world};
+    bool gone = false;
+    struct end e;
+    struct hws_err err;
+    (void)state;
+
+    assert_true(hws_str_print(name, sizeof(name), "unix:%s-2", world.socket_path));
+    assert_ok(hws_net_listener_open(&l, &world.net, &config, &err), &err);
+    assert_string_equal(hws_net_listener_address(&l), name + strlen("unix:"));
+    dial(&e, name, NULL, NULL);
+    run_until(&e.opened);
+    call_echo(&e, "x", 1);
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    hang_up(&e);
+    l.data = &gone;
+    hws_net_listener_close(&l, passed_closed);
+    run_until(&gone);
+}
+
+/* ---- the orderly end ---- */
+
+static void call_over(struct hws_grpc_call *call, const struct hws_grpc_outcome *outcome)
+{
+    struct end *e = hws_grpc_call_data(call);
+
+    e->answered = true;
+    e->code = outcome->code;
+}
+
+/* A listener with one connection, whose one call waits for its message. */
+static struct hws_grpc_call *open_with_a_call(struct hws_net_listener *l, struct end *e, bool *gone)
+{
+    static const struct hws_grpc_call_ops ops = {.on_close = call_over};
+    const struct hws_net_listen_config config = {
+        .address = "127.0.0.1:0", .bundle = world.host, .ops = &server_ops, .owner = &world};
+    const struct hws_grpc_start start = {
+        .path = "/t.Echo/Once", .kind = HWS_GRPC_UNARY, .ops = &ops, .data = e};
+    struct hws_grpc_call *call = NULL;
+    struct hws_err err;
+
+    *gone = false;
+    assert_ok(hws_net_listener_open(l, &world.net, &config, &err), &err);
+    l->data = gone;
+    dial(e, hws_net_listener_address(l), world.olga, NULL);
+    run_until(&e->opened);
+    assert_ok(hws_grpc_client_start(hws_net_conn_grpc(e->conn), &start, hws_net_now_ms(&world.net),
+                                    &call, &err),
+              &err);
+    limit_begin();
+    while (l->all.n_calls == 0) {
+        (void)uv_run(&world.loop, UV_RUN_ONCE);
+    }
+    limit_end();
+    return call;
+}
+
+static void a_finished_listener_serves_its_calls_and_nobody_new(void **state)
+{
+    static struct hws_net_listener l;
+    struct hws_grpc_call *call;
+    struct end e;
+    struct end late;
+    bool gone;
+    (void)state;
+    call = open_with_a_call(&l, &e, &gone);
+
+    hws_net_listener_finish(&l, 0, passed_closed);
+    dial(&late, hws_net_listener_address(&l), world.olga, NULL);
+    run_until(&late.closed);
+    assert_false(late.opened);
+    assert_int_equal(late.err.code, HWS_E_GONE);
+    assert_false(gone || e.closed || e.answered);
+    assert_code(hws_grpc_call_send(call, "x", 1, NULL), HWS_OK);
+    run_until(&e.answered);
+    assert_int_equal(e.code, HWS_GRPC_OK);
+    run_until(&gone);
+    run_until(&e.closed);
+    hang_up(&late);
+    hang_up(&e);
+}
+
+static void a_finished_listener_waits_for_calls_as_long_as_it_was_told(void **state)
+{
+    static struct hws_net_listener l;
+    struct end e;
+    bool gone;
+    (void)state;
+    (void)open_with_a_call(&l, &e, &gone);
+
+    hws_net_listener_finish(&l, 10, passed_closed);
+    run_until(&e.answered);
+    assert_int_equal(e.code, HWS_GRPC_UNAVAILABLE);
+    run_until(&gone);
+    run_until(&e.closed);
+    hang_up(&e);
+}
+
+static void not_this_one(struct hws_net_listener *listener)
+{
+    (void)listener;
+    fail_msg("the end that close overtook came");
+}
+
+static void close_overtakes_finish(void **state)
+{
+    static struct hws_net_listener l;
+    struct end e;
+    bool gone;
+    (void)state;
+    (void)open_with_a_call(&l, &e, &gone);
+
+    hws_net_listener_finish(&l, 0, not_this_one);
+    hws_net_listener_close(&l, passed_closed);
+    run_until(&gone);
+    run_until(&e.answered);
+    assert_int_equal(e.code, HWS_GRPC_UNAVAILABLE);
+    run_until(&e.closed);
+    hang_up(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +311,11 @@ int main(void)
         cmocka_unit_test(a_passed_socket_is_served_where_it_listens),
         cmocka_unit_test(one_identity_cannot_take_all_connections),
         cmocka_unit_test(a_listener_closes_while_a_peer_waits),
+        cmocka_unit_test(an_address_of_another_form_says_what_is_allowed),
+        cmocka_unit_test(a_unix_socket_is_named_as_a_client_names_it),
+        cmocka_unit_test(a_finished_listener_serves_its_calls_and_nobody_new),
+        cmocka_unit_test(a_finished_listener_waits_for_calls_as_long_as_it_was_told),
+        cmocka_unit_test(close_overtakes_finish),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
