@@ -63,7 +63,9 @@ static enum hws_code on_open(struct hws_net_conn *conn, struct hws_grpc_conn_con
     (void)err;
     cfg->limits = m->channel->limits;
     cfg->scheme = local ? "http" : "https";
-    cfg->authority = local ? "localhost" : m->channel->config.target;
+    cfg->authority = local               ? "localhost"
+                     : m->channel->fixed ? m->channel->addresses[m->idx]
+                                         : m->channel->config.target;
     cfg->user_agent = m->channel->config.user_agent;
     m->coming = true;
     on_wake(m->channel);
@@ -293,7 +295,7 @@ static uint64_t next_look_ms(const struct hws_net_channel *c)
  * there is no name, nobody waits for it, or one is under way, whose end wakes the channel. */
 static uint64_t look_due_ms(const struct hws_net_channel *c)
 {
-    if (c->resolving || c->calls.n_waiting == 0 || hws_str_starts(c->config.target, "unix:")) {
+    if (c->resolving || c->calls.n_waiting == 0 || c->fixed) {
         return UINT64_MAX;
     }
     if (c->resolved_at_ms == 0) {
@@ -326,16 +328,54 @@ static void turn(struct hws_net_channel *c)
 
 /* ---- open and close ---- */
 
-static enum hws_code check_config(const struct hws_net_channel_config *config, struct hws_err *err)
+/* "a:1,b:2" as its parts, each once. HWS_E_INVALID for one that is no numeric address. */
+static enum hws_code split(const char *target, char (*out)[HWS_NET_ADDRESS_BYTES], uint32_t *out_n,
+                           struct hws_err *err)
+{
+    struct sockaddr_storage addr;
+
+    for (const char *at = target;; at++) {
+        size_t n = strcspn(at, ",");
+        if (*out_n == HWS_GRPC_CHANNEL_ADDRESSES) {
+            return hws_err_set(err, HWS_E_INVALID, "\"%.100s\": more than %u addresses", target,
+                               HWS_GRPC_CHANNEL_ADDRESSES);
+        }
+        if (!hws_str_copy_n(out[*out_n], HWS_NET_ADDRESS_BYTES, at, n)) {
+            return hws_err_set(err, HWS_E_INVALID, "\"%.100s\" has too long a part", target);
+        }
+        enum hws_code code = hws_net__address_parse(out[*out_n], &addr, err);
+        if (code != HWS_OK) {
+            return code;
+        }
+        *out_n += find(out, *out_n, out[*out_n]) == NOWHERE;
+        at += n;
+        if (*at == '\0') {
+            return HWS_OK;
+        }
+    }
+}
+
+/* Looks at the target; out has its addresses, or none when it is a name. */
+static enum hws_code check_config(const struct hws_net_channel_config *config,
+                                  char (*out)[HWS_NET_ADDRESS_BYTES], uint32_t *out_n,
+                                  struct hws_err *err)
 {
     char host[HWS_NET_HOST_BYTES];
     char port[8];
+    enum hws_code code;
 
+    *out_n = 0;
     if (hws_str_starts(config->target, "unix:")) {
-        return hws_net__unix_path(config->target, err) == NULL ? HWS_E_INVALID : HWS_OK;
+        *out_n = 1;
+        return hws_net__unix_path(config->target, err) != NULL &&
+                       hws_str_copy(out[0], HWS_NET_ADDRESS_BYTES, config->target)
+                   ? HWS_OK
+                   : HWS_E_INVALID;
     }
-    enum hws_code code =
-        hws_net__address_split(config->target, host, sizeof(host), port, sizeof(port), err);
+    code =
+        strchr(config->target, ',') != NULL
+            ? split(config->target, out, out_n, err)
+            : hws_net__address_split(config->target, host, sizeof(host), port, sizeof(port), err);
     if (code == HWS_OK && config->bundle == NULL) {
         code = hws_err_set(err, HWS_E_INVALID, "%.100s: TCP needs a certificate", config->target);
     }
@@ -351,10 +391,11 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
                                                   .data = c,
                                                   .backoff_min_ms = config->backoff_min_ms,
                                                   .backoff_max_ms = config->backoff_max_ms};
-    bool local = hws_str_starts(config->target, "unix:");
+    char addresses[HWS_GRPC_CHANNEL_ADDRESSES][HWS_NET_ADDRESS_BYTES];
+    uint32_t n_addresses;
 
     memset(c, 0, sizeof(*c));
-    enum hws_code code = check_config(config, err);
+    enum hws_code code = check_config(config, addresses, &n_addresses, err);
     if (code != HWS_OK) {
         return code;
     }
@@ -365,7 +406,8 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
     c->timer.data = c;
     c->net = net;
     c->config = *config;
-    c->config.bundle = local ? NULL : hws_tls_bundle_ref(config->bundle);
+    c->config.bundle =
+        hws_str_starts(config->target, "unix:") ? NULL : hws_tls_bundle_ref(config->bundle);
     if (config->limits != NULL) {
         c->limits = *config->limits;
     } else {
@@ -373,10 +415,9 @@ enum hws_code hws_net_channel_open(struct hws_net_channel *c, struct hws_net *ne
     }
     hws_list_init(&c->conns);
     hws_grpc_channel_init(&c->calls, &calls);
-    if (local) {
-        char one[1][HWS_NET_ADDRESS_BYTES];
-        (void)hws_str_copy(one[0], sizeof(one[0]), config->target);
-        looked(c, one, 1, NULL);
+    c->fixed = n_addresses > 0;
+    if (c->fixed) {
+        looked(c, addresses, n_addresses, NULL);
     }
     return HWS_OK;
 }

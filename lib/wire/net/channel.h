@@ -1,6 +1,7 @@
 /*
  * A channel over sockets: resolves a name, connects to its addresses as calls need it, and lets
- * grpc/channel.h place the calls. TCP with mutual TLS, or a Unix socket.
+ * grpc/channel.h place the calls. TCP with mutual TLS, or a Unix socket. Instead of a name there
+ * may be a list of addresses, over which calls go in the same way.
  *
  * The name is resolved at the first call, and again after a connection was lost or refused, at most
  * every HWS_NET_RESOLVE_MS; a name that was not found rests for backoff_min_ms, twice that and so
@@ -27,14 +28,16 @@
 #define HWS_NET_ADDRESS_BYTES 320u   /* "host:port", "[v6]:port" or "unix:/path" */
 
 struct hws_net_channel_config {
-    const char *target; /* "host:port", "[v6]:port" or "unix:/path"; borrowed until closed */
-    struct hws_tls_bundle *bundle;        /* TCP: required; a reference is taken */
-    const char *expect;                   /* as in net/dial.h; borrowed until closed */
-    uint32_t timeout_ms;                  /* of connecting to one address; as in net/dial.h */
+    const char *target; /* "host:port", "[v6]:port", "unix:/path", or several numeric addresses
+                           that serve the same: "192.0.2.1:443,[2001:db8::1]:443" (at most
+                           HWS_GRPC_CHANNEL_ADDRESSES); borrowed until closed */
+    struct hws_tls_bundle *bundle; /* TCP: required; a reference is taken */
+    const char *expect;            /* as in net/dial.h; borrowed until closed */
+    uint32_t timeout_ms;           /* of connecting to one address; 0 = HWS_NET_DIAL_TIMEOUT_MS */
     const struct hws_grpc_limits *limits; /* read during open; NULL = the client's defaults */
     const char *user_agent;               /* NULL = the library's own; borrowed until closed */
-    uint32_t backoff_min_ms;              /* as in grpc/channel.h */
-    uint32_t backoff_max_ms;
+    uint32_t backoff_min_ms;              /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MIN_MS */
+    uint32_t backoff_max_ms;              /* 0 = HWS_GRPC_CHANNEL_BACKOFF_MAX_MS */
 };
 
 struct hws_net_channel {
@@ -45,6 +48,7 @@ struct hws_net_channel {
     struct hws_grpc_channel calls;
     uv_timer_t timer; /* turns */
     uv_getaddrinfo_t resolve;
+    bool fixed; /* the target is no name: its addresses are what they are */
     bool resolving;
     bool going;              /* close was called */
     bool stale;              /* a connection failed since the name was resolved */
@@ -58,7 +62,7 @@ struct hws_net_channel {
 };
 
 /* Connects to nothing yet. HWS_E_INVALID for a target of another form, a path that is too long for
- * a socket, or TCP without a bundle; HWS_E_IO; then nothing is held. */
+ * a socket, too many addresses, or TCP without a bundle; HWS_E_IO; then nothing is held. */
 enum hws_code hws_net_channel_open(struct hws_net_channel *channel, struct hws_net *net,
                                    const struct hws_net_channel_config *config, struct hws_err *err)
     HWS_MUST_USE;

@@ -313,6 +313,79 @@ static void a_path_longer_than_a_sockets_is_refused_not_cut(void **state)
     channel_end(&channel);
 }
 
+static struct hws_net_listener s_twin;
+static bool s_twin_closed;
+
+static void twin_closed(struct hws_net_listener *listener)
+{
+    (void)listener;
+    s_twin_closed = true;
+}
+
+/* Two servers, one of them named twice, and one that is not there. */
+static void calls_go_round_robin_over_a_list_of_addresses(void **state)
+{
+    const struct hws_net_listen_config config = {
+        .address = "127.0.0.1:0", .bundle = world.host, .ops = &server_ops, .owner = &world};
+    const char *first = hws_net_listener_address(&world.tcp);
+    char target[160];
+    struct hws_net_channel channel;
+    struct asked a;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(hws_net_listener_open(&s_twin, &world.net, &config, &err), &err);
+    assert_true(hws_str_print(target, sizeof(target), "%s,%s,%s,127.0.0.1:1", first,
+                              hws_net_listener_address(&s_twin), first));
+    channel_open(&channel, target);
+    assert_int_equal(channel.n_addresses, 3);
+    uint64_t before = world.tcp.all.n_calls_started;
+    limit_begin();
+    while (world.tcp.all.n_calls_started < before + 2 || s_twin.all.n_calls_started < 2) {
+        ask(&channel, &a, true);
+        while (!a.closed) {
+            (void)uv_run(&world.loop, UV_RUN_ONCE);
+        }
+        assert_int_equal(a.code, HWS_GRPC_OK);
+    }
+    limit_end();
+    channel_end(&channel);
+    hws_net_listener_close(&s_twin, twin_closed);
+    run_until(&s_twin_closed);
+}
+
+static void a_list_of_addresses_has_numeric_ones_only(void **state)
+{
+    static const char *const rows[][2] = {
+        {"127.0.0.1:1,", "\"\" is not host:port"},
+        {"127.0.0.1:1,several.test:2", "\"several.test:2\" is not a numeric address"},
+        {"127.0.0.1:1,[::1]:x", "\"[::1]:x\" is not host:port"},
+    };
+    char many[256] = "127.0.0.1:1";
+    struct hws_net_channel channel;
+    struct hws_net_channel_config config = {.bundle = world.olga};
+    struct hws_err err;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        config.target = rows[i][0];
+        assert_code(hws_net_channel_open(&channel, &world.net, &config, &err), HWS_E_INVALID);
+        assert_non_null(strstr(err.msg, rows[i][1]));
+    }
+    for (unsigned i = 2; i <= HWS_GRPC_CHANNEL_ADDRESSES; i++) {
+        size_t n = strlen(many);
+        assert_true(hws_str_print(many + n, sizeof(many) - n, ",127.0.0.1:%u", i));
+    }
+    channel_open(&channel, many);
+    assert_int_equal(channel.n_addresses, HWS_GRPC_CHANNEL_ADDRESSES);
+    channel_end(&channel);
+    size_t end = strlen(many);
+    assert_true(hws_str_print(many + end, sizeof(many) - end, ",[::1]:1"));
+    config.target = many;
+    assert_code(hws_net_channel_open(&channel, &world.net, &config, &err), HWS_E_INVALID);
+    assert_non_null(strstr(err.msg, "more than 16 addresses"));
+}
+
 static void a_channel_needs_a_target_and_a_certificate(void **state)
 {
     struct hws_net_channel channel;
@@ -338,6 +411,8 @@ int main(void)
         cmocka_unit_test(a_path_longer_than_a_sockets_is_refused_not_cut),
         cmocka_unit_test(a_channel_that_looks_at_its_name_again_lets_the_loop_turn),
         cmocka_unit_test(a_channel_needs_a_target_and_a_certificate),
+        cmocka_unit_test(calls_go_round_robin_over_a_list_of_addresses),
+        cmocka_unit_test(a_list_of_addresses_has_numeric_ones_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
