@@ -54,16 +54,19 @@ struct hws_net_conn;
 
 struct hws_net_conn_ops {
     /*
-     * The peer is identified (TLS handshake done, or Unix credentials read). Fill cfg (zeroed but
-     * for on_wake and data, which are this layer's; use hws_net_conn_set_data for yours). Anything
-     * but HWS_OK refuses the peer, with err's text for the log. A client may leave it NULL.
+     * The peer is identified (TLS handshake done, or Unix credentials read). Fill cfg: a server
+     * sets cfg->server; cfg->limits has the defaults of the side, stats and spread are set, the
+     * rest is zero. accounts, spares, on_wake and data are this layer's (use hws_net_conn_set_data
+     * for yours). Anything but HWS_OK refuses the peer, with err's text for the log. A client may
+     * leave it NULL.
      */
     enum hws_code (*on_open)(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                              struct hws_err *err);
     /* Calls may be started from here on: right after on_open said HWS_OK. May be NULL. */
     void (*on_ready)(struct hws_net_conn *conn);
     /* Exactly once for each on_open that said HWS_OK, and for each failed dial; err tells why
-     * (HWS_OK: orderly). The pointer is dead after it. May be NULL. */
+     * (HWS_OK: orderly; HWS_E_GONE: the peer went, as gRPC clients in C++ and Python do without
+     * TLS's farewell). The pointer is dead after it. May be NULL. */
     void (*on_closed)(struct hws_net_conn *conn, const struct hws_err *err);
     /* Server: a connection that never opened; reason is a tls/reason.h name, "limit", "refused" or
      * "transport". May be NULL. */
