@@ -224,7 +224,7 @@ static void refuse(struct hws_rpc *rpc, enum hws_code code, const char *why)
 
 static size_t most_request_bytes(const struct hws_method *row)
 {
-    if (row->kind == HWS_METHOD_KIND_SERVER_STREAM) {
+    if (row->kind != HWS_METHOD_KIND_UNARY) {
         return HWS_RPC_STREAM_REQUEST_BYTES;
     }
     return row == hws_method_at(HWS_METHOD_AGENT_RELOAD) ? HWS_RPC_POLICY_REQUEST_BYTES

@@ -26,7 +26,7 @@
 #define HWS_RPC_MAX_OUT_BYTES 8388608u /* waiting of all; then no stream goes on */
 /* A request at most: it is held as long as its work goes on, which of a stream is long. */
 #define HWS_RPC_REQUEST_BYTES        65536u
-#define HWS_RPC_STREAM_REQUEST_BYTES 16384u  /* of a server-streaming method */
+#define HWS_RPC_STREAM_REQUEST_BYTES 16384u  /* of a method that streams, each */
 #define HWS_RPC_POLICY_REQUEST_BYTES 327680u /* of AgentService.Reload: it may bring a policy */
 #define HWS_RPC_MARGIN_MS            30u     /* the answer leaves this long before the deadline */
 #define HWS_RPC_UNARY_MAX_MS         300000u /* a unary call without a deadline gets this one */

@@ -269,7 +269,7 @@ class Refusals(FleetCase):
             Row("a request over 4 MiB", "RESOURCE_EXHAUSTED", "4194304", "refused.form", "denied", lambda: self.too_long,
                 noted="refused before its request was whole"),
             Row("a request over 64 KiB", "RESOURCE_EXHAUSTED", "of this method at most 65536", "refused.form", "denied", call(EXECUTE, bytes(65537))),
-            Row("a command of a stream over 64 KiB", "RESOURCE_EXHAUSTED", "of this method at most 65536", "refused.form", "denied", call(STREAM, bytes(65537))),
+            Row("a command of a stream over 16 KiB", "RESOURCE_EXHAUSTED", "of this method at most 16384", "refused.form", "denied", call(STREAM, bytes(16385))),
             Row("a request for a stream over 16 KiB", "RESOURCE_EXHAUSTED", "of this method at most 16384", "refused.form", "denied", call(TAIL, bytes(16385))),
             Row("an inbox of another command", "INVALID_ARGUMENT", "inbox", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\0" + bytes(14)))),
             Row("an inbox that is too short", "INVALID_ARGUMENT", "an inbox has at least 16 bytes", "refused.request", "denied", run(raw("QUERY_ADAPTER", b"\1\1"))),
