@@ -29,7 +29,8 @@ static int check_leaks(void)
 }
 #endif
 
-#define LIMIT_S        60u
+#define LIMIT_S        60u  /* of a run with a failure, which is part of the test */
+#define WHOLE_LIMIT_S  600u /* of the test itself, which may sweep on its own */
 #define EXIT_ASSERTED  3
 #define EXIT_LEAK      4
 #define MAX_SAID_BYTES 8000u
@@ -98,7 +99,7 @@ static _Noreturn void child(const struct sweep *s, const struct CMUnitTest *test
 {
     (void)dup2(fileno(said), STDOUT_FILENO);
     (void)dup2(fileno(said), STDERR_FILENO);
-    (void)alarm(LIMIT_S);
+    (void)alarm(k == 0 ? WHOLE_LIMIT_S : LIMIT_S);
     bool passed = run_case(s, test, k, sticky);
     int code = !passed ? EXIT_ASSERTED : check_leaks() != 0 ? EXIT_LEAK : 0;
 
