@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "base/fsm.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "net/conn_priv.h"
 #include "net/listen.h"
 
@@ -232,6 +233,9 @@ static void opened(struct hws_net_conn *conn)
     cfg.stats = &conn->net->stats.grpc;
     (void)uv_random(NULL, NULL, &cfg.spread, sizeof(cfg.spread), 0, NULL); /* or all alike */
     enum hws_code rc = conn->ops->on_open == NULL ? HWS_OK : conn->ops->on_open(conn, &cfg, &err);
+    if (rc == HWS_OK && conn->server && cfg.server == NULL) {
+        rc = hws_err_set(&err, HWS_E_INVALID, "on_open of a listener's ops set no cfg->server");
+    }
     if (rc != HWS_OK) {
         err.code = rc;
         hws_net__conn_fail(conn, &err);

@@ -57,8 +57,8 @@ struct hws_net_conn_ops {
      * The peer is identified (TLS handshake done, or Unix credentials read). Fill cfg: a server
      * sets cfg->server; cfg->limits has the defaults of the side, stats and spread are set, the
      * rest is zero. accounts, spares, on_wake and data are this layer's (use hws_net_conn_set_data
-     * for yours). Anything but HWS_OK refuses the peer, with err's text for the log. A client may
-     * leave it NULL.
+     * for yours). Anything but HWS_OK, or a server's without cfg->server, refuses the peer, with
+     * err's text for the log. A client may leave it NULL.
      */
     enum hws_code (*on_open)(struct hws_net_conn *conn, struct hws_grpc_conn_config *cfg,
                              struct hws_err *err);

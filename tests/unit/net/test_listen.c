@@ -280,6 +280,47 @@ static void a_finished_listener_waits_for_calls_as_long_as_it_was_told(void **st
     hang_up(&e);
 }
 
+static enum hws_code open_without_a_table(struct hws_net_conn *conn,
+                                          struct hws_grpc_conn_config *cfg, struct hws_err *err)
+{
+    (void)conn;
+    (void)cfg;
+    (void)err;
+    return HWS_OK;
+}
+
+static void note_why(void *owner, const char *peer, const char *reason, const char *text)
+{
+    struct hws_err *why = owner;
+
+    (void)peer;
+    (void)reason;
+    (void)hws_err_set(why, HWS_E_INVALID, "%s", text);
+}
+
+static void a_listener_without_a_table_serves_nobody_and_says_so(void **state)
+{
+    static const struct hws_net_conn_ops ops = {.on_open = open_without_a_table,
+                                                .on_refused = note_why};
+    static struct hws_net_listener l;
+    struct hws_err why = {0};
+    const struct hws_net_listen_config config = {
+        .address = "127.0.0.1:0", .bundle = world.host, .ops = &ops, .owner = &why};
+    struct end e;
+    bool gone = false;
+    struct hws_err err;
+    (void)state;
+
+    assert_ok(hws_net_listener_open(&l, &world.net, &config, &err), &err);
+    l.data = &gone;
+    dial(&e, hws_net_listener_address(&l), world.olga, NULL);
+    run_until(&e.closed);
+    hws_net_listener_close(&l, passed_closed);
+    run_until(&gone);
+    assert_non_null(strstr(why.msg, "set no cfg->server"));
+    hang_up(&e);
+}
+
 static void not_this_one(struct hws_net_listener *listener)
 {
     (void)listener;
@@ -316,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_finished_listener_serves_its_calls_and_nobody_new),
         cmocka_unit_test(a_finished_listener_waits_for_calls_as_long_as_it_was_told),
         cmocka_unit_test(close_overtakes_finish),
+        cmocka_unit_test(a_listener_without_a_table_serves_nobody_and_says_so),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
