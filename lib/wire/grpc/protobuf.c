@@ -59,7 +59,7 @@ static enum hws_code pack_and_send(struct hws_grpc_call *call, const ProtobufCMe
     uint8_t *bytes = hws_mem_alloc(n);
 
     if (bytes == NULL) {
-        return hws_err_set(err, HWS_E_NOMEM, "message of %zu bytes", n);
+        return hws_err_set(err, HWS_E_NOMEM, "message of %zu bytes: out of memory", n);
     }
     (void)protobuf_c_message_pack(message, bytes);
     enum hws_code code = hws_grpc_call_send(call, bytes, n, err);

@@ -21,6 +21,7 @@ struct world {
     char asked[NAME_CAP];            /* the service of the latest Check */
     enum hws_grpc_encoding encoding; /* of Check's answers */
     unsigned n_sent;                 /* by Watch */
+    uint64_t fails_at;               /* of the reply's allocations; 0: none */
 };
 
 static void check(struct hws_grpc_call *call, const ProtobufCMessage *message)
@@ -34,7 +35,13 @@ static void check(struct hws_grpc_call *call, const ProtobufCMessage *message)
     memcpy(w->asked, request->service, strlen(request->service) + 1);
     response.status = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
     assert_code(hws_grpc_call_compress(call, w->encoding, NULL), HWS_OK);
+    if (w->fails_at > 0) {
+        hws_mem_fail_after(w->fails_at, false);
+    }
     hws_grpc_service_reply(call, &response.base);
+    if (w->fails_at > 0) {
+        hws_mem_fail_after(0, false);
+    }
 }
 
 static void watch(struct hws_grpc_call *call, const ProtobufCMessage *message)
@@ -165,6 +172,23 @@ static void a_compressed_call_has_its_reply_compressed(void **state)
     close_world(&w);
 }
 
+static void a_reply_without_memory_ends_its_call_alone(void **state)
+{
+    struct world w;
+
+    (void)state;
+    hws_test_sweeps_itself();
+    open_world(&w);
+    w.encoding = HWS_GRPC_GZIP;
+    w.fails_at = 1; /* what it is packed into before it is compressed */
+    assert_int_equal(ask(&w, "/grpc.health.v1.Health/Check", HWS_GRPC_UNARY, "", 0).code,
+                     HWS_GRPC_RESOURCE_EXHAUSTED);
+    w.fails_at = 0;
+    assert_int_equal(ask(&w, "/grpc.health.v1.Health/Check", HWS_GRPC_UNARY, "", 0).code,
+                     HWS_GRPC_OK);
+    close_world(&w);
+}
+
 static void a_reply_waits_in_its_stream_while_the_connection_is_full(void **state)
 {
     struct world w;
@@ -287,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listed_methods_are_served_with_parsed_messages),
         cmocka_unit_test(a_compressed_call_has_its_reply_compressed),
+        cmocka_unit_test(a_reply_without_memory_ends_its_call_alone),
         cmocka_unit_test(a_reply_waits_in_its_stream_while_the_connection_is_full),
         cmocka_unit_test(a_request_that_does_not_parse_is_internal),
         cmocka_unit_test(kinds_come_from_the_descriptor_set),
