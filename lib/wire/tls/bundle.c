@@ -178,7 +178,9 @@ enum hws_code hws_tls_bundle_new(struct hws_tls_rng *rng, const struct hws_tls_p
     b->rng = rng;
     b->allow_tls12 = pem->allow_tls12;
     b->records = pem->records;
-    (void)hws_tls_aead_name(HWS_TLS_AEAD_BEST); /* what is made once is made before anybody waits */
+    if (b->records == HWS_TLS_RECORDS_AUTO) { /* what is made once is made before anybody waits */
+        (void)hws_tls_aead_name(HWS_TLS_AEAD_BEST);
+    }
     mbedtls_x509_crt_init(&b->cert);
     mbedtls_x509_crt_init(&b->ca);
     mbedtls_x509_crl_init(&b->crl);
